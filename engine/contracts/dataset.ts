@@ -1,0 +1,216 @@
+import { z } from 'zod';
+import { forecastTask, languageModelTask } from './run-config';
+
+/** Half-open range of rows or tokens: `[start, end)`. */
+export const range = z.tuple([z.int().min(0), z.int().min(0)]);
+export type Range = z.infer<typeof range>;
+
+export const split = z.strictObject({ train: range, validation: range, test: range });
+export type Split = z.infer<typeof split>;
+export type SplitName = keyof Split;
+
+/** A `--split` as given: three integers = rows, three numbers with a fraction = shares. */
+export const splitRequest = z.union([
+  z.strictObject({ rows: z.tuple([z.int().min(1), z.int().min(1), z.int().min(1)]) }),
+  z.strictObject({ shares: z.tuple([z.number().gt(0), z.number().gt(0), z.number().gt(0)]) }),
+]);
+export type SplitRequest = z.infer<typeof splitRequest>;
+
+export const columnKind = z.enum(['time', 'number', 'text']);
+export const columnRole = z.enum(['time', 'target', 'covariate', 'ignored']);
+export type ColumnRole = z.infer<typeof columnRole>;
+
+export const columnInfo = z.strictObject({
+  name: z.string(),
+  kind: columnKind,
+  role: columnRole,
+  /** Column of `values.bin` (row-major), null where the column is not numeric. */
+  offset: z.int().min(0).nullable(),
+  missing: z.int().min(0),
+  /** Over all rows, NaN left out; null for columns that are not numeric. */
+  statistics: z
+    .strictObject({ min: z.number(), max: z.number(), mean: z.number(), deviation: z.number(), histogram: z.array(z.int()) })
+    .nullable(),
+});
+export type ColumnInfo = z.infer<typeof columnInfo>;
+
+/** Something found in the data that its user should know; `code` lets the window say it in any language. */
+export const problem = z.strictObject({
+  severity: z.enum(['info', 'warning', 'error']),
+  code: z.enum([
+    'MISSING_INTERPOLATED',
+    'MISSING_SPLITS_SERIES',
+    'TEXT_IN_NUMBER_COLUMN',
+    'TIME_REPEATED',
+    'TIME_IRREGULAR',
+    'TIME_UNSORTED',
+    'UNKNOWN_CHARACTERS',
+    'CONSTANT_COLUMN',
+    'SHORT_DATA',
+    'ROWS_UNUSED',
+  ]),
+  message: z.string(),
+  row: z.int().nullable(),
+  column: z.string().nullable(),
+  count: z.int().nullable(),
+});
+export type Problem = z.infer<typeof problem>;
+
+/** A run of missing values in one column: `count` rows from `row` on. */
+export const gap = z.strictObject({ column: z.string(), row: z.int(), count: z.int(), filled: z.boolean() });
+export type Gap = z.infer<typeof gap>;
+
+const datasetBase = {
+  format: z.literal('sluice-dataset/1'),
+  /** The name; also the folder's name. */
+  id: z.string(),
+  createdAt: z.string(),
+  source: z.strictObject({
+    /** File name without folder. */
+    name: z.string(),
+    sizeBytes: z.int(),
+    sha256: z.string(),
+    encoding: z.string().nullable(),
+    delimiter: z.string().nullable(),
+    sample: z.string().nullable(),
+  }),
+  split,
+  warnings: z.array(problem),
+};
+
+export const textDataset = z.strictObject({
+  ...datasetBase,
+  kind: z.literal('text'),
+  task: languageModelTask,
+  tokens: z.int(),
+  /** Bytes per entry of `tokens.bin`, little-endian. */
+  bytesPerToken: z.union([z.literal(2), z.literal(4)]),
+  vocabularySize: z.int(),
+  characters: z.int(),
+  words: z.int(),
+  lines: z.int(),
+  /** Tokens of validation and test that training never sees. */
+  unknownTokens: z.int(),
+});
+export type TextDataset = z.infer<typeof textDataset>;
+
+export const tableDataset = z.strictObject({
+  ...datasetBase,
+  kind: z.literal('table'),
+  task: forecastTask,
+  rows: z.int(),
+  columns: z.array(columnInfo),
+  /** Columns of `values.bin`: little-endian float32 `[rows, valueColumns]`, unscaled; short gaps are filled, NaN = still missing. */
+  valueColumns: z.array(z.string()),
+  timeColumn: z.string().nullable(),
+  /** e.g. `hour`, `day`, `week`, `month`, `year`, `15 minutes`; null = no time column or irregular. */
+  frequency: z.string().nullable(),
+  /** Steps in one season (24 for hours, 12 for months …); 1 = none known. */
+  season: z.int().min(1),
+  gaps: z.array(gap),
+});
+export type TableDataset = z.infer<typeof tableDataset>;
+
+export const dataset = z.discriminatedUnion('kind', [textDataset, tableDataset]);
+export type Dataset = z.infer<typeof dataset>;
+
+export const importRequest = z.strictObject({
+  /** Absolute paths; one file for now. */
+  files: z.array(z.string()).min(1),
+  name: z.string().nullable().default(null),
+  /** null = recognised from the file. */
+  task: z.enum(['language-model', 'forecast']).nullable().default(null),
+  targets: z.array(z.string()).default([]),
+  covariates: z.array(z.string()).default([]),
+  timeColumn: z.string().nullable().default(null),
+  lookback: z.int().min(1).nullable().default(null),
+  horizon: z.int().min(1).nullable().default(null),
+  split: splitRequest.nullable().default(null),
+  subtractLast: z.boolean().default(true),
+  scaling: z.enum(['standard', 'none']).default('standard'),
+  encoding: z.enum(['utf-8', 'utf-16le', 'utf-16be']).nullable().default(null),
+  delimiter: z.string().length(1).nullable().default(null),
+  /** Id of the shipped sample that the files belong to. */
+  sample: z.string().nullable().default(null),
+});
+export type ImportRequest = z.infer<typeof importRequest>;
+export type ImportRequestInput = z.input<typeof importRequest>;
+
+/** What a file holds, seen before it is imported. */
+export type FilePreview =
+  | {
+      kind: 'text';
+      name: string;
+      sizeBytes: number;
+      encoding: string;
+      /** The first lines, at most 20,000 characters. */
+      head: string;
+      characters: number | null;
+      suggested: ImportRequest;
+    }
+  | {
+      kind: 'table';
+      name: string;
+      sizeBytes: number;
+      encoding: string | null;
+      delimiter: string | null;
+      rowsRead: number;
+      columns: { name: string; kind: z.infer<typeof columnKind>; role: ColumnRole }[];
+      rows: (string | number | null)[][];
+      problems: Problem[];
+      suggested: ImportRequest;
+    };
+
+/** One page of a dataset as its user sees it. */
+export type DatasetPage =
+  | { kind: 'text'; total: number; offset: number; text: string }
+  | { kind: 'table'; total: number; offset: number; rows: (string | number | null)[][] };
+
+export interface TextProfile {
+  kind: 'text';
+  /** Most frequent first. */
+  tokens: { text: string; count: number; split: SplitName | 'all' }[];
+  /** Longest lines etc. are not kept: only what the screen shows. */
+  lineLengths: { from: number; to: number; count: number }[];
+}
+
+export interface TableProfile {
+  kind: 'table';
+  /** Autocorrelation per numeric column at lags 0…n; NaN pairs left out. */
+  autocorrelation: Record<string, number[]>;
+  /** min/max per bucket for the split time line: `[min0, max0, min1, max1, …]`, NaN = no value. */
+  overview: Record<string, number[]>;
+  /** Number of rows in one overview bucket. */
+  rowsPerBucket: number;
+  /** Labels of the time axis at the start of every bucket, null without a time column. */
+  times: string[] | null;
+  /** Mean and deviation of the training part, what a run scales with. */
+  scale: Record<string, { mean: number; deviation: number; min: number; max: number }>;
+  windows: Record<SplitName, number>;
+}
+export type DatasetProfile = TextProfile | TableProfile;
+
+/** A change to a table dataset's task, roles or split. */
+export const datasetChange = z.strictObject({
+  lookback: z.int().min(1).optional(),
+  horizon: z.int().min(1).optional(),
+  targets: z.array(z.string()).min(1).optional(),
+  covariates: z.array(z.string()).optional(),
+  subtractLast: z.boolean().optional(),
+  scaling: z.enum(['standard', 'none']).optional(),
+  split: splitRequest.optional(),
+});
+export type DatasetChange = z.infer<typeof datasetChange>;
+
+/** A dataset that ships with the application. */
+export interface SampleInfo {
+  id: string;
+  kind: 'text' | 'table';
+  title: { en: string; ko: string };
+  description: { en: string; ko: string };
+  language: 'en' | 'ko' | null;
+  sizeBytes: number;
+  licence: string;
+  attribution: string;
+  preset: string;
+}

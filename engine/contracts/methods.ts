@@ -1,0 +1,169 @@
+import { z } from 'zod';
+import { datasetChange, importRequest, type Dataset, type DatasetPage, type DatasetProfile, type FilePreview, type SampleInfo } from './dataset';
+import type { CellInfo, ModelDescription } from './model';
+import { exportRequest, inferRequest, type ExportReport, type InferResult, type ProviderInfo } from './onnx';
+import { probeConfig, type PresetName, type RunConfig } from './run-config';
+import type { MetricsRecord, Metrics, RunDetails, RunEvent, RunSummary } from './run';
+import type { JobProgress, LogLine, SystemInfo } from './system';
+
+/** Name of a dataset or run: one folder name on every platform, Korean letters allowed. */
+export const name = z
+  .string()
+  .min(1)
+  .max(80)
+  .regex(/^[\p{L}\p{N}][\p{L}\p{N} ._-]*$/u)
+  .refine((value) => !/[. ]$/.test(value) && !/^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i.test(value));
+
+const byId = z.strictObject({ id: name });
+const nothing = z.strictObject({});
+
+const sampling = {
+  temperature: z.number().min(0).max(10).default(0.8),
+  topK: z.int().min(0).default(0),
+  topP: z.number().min(0).max(1).default(1),
+  seed: z.int().min(0).default(1),
+};
+
+/**
+ * Every request a window or command may make of the workbench: the input's schema. A job id in the
+ * input names the work for `jobs.cancel` and its `progress` events.
+ */
+export const methodInputs = {
+  'system.info': nothing,
+  'system.providers': nothing,
+  'system.log': nothing,
+  'jobs.cancel': z.strictObject({ job: z.string() }),
+
+  'datasets.list': nothing,
+  'datasets.get': byId,
+  'datasets.samples': nothing,
+  'datasets.preview': importRequest,
+  'datasets.import': z.strictObject({ job: z.string(), request: importRequest }),
+  'datasets.importText': z.strictObject({ job: z.string(), name: name.nullable(), text: z.string().max(50_000_000) }),
+  'datasets.importSample': z.strictObject({ job: z.string(), sample: z.string() }),
+  'datasets.page': z.strictObject({ id: name, offset: z.int().min(0), limit: z.int().min(1).max(5000) }),
+  'datasets.profile': byId,
+  'datasets.change': z.strictObject({ id: name, change: datasetChange }),
+  'datasets.rename': z.strictObject({ id: name, name }),
+  'datasets.delete': byId,
+  'datasets.restore': z.strictObject({ trashed: z.string() }),
+
+  'models.cells': nothing,
+  'models.preset': z.strictObject({ preset: z.string(), dataset: name.nullable() }),
+  /** Any JSON: problems come back as data, at their fields. */
+  'models.describe': z.strictObject({ config: z.unknown() }),
+
+  'runs.list': nothing,
+  'runs.get': byId,
+  'runs.start': z.strictObject({ config: z.unknown(), name: name.nullable() }),
+  'runs.pause': byId,
+  'runs.resume': byId,
+  /** Ends training, keeps the checkpoint, evaluates the best. */
+  'runs.stop': byId,
+  /** Goes on from the last checkpoint (interrupted, stopped, failed). */
+  'runs.continue': byId,
+  'runs.rename': z.strictObject({ id: name, name }),
+  'runs.delete': byId,
+  'runs.restore': z.strictObject({ trashed: z.string() }),
+  /** Records whose step is above `after`. */
+  'runs.metrics': z.strictObject({ id: name, after: z.int().min(-1).default(-1) }),
+  'runs.trace': z.strictObject({ id: name, step: z.int().min(0) }),
+  'runs.probe': z.strictObject({ id: name, probe: probeConfig }),
+  'runs.sample': z.strictObject({ id: name, prompt: z.string().max(100_000), length: z.int().min(1).max(100_000), ...sampling }),
+  'runs.forecast': z.strictObject({ id: name, split: z.enum(['train', 'validation', 'test', 'end']).default('test'), window: z.int().min(0).default(0) }),
+  'runs.evaluate': z.strictObject({ id: name, split: z.enum(['train', 'validation', 'test']).default('test') }),
+
+  'exports.list': nothing,
+  'exports.create': z.strictObject({ job: z.string(), request: exportRequest }),
+  'exports.delete': z.strictObject({ id: z.string() }),
+  'exports.restore': z.strictObject({ trashed: z.string() }),
+  'exports.infer': z.strictObject({ job: z.string(), request: inferRequest }),
+  /** Runs the exported file on the dataset it came from: text that goes on, or a forecast beside the truth. */
+  'exports.sample': z.strictObject({ id: z.string(), prompt: z.string().max(100_000), length: z.int().min(1).max(5000), device: z.enum(['cpu', 'cuda']), ...sampling }),
+  'exports.forecast': z.strictObject({ id: z.string(), window: z.int().min(0), device: z.enum(['cpu', 'cuda']) }),
+} as const;
+
+export interface ForecastResult {
+  /** Raw values of the lookback per target, then what is predicted beside what came (null where unknown). */
+  times: string[] | null;
+  targets: {
+    name: string;
+    lookback: (number | null)[];
+    predictions: { value: number; lower: number | null; upper: number | null; actual: number | null; last: number; seasonal: number | null }[];
+  }[];
+  level: number | null;
+  windows: number;
+  window: number;
+  checkpoint: number;
+}
+
+export interface MethodOutputs {
+  'system.info': SystemInfo;
+  'system.providers': ProviderInfo;
+  'system.log': LogLine[];
+  'jobs.cancel': { cancelled: boolean };
+
+  'datasets.list': Dataset[];
+  'datasets.get': Dataset;
+  'datasets.samples': SampleInfo[];
+  'datasets.preview': FilePreview;
+  'datasets.import': Dataset;
+  'datasets.importText': Dataset;
+  'datasets.importSample': Dataset;
+  'datasets.page': DatasetPage;
+  'datasets.profile': DatasetProfile;
+  'datasets.change': Dataset;
+  'datasets.rename': Dataset;
+  'datasets.delete': { trashed: string };
+  'datasets.restore': { id: string };
+
+  'models.cells': CellInfo[];
+  'models.preset': { preset: PresetName; presets: { name: PresetName; layers: string; parameters: number | null }[]; config: RunConfig };
+  'models.describe': { config: RunConfig | null; description: ModelDescription };
+
+  'runs.list': RunSummary[];
+  'runs.get': RunDetails;
+  'runs.start': RunDetails;
+  'runs.pause': { step: number };
+  'runs.resume': { step: number };
+  'runs.stop': { step: number };
+  'runs.continue': RunDetails;
+  'runs.rename': RunSummary;
+  'runs.delete': { trashed: string };
+  'runs.restore': { id: string };
+  'runs.metrics': MetricsRecord[];
+  'runs.trace': Uint8Array;
+  'runs.probe': { tokens: number | null };
+  'runs.sample': { text: string; checkpoint: number; seed: number };
+  'runs.forecast': ForecastResult;
+  'runs.evaluate': { metrics: Metrics; checkpoint: number };
+
+  'exports.list': ExportReport[];
+  'exports.create': ExportReport;
+  'exports.delete': { trashed: string };
+  'exports.restore': { id: string };
+  'exports.infer': InferResult;
+  'exports.sample': { text: string; provider: 'cpu' | 'cuda'; fallbackReason: string | null; milliseconds: number };
+  'exports.forecast': ForecastResult & { provider: 'cpu' | 'cuda'; fallbackReason: string | null; milliseconds: number };
+}
+
+export type Method = keyof typeof methodInputs & keyof MethodOutputs;
+export type MethodInput<M extends Method> = z.input<(typeof methodInputs)[M]>;
+export type MethodParsed<M extends Method> = z.output<(typeof methodInputs)[M]>;
+export type MethodOutput<M extends Method> = MethodOutputs[M];
+
+/** The workbench as its callers see it: the same over a port, in a test, or in one process. */
+export interface Workbench {
+  call<M extends Method>(method: M, input: MethodInput<M>): Promise<MethodOutput<M>>;
+  on(listener: (event: WorkbenchEvent) => void): () => void;
+}
+
+/** What the workbench says without being asked. */
+export type WorkbenchEvent =
+  | { type: 'run'; event: RunEvent }
+  /** The state of a run, dataset or export changed: read the list again. */
+  | { type: 'runsChanged' }
+  | { type: 'datasetsChanged' }
+  | { type: 'exportsChanged' }
+  | { type: 'progress'; progress: JobProgress }
+  | { type: 'log'; line: LogLine };

@@ -1,0 +1,94 @@
+import { z } from 'zod';
+
+export const exportRequest = z.strictObject({
+  run: z.string(),
+  /** Absolute path of the file; null = `<run>/exports/<name>.onnx`. */
+  out: z.string().nullable().default(null),
+  /** States as named inputs and outputs. */
+  stateful: z.boolean().default(false),
+  /** Gates as extra outputs. */
+  gates: z.boolean().default(false),
+  opset: z.int().min(14).max(22).default(17),
+});
+export type ExportRequest = z.infer<typeof exportRequest>;
+
+export const tensorInfo = z.strictObject({
+  name: z.string(),
+  type: z.enum(['float32', 'int64']),
+  /** Letters for free sizes. */
+  shape: z.array(z.union([z.string(), z.number()])),
+});
+export type TensorInfo = z.infer<typeof tensorInfo>;
+
+export const verificationCase = z.strictObject({
+  batch: z.int(),
+  time: z.int(),
+  weights: z.enum(['trained', 'trained, random states', 'random']),
+  maxAbsoluteError: z.number(),
+  /** Largest |onnx − engine| / (1e-5 + 1e-5·|engine|): at most 1 passes. */
+  boundShare: z.number(),
+  passed: z.boolean(),
+});
+export type VerificationCase = z.infer<typeof verificationCase>;
+
+/** `<name>.onnx.report.json` beside the file. */
+export const exportReport = z.strictObject({
+  format: z.literal('sluice-export/1'),
+  id: z.string(),
+  /** Absolute path of the file. */
+  path: z.string(),
+  run: z.string(),
+  step: z.int(),
+  dataset: z.string(),
+  task: z.enum(['language-model', 'forecast']),
+  createdAt: z.string(),
+  sizeBytes: z.int(),
+  sha256: z.string(),
+  opset: z.int(),
+  stateful: z.boolean(),
+  gates: z.boolean(),
+  inputs: z.array(tensorInfo),
+  outputs: z.array(tensorInfo),
+  nodes: z.array(z.strictObject({ operator: z.string(), name: z.string(), outputs: z.array(z.string()) })),
+  verification: z.strictObject({
+    maxAbsoluteError: z.number(),
+    bound: z.string(),
+    cases: z.array(verificationCase),
+    passed: z.boolean(),
+    runtime: z.string(),
+    /** Text of 200 greedy characters equal in engine and runtime, or null where the task has none. */
+    greedyEqual: z.boolean().nullable(),
+  }),
+  snippets: z.strictObject({ python: z.string(), javascript: z.string() }),
+});
+export type ExportReport = z.infer<typeof exportReport>;
+
+export const inferRequest = z.strictObject({
+  /** Absolute path of an ONNX file. */
+  path: z.string(),
+  /** Absolute path of the data, or named tensors. */
+  input: z.union([
+    z.strictObject({ file: z.string() }),
+    z.strictObject({ text: z.string() }),
+    z.strictObject({ tensors: z.record(z.string(), z.strictObject({ shape: z.array(z.int()), data: z.array(z.number()) })) }),
+  ]),
+  device: z.enum(['cpu', 'cuda']).default('cpu'),
+});
+export type InferRequest = z.infer<typeof inferRequest>;
+
+export interface InferResult {
+  outputs: Record<string, { shape: number[]; data: number[] }>;
+  /** Execution provider that ran. */
+  provider: 'cpu' | 'cuda';
+  /** Why the asked device did not run, null when it did. */
+  fallbackReason: string | null;
+  milliseconds: number;
+}
+
+export interface ProviderInfo {
+  runtimeVersion: string;
+  cpu: true;
+  cuda: boolean;
+  /** Plain statement of what is missing for CUDA, null when it runs. */
+  cudaReason: string | null;
+}

@@ -1,0 +1,139 @@
+import { z } from 'zod';
+
+/**
+ * The configuration of a run (`config.json`): the one definition from which the form, `--set`, the
+ * command line's help and the engine's input are made. Every field has a default that is written back.
+ */
+export const layerConfig = z.strictObject({
+  cell: z.string().default('lstm'),
+  hiddenSize: z.int().min(1).max(8192).default(128),
+  bidirectional: z.boolean().default(false),
+  /** Share of this layer's outputs dropped before the next layer, in training only. */
+  dropout: z.number().min(0).max(0.95).default(0),
+});
+export type LayerConfig = z.infer<typeof layerConfig>;
+
+export const modelConfig = z.strictObject({
+  /** Width of the token embedding; unused for series. */
+  embeddingSize: z.int().min(1).max(8192).default(128),
+  layers: z.array(layerConfig).min(1).max(16).prefault([{}]),
+  head: z.strictObject({ kind: z.literal('linear').default('linear') }).prefault({}),
+});
+export type ModelConfig = z.infer<typeof modelConfig>;
+
+export const languageModelTask = z.strictObject({ kind: z.literal('language-model') });
+
+export const forecastTask = z.strictObject({
+  kind: z.literal('forecast'),
+  lookback: z.int().min(1).max(100_000),
+  horizon: z.int().min(1).max(100_000),
+  targets: z.array(z.string()).min(1),
+  /** Further input columns; the model's inputs are targets followed by covariates. */
+  covariates: z.array(z.string()).default([]),
+  scaling: z.enum(['standard', 'none']).default('standard'),
+  /** Take each window's last value off every input and add it back to the forecast. */
+  subtractLast: z.boolean().default(true),
+});
+export type ForecastTask = z.infer<typeof forecastTask>;
+
+export const taskConfig = z.discriminatedUnion('kind', [languageModelTask, forecastTask]);
+export type TaskConfig = z.infer<typeof taskConfig>;
+
+export const optimizerConfig = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('sgd'),
+    learningRate: z.number().positive().max(100).default(0.1),
+    momentum: z.number().min(0).lt(1).default(0.9),
+    nesterov: z.boolean().default(false),
+    weightDecay: z.number().min(0).max(10).default(0),
+  }),
+  ...(['adam', 'adamw'] as const).map((kind) =>
+    z.strictObject({
+      kind: z.literal(kind),
+      learningRate: z.number().positive().max(100).default(kind === 'adam' ? 0.01 : 0.001),
+      beta1: z.number().min(0).lt(1).default(0.9),
+      beta2: z.number().min(0).lt(1).default(0.999),
+      epsilon: z.number().positive().default(1e-8),
+      weightDecay: z.number().min(0).max(10).default(kind === 'adam' ? 0 : 0.01),
+    }),
+  ),
+]);
+export type OptimizerConfig = z.infer<typeof optimizerConfig>;
+
+export const scheduleConfig = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('constant') }),
+  /** Multiplies the rate by `factor` every `everySteps` steps. */
+  z.strictObject({
+    kind: z.literal('step'),
+    everySteps: z.int().min(1).default(1000),
+    factor: z.number().positive().max(1).default(0.5),
+  }),
+  /** Linear warm-up, then half a cosine down to `minimum` × the rate at the last step. */
+  z.strictObject({
+    kind: z.literal('cosine'),
+    warmupSteps: z.int().min(0).default(0),
+    minimum: z.number().min(0).max(1).default(0),
+  }),
+]);
+export type ScheduleConfig = z.infer<typeof scheduleConfig>;
+
+export const trainingConfig = z.strictObject({
+  optimizer: optimizerConfig.prefault({ kind: 'adam' }),
+  schedule: scheduleConfig.prefault({ kind: 'constant' }),
+  /** Global L2 norm above which gradients are scaled down; null = never. */
+  clip: z.strictObject({ norm: z.number().positive().nullable().default(5) }).prefault({}),
+  batchSize: z.int().min(1).max(4096).default(50),
+  /** Length of a truncated-BPTT slice (language model); a forecast uses its lookback. */
+  sequenceLength: z.int().min(1).max(10_000).default(50),
+  maxSteps: z.int().min(1).nullable().default(3000),
+  maxEpochs: z.int().min(1).nullable().default(null),
+  seed: z.int().min(0).max(0xffff_ffff).default(1),
+  /** null = all physical cores on the command line, physical cores − 1 in the window. */
+  threads: z.int().min(1).max(256).nullable().default(null),
+  precision: z.literal('float32').default('float32'),
+});
+export type TrainingConfig = z.infer<typeof trainingConfig>;
+
+export const probeConfig = z.strictObject({
+  /** The text whose gates are recorded (language model); null = the start of the validation part. */
+  text: z.string().max(2000).nullable().default(null),
+  /** The window whose gates are recorded (forecast). */
+  split: z.enum(['train', 'validation', 'test']).default('validation'),
+  window: z.int().min(0).default(0),
+  /** Shortest time between two live frames. */
+  everyMs: z.int().min(20).max(60_000).default(250),
+});
+export type ProbeConfig = z.infer<typeof probeConfig>;
+
+export const runConfig = z.strictObject({
+  dataset: z.string(),
+  task: taskConfig,
+  model: modelConfig.prefault({}),
+  training: trainingConfig.prefault({}),
+  evaluation: z
+    .strictObject({
+      /** Steps between two validations; null = once per epoch. */
+      everySteps: z.int().min(1).nullable().default(200),
+    })
+    .prefault({}),
+  checkpoint: z
+    .strictObject({
+      everySteps: z.int().min(1).default(200),
+      everySeconds: z.number().positive().default(30),
+      keep: z.int().min(1).max(100).default(3),
+    })
+    .prefault({}),
+  earlyStopping: z
+    .strictObject({
+      /** Validations without a new best before training ends; null = never. */
+      patience: z.int().min(1).nullable().default(null),
+    })
+    .prefault({}),
+  probe: probeConfig.prefault({}),
+});
+export type RunConfig = z.infer<typeof runConfig>;
+/** A configuration as a person writes it: every field with a default may be left out. */
+export type RunConfigInput = z.input<typeof runConfig>;
+
+export const presetNames = ['char-lstm', 'char-gru', 'char-rnn', 'forecast-lstm', 'forecast-gru'] as const;
+export type PresetName = (typeof presetNames)[number];

@@ -1,0 +1,122 @@
+import { z } from 'zod';
+import type { RunConfig } from './run-config';
+import type { ErrorShape } from './errors';
+
+export const runState = z.enum(['queued', 'running', 'paused', 'finished', 'stopped', 'failed', 'interrupted']);
+export type RunState = z.infer<typeof runState>;
+
+const languageModelMetrics = z.object({
+  loss: z.number(),
+  bitsPerCharacter: z.number(),
+  perplexity: z.number(),
+  tokens: z.number(),
+});
+const forecastMetrics = z.object({
+  loss: z.number(),
+  /** Standardized. */
+  mse: z.number(),
+  mae: z.number(),
+  raw: z.object({ mse: z.number(), mae: z.number() }),
+  /** Standardized errors of naive forecasts on the same windows; null where a season is unknown. */
+  baselines: z.object({
+    last: z.object({ mse: z.number(), mae: z.number() }),
+    seasonal: z.object({ mse: z.number(), mae: z.number(), season: z.number() }).nullable(),
+  }),
+  windows: z.number(),
+});
+export const metrics = z.union([forecastMetrics, languageModelMetrics]);
+export type LanguageModelMetrics = z.infer<typeof languageModelMetrics>;
+export type ForecastMetrics = z.infer<typeof forecastMetrics>;
+export type Metrics = z.infer<typeof metrics>;
+
+/** A line of `metrics.jsonl`. The engine appends and flushes it before any checkpoint of a later step. */
+export const metricsRecord = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('step'),
+    step: z.number(),
+    epoch: z.number(),
+    /** Mean loss of the step's batch. */
+    loss: z.number(),
+    /** Global norm before clipping. */
+    gradientNorm: z.number(),
+    learningRate: z.number(),
+    /** Since the run's first step, pauses left out. */
+    elapsedMs: z.number(),
+    tokensPerSecond: z.number(),
+  }),
+  z.object({
+    kind: z.literal('evaluation'),
+    step: z.number(),
+    split: z.enum(['train', 'validation', 'test']),
+    metrics,
+    best: z.boolean(),
+  }),
+  z.object({ kind: z.literal('sample'), step: z.number(), tokens: z.array(z.number()) }),
+]);
+export type MetricsRecord = z.infer<typeof metricsRecord>;
+export type StepRecord = Extract<MetricsRecord, { kind: 'step' }>;
+
+/** `status.json` of a run. */
+export const runStatus = z.strictObject({
+  format: z.literal('sluice-run/1'),
+  id: z.string(),
+  name: z.string(),
+  state: runState,
+  createdAt: z.string(),
+  startedAt: z.string().nullable(),
+  endedAt: z.string().nullable(),
+  step: z.int(),
+  /** Steps the run will take at most; null when only epochs or early stopping end it and the number is unknown. */
+  totalSteps: z.int().nullable(),
+  epoch: z.int(),
+  bestStep: z.int().nullable(),
+  parameters: z.int(),
+  stoppedEarly: z.boolean(),
+  metrics: z.strictObject({
+    train: metrics.nullable(),
+    validation: metrics.nullable(),
+    test: metrics.nullable(),
+  }),
+  tokensPerSecond: z.number().nullable(),
+  threads: z.int().nullable(),
+  kernel: z.string().nullable(),
+  error: z
+    .object({ code: z.string(), message: z.string(), where: z.string().optional(), details: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])).optional() })
+    .nullable(),
+});
+export type RunStatus = z.infer<typeof runStatus>;
+
+export interface RunSummary extends RunStatus {
+  dataset: string;
+  taskKind: RunConfig['task']['kind'];
+  /** Cells and sizes, e.g. `lstm 128 · lstm 128`. */
+  architecture: string;
+  lastCheckpoint: number | null;
+}
+
+export interface RunDetails extends RunSummary {
+  config: RunConfig;
+  checkpoints: number[];
+  traceSteps: number[];
+}
+
+/** What a training says while it runs; printed as JSON lines by `sluice train --json` and sent to the window. */
+export type RunEvent =
+  | { event: 'started'; run: string; step: number; parameters: number; threads: number; kernel: string; totalSteps: number | null; resumed: boolean }
+  | ({ event: 'step'; run: string; totalSteps: number | null; secondsLeft: number | null } & Omit<StepRecord, 'kind'>)
+  | { event: 'evaluated'; run: string; step: number; split: 'train' | 'validation' | 'test'; metrics: Metrics; best: boolean }
+  | { event: 'sample'; run: string; step: number; text: string }
+  | { event: 'checkpoint'; run: string; step: number; best: boolean }
+  | { event: 'trace'; run: string; step: number }
+  | { event: 'paused' | 'resumed'; run: string; step: number }
+  | { event: 'failed'; run: string; step: number; error: ErrorShape }
+  | {
+      event: 'finished';
+      run: string;
+      status: 'finished' | 'stopped';
+      steps: number;
+      bestStep: number | null;
+      stoppedEarly: boolean;
+      metrics: RunStatus['metrics'];
+      tokensPerSecond: number;
+    };

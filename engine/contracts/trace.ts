@@ -1,0 +1,73 @@
+/**
+ * A trace is a safetensors buffer, both on disk (`traces/step-<n>.safetensors`) and as a live frame on
+ * the frame port: one format, one reader.
+ *
+ * Tensors (float32): `l0.i`, `l0.f`, … `[B, T, H]` after activation, `l0_reverse.h` …, `input`
+ * (`[B, T]` tokens as float32, or `[B, T, D]`), `output`, and for a forecast `target` (raw values
+ * `[B, horizon, targets]`), `forecast` (raw values).
+ * With gradients `grad.l0.c` ….
+ * Metadata: `format=sluice-trace/1`, `run`, `step`, `cells` (JSON array, one per layer), `elapsedMs`.
+ */
+export interface SafetensorsEntry {
+  name: string;
+  dtype: string;
+  shape: number[];
+  /** Byte range inside the buffer. */
+  start: number;
+  end: number;
+}
+
+export interface Safetensors {
+  metadata: Record<string, string>;
+  entries: SafetensorsEntry[];
+  bytes: Uint8Array;
+}
+
+const maximumHeaderBytes = 16 * 1024 * 1024;
+
+/** Reads the header of a safetensors buffer; throws `RangeError` with the reason where it is damaged. */
+export function readSafetensors(bytes: Uint8Array): Safetensors {
+  if (bytes.byteLength < 8) throw new RangeError('shorter than its header length');
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const headerBytes = Number(view.getBigUint64(0, true));
+  if (headerBytes > maximumHeaderBytes || 8 + headerBytes > bytes.byteLength) {
+    throw new RangeError(`header of ${headerBytes} bytes does not fit`);
+  }
+  let header: Record<string, unknown>;
+  try {
+    header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + headerBytes))) as Record<string, unknown>;
+  } catch {
+    throw new RangeError('header is not JSON');
+  }
+  const entries: SafetensorsEntry[] = [];
+  let metadata: Record<string, string> = {};
+  for (const [name, value] of Object.entries(header)) {
+    if (name === '__metadata__') {
+      metadata = value as Record<string, string>;
+      continue;
+    }
+    const { dtype, shape, data_offsets: offsets } = value as { dtype: string; shape: number[]; data_offsets: [number, number] };
+    const start = 8 + headerBytes + offsets[0];
+    const end = 8 + headerBytes + offsets[1];
+    if (!(start <= end && end <= bytes.byteLength)) throw new RangeError(`tensor ${name} reaches beyond the end`);
+    entries.push({ name, dtype, shape, start, end });
+  }
+  return { metadata, entries, bytes };
+}
+
+/** The values of one float32 tensor: a view where the bytes are aligned, a copy where they are not. */
+export function float32Tensor(file: Safetensors, name: string): { shape: number[]; data: Float32Array } | null {
+  const entry = file.entries.find((candidate) => candidate.name === name);
+  if (!entry) return null;
+  if (entry.dtype !== 'F32') throw new RangeError(`tensor ${name} is ${entry.dtype}, not F32`);
+  const length = (entry.end - entry.start) / 4;
+  if (length !== entry.shape.reduce((product, size) => product * size, 1)) {
+    throw new RangeError(`tensor ${name} has ${length} values, its shape says otherwise`);
+  }
+  const offset = file.bytes.byteOffset + entry.start;
+  const data =
+    offset % 4 === 0
+      ? new Float32Array(file.bytes.buffer, offset, length)
+      : new Float32Array(file.bytes.slice(entry.start, entry.end).buffer);
+  return { shape: entry.shape, data };
+}

@@ -1,0 +1,1 @@
+//! Native binding of the training engine.

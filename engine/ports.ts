@@ -1,0 +1,85 @@
+import type { EngineBinding, SeriesData, TokenData } from './binding/types';
+import type { Dataset, JobProgress, LogLine, MethodInput, MethodOutput, RunConfig, RunDetails, Split, WorkbenchEvent } from './contracts';
+
+/**
+ * What services need from outside, and what they offer each other. `workbench.ts` composes them; a test
+ * may put its own in place of any.
+ */
+export interface Clock {
+  now(): Date;
+}
+
+export interface Log {
+  (level: LogLine['level'], message: string): void;
+}
+
+export interface Events {
+  emit(event: WorkbenchEvent): void;
+}
+
+/** Cancels a long job; `throwIfAborted` is called at every natural pause of the work. */
+export interface JobContext {
+  signal: AbortSignal;
+  progress(update: Omit<JobProgress, 'job' | 'kind' | 'title'>): void;
+}
+
+export interface Ports {
+  /** Absolute path of the workspace's folder. */
+  workspace: string;
+  /** Absolute path of the folder with the shipped samples. */
+  samples: string;
+  clock: Clock;
+  log: Log;
+  events: Events;
+  engine: EngineBinding;
+  /** Threads of a run whose configuration says null. */
+  defaultThreads(): number;
+}
+
+type Methods<Prefix extends string, Names extends string> = {
+  [N in Names]: (
+    input: MethodInput<Extract<keyof import('./contracts').MethodOutputs & keyof typeof import('./contracts').methodInputs, `${Prefix}.${N}`>>,
+  ) => Promise<MethodOutput<Extract<keyof import('./contracts').MethodOutputs & keyof typeof import('./contracts').methodInputs, `${Prefix}.${N}`>>>;
+};
+
+/** Characters ↔ tokens of one dataset. */
+export interface Tokenizer {
+  size: number;
+  /** Token of `<unk>`, null where every character of the data is known. */
+  unknown: number | null;
+  /** Entry `i` is the text of token `i`. */
+  vocabulary: string[];
+  encode(text: string): Uint32Array;
+  decode(tokens: ArrayLike<number>): string;
+}
+
+/** `engine/dataset/index.ts` exports `createDatasetService(ports): DatasetService`. */
+export interface DatasetService extends Methods<'datasets', 'list' | 'get' | 'samples' | 'preview' | 'page' | 'profile' | 'change' | 'rename' | 'delete' | 'restore'> {
+  import(request: MethodInput<'datasets.import'>['request'], job: JobContext): Promise<Dataset>;
+  importText(input: { name: string | null; text: string }, job: JobContext): Promise<Dataset>;
+  importSample(sample: string, job: JobContext): Promise<Dataset>;
+  tokenizer(id: string): Promise<Tokenizer>;
+  /** What the engine needs to train this configuration: files, windows, scaler fitted on training rows. Throws CONFIG_INVALID / DATASET_TOO_SHORT with the field. */
+  trainingData(config: Pick<RunConfig, 'dataset' | 'task'>): Promise<TokenData | SeriesData>;
+  /** Values `[rows, columns]` of a table as they are on disk (mapped or read), for forecasts. */
+  values(id: string): Promise<{ data: Float32Array; rows: number; columns: string[]; split: Split; times: (row: number) => string | null }>;
+}
+
+/** `engine/training/index.ts` exports `createRunService(ports, datasets): RunService`. */
+export interface RunService
+  extends Methods<'runs', 'list' | 'get' | 'start' | 'pause' | 'resume' | 'stop' | 'continue' | 'rename' | 'delete' | 'restore' | 'metrics' | 'trace' | 'probe' | 'sample' | 'forecast' | 'evaluate'> {
+  /** Which checkpoint stands for a run (best, else newest whole), its folder and the complete configuration. */
+  checkpoint(id: string): Promise<{ run: RunDetails; directory: string; step: number }>;
+  onFrame(listener: (run: string) => void): () => void;
+  takeFrame(run: string): Uint8Array | null;
+  setLive(run: string, live: boolean): void;
+  /** Checkpoints and ends every training (application quits). */
+  shutdown(): Promise<void>;
+}
+
+/** `engine/onnx/index.ts` exports `createExportService(ports, datasets, runs): ExportService`. */
+export interface ExportService extends Methods<'exports', 'list' | 'delete' | 'restore' | 'sample' | 'forecast'> {
+  create(request: MethodInput<'exports.create'>['request'], job: JobContext): Promise<MethodOutput<'exports.create'>>;
+  infer(request: MethodInput<'exports.infer'>['request'], job: JobContext): Promise<MethodOutput<'exports.infer'>>;
+  providers(): Promise<MethodOutput<'system.providers'>>;
+}
