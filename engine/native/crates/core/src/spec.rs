@@ -1,0 +1,253 @@
+//! What a model is made of, what goes into it and what an update is: plain data, no numerics.
+
+use serde::{Deserialize, Serialize};
+
+/// The shape of a whole model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelSpec {
+    pub input: InputSpec,
+    pub layers: Vec<LayerSpec>,
+    pub head: HeadSpec,
+}
+
+/// Where the first layer's input comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum InputSpec {
+    Tokens { vocabulary_size: usize, embedding_size: usize },
+    Series { input_size: usize },
+}
+
+impl InputSpec {
+    /// Number of features the first recurrent layer reads.
+    pub fn width(&self) -> usize {
+        match *self {
+            InputSpec::Tokens { embedding_size, .. } => embedding_size,
+            InputSpec::Series { input_size } => input_size,
+        }
+    }
+}
+
+/// One recurrent layer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LayerSpec {
+    /// Name in the registry of cells.
+    pub cell: String,
+    pub hidden_size: usize,
+    #[serde(default)]
+    pub bidirectional: bool,
+    /// Share of this layer's outputs set to zero in training; without effect after the last layer.
+    #[serde(default)]
+    pub dropout: f32,
+}
+
+impl LayerSpec {
+    pub fn directions(&self) -> usize {
+        if self.bidirectional { 2 } else { 1 }
+    }
+}
+
+/// The linear head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HeadSpec {
+    pub output_size: usize,
+    pub mode: HeadMode,
+}
+
+/// Which states the head reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum HeadMode {
+    /// Every time step.
+    EveryStep,
+    /// The last valid step; of a bidirectional layer the forward state at the last step and the reverse state at the first.
+    LastStep,
+}
+
+/// The input values of a batch, time-major: row `t * batch + b`.
+#[derive(Debug, Clone, Copy)]
+pub enum Input<'a, E> {
+    /// `[T*B]`
+    Tokens(&'a [u32]),
+    /// `[T*B*I]`
+    Series(&'a [E]),
+}
+
+/// One batch of sequences.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch<'a, E> {
+    pub time: usize,
+    pub batch: usize,
+    pub input: Input<'a, E>,
+    /// Valid steps of each sequence, `[B]`, each in `1..=time`; `None` when all are `time` long.
+    pub lengths: Option<&'a [usize]>,
+}
+
+/// A token target that takes no part in the loss.
+pub const IGNORED: u32 = u32::MAX;
+
+/// What the outputs are compared with.
+#[derive(Debug, Clone, Copy)]
+pub enum Target<'a, E> {
+    /// Softmax cross-entropy; `[T*B]` with `EveryStep`, `[B]` with `LastStep`; `IGNORED` entries do not count.
+    Tokens(&'a [u32]),
+    /// Squared error; `[T*B*out]` with `EveryStep`, `[B*out]` with `LastStep`; NaN entries do not count.
+    Values(&'a [E]),
+}
+
+/// The rule that turns gradients into new weights (the forms of `torch.optim`).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Optimizer {
+    /// Weight decay is added to the gradient (L2).
+    Sgd { momentum: f64, nesterov: bool, weight_decay: f64 },
+    /// Weight decay is added to the gradient (L2).
+    Adam { beta1: f64, beta2: f64, eps: f64, weight_decay: f64 },
+    /// Weight decay shrinks the weights directly.
+    AdamW { beta1: f64, beta2: f64, eps: f64, weight_decay: f64 },
+}
+
+/// Everything an update needs besides the gradients.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Update {
+    pub optimizer: Optimizer,
+    pub learning_rate: f64,
+    /// Largest global L2 norm of all gradients; they are scaled by `min(1, clip_norm / (norm + 1e-6))`.
+    pub clip_norm: Option<f64>,
+    /// Seed of the dropout masks.
+    pub seed: u64,
+}
+
+/// What one training step did.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StepOutcome {
+    /// Mean over the valid targets.
+    pub loss: f64,
+    /// Global L2 norm before clipping.
+    pub grad_norm: f64,
+    /// Set when the loss or the gradient norm is not finite; the weights were left as they were.
+    pub non_finite: Option<NonFinite>,
+}
+
+/// Where a value that is not finite was first met.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NonFinite {
+    /// `input`, `l0`, `l0_reverse`, …, `head`, `loss` or `gradient`.
+    pub layer: String,
+    /// Gate, state or tensor name.
+    pub tensor: String,
+    pub time_step: Option<usize>,
+    pub row: Option<usize>,
+    pub unit: Option<usize>,
+}
+
+/// A loss that is not yet divided: `sum / count` is the mean over the valid targets.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct LossSum {
+    pub sum: f64,
+    pub count: usize,
+}
+
+impl LossSum {
+    /// Mean over the valid targets; 0 when there is none.
+    pub fn mean(&self) -> f64 {
+        if self.count == 0 { 0.0 } else { self.sum / self.count as f64 }
+    }
+}
+
+/// A tensor under its name in files (PyTorch's where PyTorch has the module), row-major, unpadded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedTensor<E> {
+    pub name: String,
+    pub shape: Vec<usize>,
+    pub data: Vec<E>,
+}
+
+/// Recurrent states of all layers and directions, each `[B, H]` row-major, under `h0_l0`, `c0_l0`, `h0_l0_reverse`, ….
+#[derive(Debug, Clone, PartialEq)]
+pub struct States<E> {
+    pub batch: usize,
+    pub entries: Vec<StateEntry<E>>,
+}
+
+/// One state of one layer and direction.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StateEntry<E> {
+    pub name: String,
+    pub hidden_size: usize,
+    /// `[B, H]`
+    pub data: Vec<E>,
+}
+
+impl<E: Copy + Default> States<E> {
+    pub fn get(&self, name: &str) -> Option<&[E]> {
+        self.entries.iter().find(|e| e.name == name).map(|e| e.data.as_slice())
+    }
+
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut [E]> {
+        self.entries.iter_mut().find(|e| e.name == name).map(|e| e.data.as_mut_slice())
+    }
+
+    /// Sets every state to zero.
+    pub fn clear(&mut self) {
+        for entry in &mut self.entries {
+            entry.data.fill(E::default());
+        }
+    }
+
+    /// Sets the states of one stream to zero.
+    pub fn clear_row(&mut self, row: usize) {
+        for entry in &mut self.entries {
+            let width = entry.hidden_size;
+            entry.data[row * width..(row + 1) * width].fill(E::default());
+        }
+    }
+}
+
+/// Values recorded over a sequence, each `[B, T, H]`, under `l0.i`, `l0_reverse.h`, …; 0 at padded steps.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Taps<E> {
+    pub entries: Vec<Tap<E>>,
+}
+
+/// One recorded gate or state.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tap<E> {
+    /// For example `l0.i`.
+    pub name: String,
+    /// `[B, T, H]`
+    pub shape: [usize; 3],
+    pub data: Vec<E>,
+}
+
+impl<E> Taps<E> {
+    pub fn new() -> Self {
+        Taps { entries: Vec::new() }
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Tap<E>> {
+        self.entries.iter().find(|tap| tap.name == name)
+    }
+}
+
+/// What a backward pass with recording gives besides the parameters' gradients.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Traced<E> {
+    /// Mean over the valid targets.
+    pub loss: f64,
+    /// Outputs, `[T*B*out]` or `[B*out]`.
+    pub outputs: Vec<E>,
+    /// Gates and states over the sequence.
+    pub taps: Taps<E>,
+    /// dL/d(state) at every step, under `l0.h`, `l0.c`, …
+    pub gradients: Taps<E>,
+    /// dL/d(initial state)
+    pub initial: States<E>,
+    /// dL/d(series), `[T*B*I]`; empty for tokens.
+    pub input: Vec<E>,
+}
