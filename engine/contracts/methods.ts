@@ -43,6 +43,8 @@ export const methodInputs = {
   'datasets.importSample': z.strictObject({ job: z.string(), sample: z.string() }),
   'datasets.page': z.strictObject({ id: name, offset: z.int().min(0), limit: z.int().min(1).max(5000) }),
   'datasets.profile': byId,
+  /** Entry `i` is the text of token `i`; a trace holds tokens, the window shows characters. Text datasets only. */
+  'datasets.vocabulary': byId,
   'datasets.change': z.strictObject({ id: name, change: datasetChange }),
   'datasets.rename': z.strictObject({ id: name, name }),
   'datasets.delete': byId,
@@ -112,6 +114,7 @@ export interface MethodOutputs {
   'datasets.importSample': Dataset;
   'datasets.page': DatasetPage;
   'datasets.profile': DatasetProfile;
+  'datasets.vocabulary': { tokens: string[] };
   'datasets.change': Dataset;
   'datasets.rename': Dataset;
   'datasets.delete': { trashed: string };
