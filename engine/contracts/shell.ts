@@ -64,11 +64,12 @@ export interface ShellBridge {
   onCommand(listener: (command: string) => void): () => void;
   /** Path of a dropped file, empty for one that is not on the disk. */
   pathForFile(file: File): string;
+  /**
+   * Asks once for the ports of the engine host, now and after each of its restarts. Listen for
+   * `enginePortsMessage` first; the nonce returned is the one every such message carries.
+   */
+  requestEnginePorts(): string;
   platform: string;
 }
 
-/**
- * How the ports reach the window: the preload posts `{ type: enginePortsMessage, nonce }` with two ports
- * (control, frames) to the window's own origin; the nonce is the one `window.sluice` handed out before.
- */
-export const enginePortsMessage = 'sluice:engine-ports';
+export { enginePortsMessage } from './ports-message';
