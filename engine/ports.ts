@@ -78,8 +78,9 @@ export interface RunService
 }
 
 /** `engine/onnx/index.ts` exports `createExportService(ports, datasets, runs): ExportService`. */
-export interface ExportService extends Methods<'exports', 'list' | 'delete' | 'restore' | 'sample' | 'forecast'> {
+export interface ExportService extends Methods<'exports', 'list' | 'delete' | 'restore' | 'sample' | 'forecast' | 'open'> {
   create(request: MethodInput<'exports.create'>['request'], job: JobContext): Promise<MethodOutput<'exports.create'>>;
   infer(request: MethodInput<'exports.infer'>['request'], job: JobContext): Promise<MethodOutput<'exports.infer'>>;
+  latency(input: MethodInput<'exports.latency'>, job: JobContext): Promise<MethodOutput<'exports.latency'>>;
   providers(): Promise<MethodOutput<'system.providers'>>;
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { datasetChange, importRequest, type Dataset, type DatasetPage, type DatasetProfile, type FilePreview, type SampleInfo } from './dataset';
 import type { CellInfo, ModelDescription } from './model';
-import { exportRequest, inferRequest, type ExportReport, type InferResult, type ProviderInfo } from './onnx';
+import { exportRequest, inferRequest, type ExportReport, type InferResult, type LatencyResult, type OpenedModel, type ProviderInfo } from './onnx';
 import { probeConfig, type PresetName, type RunConfig } from './run-config';
 import type { MetricsRecord, Metrics, RunDetails, RunEvent, RunSummary } from './run';
 import type { JobProgress, LogLine, SystemInfo } from './system';
@@ -79,6 +79,10 @@ export const methodInputs = {
   'exports.create': z.strictObject({ job: z.string(), request: exportRequest }),
   'exports.delete': z.strictObject({ id: z.string() }),
   'exports.restore': z.strictObject({ trashed: z.string() }),
+  /** Reads any ONNX file without running it. */
+  'exports.open': z.strictObject({ path: z.string() }),
+  /** Times calls of an ONNX file with `time` steps over batch sizes 1 and 64. */
+  'exports.latency': z.strictObject({ job: z.string(), path: z.string(), device: z.enum(['cpu', 'cuda']), time: z.int().min(1).max(1000).default(50) }),
   'exports.infer': z.strictObject({ job: z.string(), request: inferRequest }),
   /** Runs the exported file on the dataset it came from: text that goes on, or a forecast beside the truth. */
   'exports.sample': z.strictObject({ id: z.string(), prompt: z.string().max(100_000), length: z.int().min(1).max(5000), device: z.enum(['cpu', 'cuda']), ...sampling }),
@@ -145,6 +149,8 @@ export interface MethodOutputs {
   'exports.create': ExportReport;
   'exports.delete': { trashed: string };
   'exports.restore': { id: string };
+  'exports.open': OpenedModel;
+  'exports.latency': LatencyResult;
   'exports.infer': InferResult;
   'exports.sample': { text: string; provider: 'cpu' | 'cuda'; fallbackReason: string | null; milliseconds: number };
   'exports.forecast': ForecastResult & { provider: 'cpu' | 'cuda'; fallbackReason: string | null; milliseconds: number };

@@ -4,6 +4,8 @@ export const exportRequest = z.strictObject({
   run: z.string(),
   /** Absolute path of the file; null = `<run>/exports/<name>.onnx`. */
   out: z.string().nullable().default(null),
+  /** File name without `.onnx` inside the run's exports; null = the run's name with what was asked for, a free one. */
+  name: z.string().min(1).max(80).nullable().default(null),
   /** States as named inputs and outputs. */
   stateful: z.boolean().default(false),
   /** Gates as extra outputs. */
@@ -58,6 +60,8 @@ export const exportReport = z.strictObject({
     runtime: z.string(),
     /** Text of 200 greedy characters equal in engine and runtime, or null where the task has none. */
     greedyEqual: z.boolean().nullable(),
+    /** 100 steps in one call = 40 + 60 with the states handed on; null where no states can be carried (stateless, both directions, last value taken off). */
+    splitEqual: z.boolean().nullable(),
   }),
   snippets: z.strictObject({ python: z.string(), javascript: z.string() }),
 });
@@ -91,4 +95,28 @@ export interface ProviderInfo {
   cuda: boolean;
   /** Plain statement of what is missing for CUDA, null when it runs. */
   cudaReason: string | null;
+}
+
+/** Any ONNX file as it is opened: what it takes, gives and holds. */
+export interface OpenedModel {
+  /** Absolute path. */
+  path: string;
+  sizeBytes: number;
+  opset: number | null;
+  producer: string;
+  metadata: Record<string, string>;
+  /** Types as ONNX Runtime names them (`float32`, `int64`, `float16`, …); letters for free sizes. */
+  inputs: { name: string; type: string; shape: (string | number)[] }[];
+  outputs: { name: string; type: string; shape: (string | number)[] }[];
+  nodes: { operator: string; name: string; outputs: string[] }[];
+  /** Why ONNX Runtime cannot run it, null when it can. */
+  refusal: string | null;
+}
+
+/** Time of one call, after a warm-up call, over several calls. */
+export interface LatencyResult {
+  provider: 'cpu' | 'cuda';
+  fallbackReason: string | null;
+  time: number;
+  rows: { batch: number; minMs: number; medianMs: number; p95Ms: number; calls: number }[];
 }
