@@ -1,0 +1,71 @@
+//! GRU with the reset after the product (cuDNN; `torch.nn.GRU`; ONNX `linear_before_reset = 1`):
+//! r, z = sigmoid(W x + b_ih + U h + b_hh), n = tanh(W_n x + b_in + r (U_n h + b_hn)), h_t = (1 - z) n + z h.
+//!
+//! n's input and recurrent parts meet only after r, so they have a slot each. Slots: n's input part (then n), r, z,
+//! n's recurrent part; so both products feed consecutive slots, and backward the slots hold dn, dr, dz and dn r.
+
+use super::*;
+
+pub struct Gru;
+
+const R: usize = 0;
+const Z: usize = 1;
+const N: usize = 2;
+const SLOT_N: usize = 0;
+const SLOT_R: usize = 1;
+const SLOT_Z: usize = 2;
+const SLOT_HN: usize = 3;
+const H: usize = 0;
+
+impl Cell for Gru {
+    const INFO: CellInfo = CellInfo {
+        name: "gru",
+        signals: &[
+            Signal { name: "r", kind: SignalKind::Openness, source: Source::Slot(SLOT_R) },
+            Signal { name: "z", kind: SignalKind::Openness, source: Source::Slot(SLOT_Z) },
+            Signal { name: "n", kind: SignalKind::Signed, source: Source::Slot(SLOT_N) },
+            Signal { name: "h", kind: SignalKind::Signed, source: Source::State(H) },
+        ],
+        gate_order: &["r", "z", "n"],
+        states: &["h"],
+        onnx_operator: Some("GRU"),
+    };
+
+    const LAYOUT: Layout = Layout {
+        slots: 4,
+        input: Feed { first: SLOT_N, gates: &[N, R, Z] },
+        recurrent: Feed { first: SLOT_R, gates: &[R, Z, N] },
+        states: 1,
+        saved: 0,
+    };
+
+    #[inline(always)]
+    fn forward<E: Element, V: Lanes<E>>(
+        gates: &mut [V; MAX_SLOTS],
+        states: &mut [V; MAX_STATES],
+        _saved: &mut [V; MAX_SAVED],
+    ) {
+        let r = gates[SLOT_R].sigmoid();
+        let z = gates[SLOT_Z].sigmoid();
+        let n = r.mul_add(gates[SLOT_HN], gates[SLOT_N]).tanh();
+        gates[SLOT_N] = n;
+        gates[SLOT_R] = r;
+        gates[SLOT_Z] = z;
+        states[H] = z.mul_add(states[H].sub(n), n);
+    }
+
+    #[inline(always)]
+    fn backward<E: Element, V: Lanes<E>>(recorded: &Recorded<V>, reaching: &[V; MAX_STATES]) -> Derivatives<V> {
+        let one = V::splat(E::ONE);
+        let [n, r, z, hn] = recorded.gates;
+        let dh = reaching[H];
+        let dn = dh.mul(one.sub(z)).mul(one.sub(n.mul(n)));
+        let dz = dh.mul(recorded.previous[H].sub(n)).mul(z.mul(one.sub(z)));
+        let dr = dn.mul(hn).mul(r.mul(one.sub(r)));
+        let mut total = *reaching;
+        total[H] = dh;
+        let mut carry = *reaching;
+        carry[H] = dh.mul(z);
+        Derivatives { gates: [dn, dr, dz, dn.mul(r)], total, carry }
+    }
+}

@@ -1,0 +1,192 @@
+//! The registry of cells. A cell is one file with its equations forward and backward and one line in `CELLS`;
+//! nothing else enumerates cells.
+
+mod gru;
+mod lstm;
+mod rnn_tanh;
+
+use std::marker::PhantomData;
+
+use serde::Serialize;
+
+use crate::element::Element;
+use crate::error::EngineError;
+use crate::kernels::KernelKind;
+use crate::kernels::recurrent::{Backward, BackwardStep, Derivatives, Forward, ForwardStep, Recorded};
+use crate::simd::{Avx512, Isa, Lanes, Portable};
+
+/// Limits of the fixed-size arrays that equations work on.
+pub const MAX_SLOTS: usize = 4;
+pub const MAX_STATES: usize = 2;
+pub const MAX_SAVED: usize = 1;
+
+/// All cells.
+static CELLS: &[&dyn CellEntry] = &[
+    &Entry::<rnn_tanh::RnnTanh>(PhantomData),
+    &Entry::<lstm::Lstm>(PhantomData),
+    &Entry::<gru::Gru>(PhantomData),
+];
+
+/// How a signal's values lie: a gate between 0 and 1, or a value of either sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SignalKind {
+    Openness,
+    Signed,
+}
+
+/// Where a signal is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// A slot of the gate tensor.
+    Slot(usize),
+    /// A state after the step.
+    State(usize),
+}
+
+/// A gate or state that traces show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Signal {
+    pub name: &'static str,
+    pub kind: SignalKind,
+    #[serde(skip)]
+    pub source: Source,
+}
+
+/// What a cell says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CellInfo {
+    pub name: &'static str,
+    /// Rows of a trace in the order they are drawn.
+    pub signals: &'static [Signal],
+    /// Gates in the order of the stacked weight rows.
+    pub gate_order: &'static [&'static str],
+    /// States, h first.
+    pub states: &'static [&'static str],
+    /// ONNX operator that holds the cell; none when it needs a Scan.
+    pub onnx_operator: Option<&'static str>,
+}
+
+impl CellInfo {
+    /// Weights and biases of one direction of one layer.
+    pub fn parameters(&self, input_size: usize, hidden_size: usize) -> usize {
+        self.gate_order.len() * hidden_size * (input_size + hidden_size + 2)
+    }
+}
+
+/// Which consecutive slots of the gate tensor a product adds to, and the gate of the stacked weights for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Feed {
+    pub first: usize,
+    /// Index into `CellInfo::gate_order` for slot `first`, `first + 1`, …
+    pub gates: &'static [usize],
+}
+
+impl Feed {
+    #[inline(always)]
+    pub const fn has(&self, slot: usize) -> bool {
+        slot >= self.first && slot < self.first + self.gates.len()
+    }
+}
+
+/// How a cell's numbers lie in the gate tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    /// Vectors per unit panel and row.
+    pub slots: usize,
+    pub input: Feed,
+    pub recurrent: Feed,
+    /// Number of states; h is the first, the only one that the recurrent product reads.
+    pub states: usize,
+    /// Further vectors kept for the backward pass.
+    pub saved: usize,
+}
+
+/// The equations of a cell on vectors of 16 units.
+pub trait Cell: Send + Sync + 'static {
+    const INFO: CellInfo;
+    const LAYOUT: Layout;
+
+    /// `gates` holds the sums of each slot and becomes the activations; `states` holds the states before the step and
+    /// becomes those after it; `saved` takes what `backward` needs besides.
+    fn forward<E: Element, V: Lanes<E>>(
+        gates: &mut [V; MAX_SLOTS],
+        states: &mut [V; MAX_STATES],
+        saved: &mut [V; MAX_SAVED],
+    );
+
+    /// Derivatives from those that reach the states of this step: h's is complete, the others' come from later steps.
+    fn backward<E: Element, V: Lanes<E>>(recorded: &Recorded<V>, reaching: &[V; MAX_STATES]) -> Derivatives<V>;
+}
+
+/// The compiled steps of a cell.
+#[derive(Clone, Copy)]
+pub struct CellKernels<E> {
+    pub forward: unsafe fn(ForwardStep<E>),
+    pub backward: unsafe fn(BackwardStep<E>),
+}
+
+/// A line of the registry.
+pub trait CellEntry: Sync {
+    fn info(&self) -> &'static CellInfo;
+    fn layout(&self) -> &'static Layout;
+    fn kernels_f32(&self, kind: KernelKind) -> CellKernels<f32>;
+    fn kernels_f64(&self, kind: KernelKind) -> CellKernels<f64>;
+}
+
+struct Entry<C>(PhantomData<fn() -> C>);
+
+impl<C: Cell> CellEntry for Entry<C> {
+    fn info(&self) -> &'static CellInfo {
+        &C::INFO
+    }
+
+    fn layout(&self) -> &'static Layout {
+        &C::LAYOUT
+    }
+
+    fn kernels_f32(&self, kind: KernelKind) -> CellKernels<f32> {
+        compiled::<f32, C>(kind)
+    }
+
+    fn kernels_f64(&self, kind: KernelKind) -> CellKernels<f64> {
+        compiled::<f64, C>(kind)
+    }
+}
+
+fn compiled<E: Element, C: Cell>(kind: KernelKind) -> CellKernels<E> {
+    match kind {
+        KernelKind::Avx512 => {
+            CellKernels { forward: forward::<E, C, Avx512>, backward: backward::<E, C, Avx512> }
+        }
+        KernelKind::Portable => {
+            CellKernels { forward: forward::<E, C, Portable>, backward: backward::<E, C, Portable> }
+        }
+    }
+}
+
+/// # Safety
+/// As `ForwardStep` describes its pointers, and the processor must have I's instructions.
+unsafe fn forward<E: Element, C: Cell, I: Isa<E>>(step: ForwardStep<E>) {
+    unsafe { I::call(Forward::<E, C>(step, PhantomData)) }
+}
+
+/// # Safety
+/// As `BackwardStep` describes its pointers, and the processor must have I's instructions.
+unsafe fn backward<E: Element, C: Cell, I: Isa<E>>(step: BackwardStep<E>) {
+    unsafe { I::call(Backward::<E, C>(step, PhantomData)) }
+}
+
+/// Every cell's description, in the order of the registry.
+pub fn cells() -> Vec<&'static CellInfo> {
+    CELLS.iter().map(|cell| cell.info()).collect()
+}
+
+/// The registry's entry of that name; the error names the known ones.
+pub fn find_cell(name: &str) -> Result<&'static dyn CellEntry, EngineError> {
+    CELLS.iter().copied().find(|cell| cell.info().name == name).ok_or_else(|| {
+        let known: Vec<_> = CELLS.iter().map(|cell| cell.info().name).collect();
+        EngineError::new("CELL_UNKNOWN", format!("There is no cell \"{name}\"; known cells: {}.", known.join(", ")))
+    })
+}

@@ -1,0 +1,46 @@
+//! Elman network (Elman 1990; `torch.nn.RNN`): h_t = tanh(W x + b_ih + U h + b_hh).
+
+use super::*;
+
+pub struct RnnTanh;
+
+const H: usize = 0;
+
+impl Cell for RnnTanh {
+    const INFO: CellInfo = CellInfo {
+        name: "rnn-tanh",
+        signals: &[Signal { name: "h", kind: SignalKind::Signed, source: Source::State(H) }],
+        gate_order: &["h"],
+        states: &["h"],
+        onnx_operator: Some("RNN"),
+    };
+
+    const LAYOUT: Layout = Layout {
+        slots: 1,
+        input: Feed { first: 0, gates: &[0] },
+        recurrent: Feed { first: 0, gates: &[0] },
+        states: 1,
+        saved: 0,
+    };
+
+    #[inline(always)]
+    fn forward<E: Element, V: Lanes<E>>(
+        gates: &mut [V; MAX_SLOTS],
+        states: &mut [V; MAX_STATES],
+        _saved: &mut [V; MAX_SAVED],
+    ) {
+        let h = gates[0].tanh();
+        gates[0] = h;
+        states[H] = h;
+    }
+
+    #[inline(always)]
+    fn backward<E: Element, V: Lanes<E>>(recorded: &Recorded<V>, reaching: &[V; MAX_STATES]) -> Derivatives<V> {
+        let zero = V::splat(E::ZERO);
+        let one = V::splat(E::ONE);
+        let h = recorded.gates[0];
+        let mut gates = [zero; MAX_SLOTS];
+        gates[0] = reaching[H].mul(one.sub(h.mul(h)));
+        Derivatives { gates, total: *reaching, carry: [zero; MAX_STATES] }
+    }
+}

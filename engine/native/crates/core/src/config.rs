@@ -1,0 +1,338 @@
+//! What a training is told: the serde side of `engine/contracts/run-config.ts` and `engine/binding/types.ts`.
+//! A test in `engine/binding` holds the two definitions together; unknown fields are refused here too.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::EngineError;
+use crate::spec::{HeadMode, HeadSpec, InputSpec, LayerSpec, ModelSpec, Optimizer, Update};
+
+/// One recurrent layer of a configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LayerConfig {
+    pub cell: String,
+    pub hidden_size: usize,
+    pub bidirectional: bool,
+    pub dropout: f32,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", deny_unknown_fields)]
+pub enum HeadConfig {
+    Linear {},
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ModelConfig {
+    pub embedding_size: usize,
+    pub layers: Vec<LayerConfig>,
+    pub head: HeadConfig,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Scaling {
+    Standard,
+    None,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum TaskConfig {
+    LanguageModel {},
+    Forecast {
+        lookback: usize,
+        horizon: usize,
+        targets: Vec<String>,
+        covariates: Vec<String>,
+        scaling: Scaling,
+        subtract_last: bool,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum OptimizerConfig {
+    Sgd { learning_rate: f64, momentum: f64, nesterov: bool, weight_decay: f64 },
+    Adam { learning_rate: f64, beta1: f64, beta2: f64, epsilon: f64, weight_decay: f64 },
+    AdamW { learning_rate: f64, beta1: f64, beta2: f64, epsilon: f64, weight_decay: f64 },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum ScheduleConfig {
+    Constant {},
+    Step { every_steps: u64, factor: f64 },
+    Cosine { warmup_steps: u64, minimum: f64 },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClipConfig {
+    pub norm: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Precision {
+    Float32,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TrainingConfig {
+    pub optimizer: OptimizerConfig,
+    pub schedule: ScheduleConfig,
+    pub clip: ClipConfig,
+    pub batch_size: usize,
+    pub sequence_length: usize,
+    pub max_steps: Option<u64>,
+    pub max_epochs: Option<u64>,
+    pub seed: u64,
+    pub threads: Option<usize>,
+    pub precision: Precision,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EvaluationConfig {
+    pub every_steps: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CheckpointConfig {
+    pub every_steps: u64,
+    pub every_seconds: f64,
+    pub keep: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EarlyStoppingConfig {
+    pub patience: Option<u64>,
+}
+
+/// The probe as a person configures it; the trainer gets a resolved `Probe`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProbeConfig {
+    pub text: Option<String>,
+    pub split: SplitName,
+    pub window: u64,
+    pub every_ms: u64,
+}
+
+/// A whole `config.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RunConfig {
+    pub dataset: String,
+    pub task: TaskConfig,
+    pub model: ModelConfig,
+    pub training: TrainingConfig,
+    pub evaluation: EvaluationConfig,
+    pub checkpoint: CheckpointConfig,
+    pub early_stopping: EarlyStoppingConfig,
+    pub probe: ProbeConfig,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SplitName {
+    Train,
+    Validation,
+    Test,
+}
+
+impl SplitName {
+    pub const ALL: [SplitName; 3] = [SplitName::Train, SplitName::Validation, SplitName::Test];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            SplitName::Train => "train",
+            SplitName::Validation => "validation",
+            SplitName::Test => "test",
+        }
+    }
+}
+
+/// One value per split.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Splits<T> {
+    pub train: T,
+    pub validation: T,
+    pub test: T,
+}
+
+impl<T> Splits<T> {
+    pub fn get(&self, split: SplitName) -> &T {
+        match split {
+            SplitName::Train => &self.train,
+            SplitName::Validation => &self.validation,
+            SplitName::Test => &self.test,
+        }
+    }
+
+    pub fn get_mut(&mut self, split: SplitName) -> &mut T {
+        match split {
+            SplitName::Train => &mut self.train,
+            SplitName::Validation => &mut self.validation,
+            SplitName::Test => &mut self.test,
+        }
+    }
+}
+
+/// Half-open `[start, end)`.
+pub type Span = (u64, u64);
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scaler {
+    pub mean: Vec<f64>,
+    pub deviation: Vec<f64>,
+}
+
+/// A text on disk: unsigned little-endian tokens, two or four bytes each.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TokenData {
+    pub path: PathBuf,
+    pub bytes_per_token: u8,
+    pub vocabulary_size: usize,
+    pub split: Splits<Span>,
+}
+
+/// A table on disk: little-endian float32 `[rows, columns]`, NaN where a value is missing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeriesData {
+    pub path: PathBuf,
+    pub rows: usize,
+    pub columns: usize,
+    /// Columns fed to the model, targets first.
+    pub inputs: Vec<usize>,
+    pub target_count: usize,
+    pub scaler: Scaler,
+    pub lookback: usize,
+    pub horizon: usize,
+    pub subtract_last: bool,
+    pub season: usize,
+    /// Ranges of window starts; a window reads rows `start .. start + lookback + horizon`.
+    pub windows: Splits<Vec<Span>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum DataConfig {
+    Tokens(TokenData),
+    Series(SeriesData),
+}
+
+/// The sequence whose gates are recorded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum Probe {
+    Tokens { tokens: Vec<u32>, every_ms: u64 },
+    Window { start: u64, every_ms: u64 },
+}
+
+impl Probe {
+    pub fn every_ms(&self) -> u64 {
+        match self {
+            Probe::Tokens { every_ms, .. } | Probe::Window { every_ms, .. } => *every_ms,
+        }
+    }
+}
+
+/// Everything one training needs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TrainJob {
+    pub run: String,
+    pub directory: PathBuf,
+    pub config: RunConfig,
+    pub data: DataConfig,
+    pub probe: Probe,
+    pub sample_prompt: Vec<u32>,
+    pub threads: usize,
+    pub resume_from: Option<PathBuf>,
+}
+
+/// The part of a job that an evaluation needs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EvaluationJob {
+    pub config: RunConfig,
+    pub data: DataConfig,
+    pub threads: usize,
+}
+
+impl RunConfig {
+    /// The model of this configuration on this data.
+    ///
+    /// Errors: `CONFIG_INVALID` where task and data do not belong together or a language model looks ahead.
+    pub fn model_spec(&self, data: &DataConfig) -> Result<ModelSpec, EngineError> {
+        let layers: Vec<LayerSpec> = self
+            .model
+            .layers
+            .iter()
+            .map(|layer| LayerSpec {
+                cell: layer.cell.clone(),
+                hidden_size: layer.hidden_size,
+                bidirectional: layer.bidirectional,
+                dropout: layer.dropout,
+            })
+            .collect();
+        match (&self.task, data) {
+            (TaskConfig::LanguageModel {}, DataConfig::Tokens(tokens)) => {
+                if let Some(layer) = layers.iter().position(|layer| layer.bidirectional) {
+                    return Err(EngineError::at(
+                        "CONFIG_INVALID",
+                        format!("model.layers.{layer}.bidirectional"),
+                        "a language model cannot read in both directions: it would see the tokens it is to predict; set bidirectional to false",
+                    ));
+                }
+                Ok(ModelSpec {
+                    input: InputSpec::Tokens {
+                        vocabulary_size: tokens.vocabulary_size,
+                        embedding_size: self.model.embedding_size,
+                    },
+                    layers,
+                    head: HeadSpec { output_size: tokens.vocabulary_size, mode: HeadMode::EveryStep },
+                })
+            }
+            (TaskConfig::Forecast { .. }, DataConfig::Series(series)) => Ok(ModelSpec {
+                input: InputSpec::Series { input_size: series.inputs.len() },
+                layers,
+                head: HeadSpec { output_size: series.horizon * series.target_count, mode: HeadMode::LastStep },
+            }),
+            _ => Err(EngineError::at("CONFIG_INVALID", "task.kind", "the task does not fit the dataset: a language model needs a text, a forecast a table")),
+        }
+    }
+}
+
+impl TrainingConfig {
+    /// The update rule at a learning rate.
+    pub fn update(&self, learning_rate: f64) -> Update {
+        let optimizer = match self.optimizer {
+            OptimizerConfig::Sgd { momentum, nesterov, weight_decay, .. } => Optimizer::Sgd { momentum, nesterov, weight_decay },
+            OptimizerConfig::Adam { beta1, beta2, epsilon, weight_decay, .. } => Optimizer::Adam { beta1, beta2, eps: epsilon, weight_decay },
+            OptimizerConfig::AdamW { beta1, beta2, epsilon, weight_decay, .. } => Optimizer::AdamW { beta1, beta2, eps: epsilon, weight_decay },
+        };
+        Update { optimizer, learning_rate, clip_norm: self.clip.norm, seed: self.seed }
+    }
+
+    /// Learning rate before any schedule.
+    pub fn base_rate(&self) -> f64 {
+        match self.optimizer {
+            OptimizerConfig::Sgd { learning_rate, .. }
+            | OptimizerConfig::Adam { learning_rate, .. }
+            | OptimizerConfig::AdamW { learning_rate, .. } => learning_rate,
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Passes without a product: softmax with its gradient, and the optimisers' updates.
+
+use crate::element::Element;
+use crate::simd::{Body, LANES, Lanes};
+
+/// Softmax cross-entropy of one row of logits.
+pub struct SoftmaxRow<E> {
+    /// `[width]` logits; the padding behind the true outputs must hold a value that cannot win (`padding_logit`).
+    /// Becomes dL/dlogits when `gradient` is set.
+    pub row: *mut E,
+    /// Padded width, a multiple of 16.
+    pub width: usize,
+    pub target: usize,
+    /// 1 / number of valid targets: the factor of the gradient.
+    pub scale: E,
+    pub gradient: bool,
+    /// Receives the loss of this row in nats.
+    pub loss: *mut f64,
+}
+
+/// What padded logits are set to before the softmax: the exponential of its distance from any real logit is 0.
+pub fn padding_logit<E: Element>() -> E {
+    E::from_f64(-1e30)
+}
+
+impl<E: Element> Body<E> for SoftmaxRow<E> {
+    #[inline(always)]
+    unsafe fn run<V: Lanes<E>>(self) {
+        unsafe {
+            let mut most = V::load(self.row);
+            for k in (LANES..self.width).step_by(LANES) {
+                most = V::load(self.row.add(k)).max(most);
+            }
+            let most = most.largest();
+            let shift = V::splat(most);
+            let target_logit = *self.row.add(self.target);
+            let mut total = V::splat(E::ZERO);
+            for k in (0..self.width).step_by(LANES) {
+                let e = V::load(self.row.add(k)).sub(shift).exp();
+                if self.gradient {
+                    e.store(self.row.add(k));
+                }
+                total = total.add(e);
+            }
+            let total = total.sum();
+            *self.loss = total.to_f64().ln() + most.to_f64() - target_logit.to_f64();
+            if self.gradient {
+                let factor = V::splat(self.scale).div(V::splat(total));
+                for k in (0..self.width).step_by(LANES) {
+                    V::load(self.row.add(k)).mul(factor).store(self.row.add(k));
+                }
+                let at = self.row.add(self.target);
+                *at = *at - self.scale;
+            }
+        }
+    }
+}
+
+/// Adam and AdamW on a block of weights (a multiple of 16).
+pub struct AdamBlock<E> {
+    pub weights: *mut E,
+    pub gradients: *const E,
+    /// Running means of the gradients and of their squares.
+    pub first: *mut E,
+    pub second: *mut E,
+    pub count: usize,
+    /// Factor of the gradients from clipping.
+    pub clip: E,
+    pub beta1: E,
+    pub beta2: E,
+    pub eps: E,
+    /// Learning rate / (1 - beta1^step)
+    pub step_size: E,
+    /// 1 / sqrt(1 - beta2^step)
+    pub second_scale: E,
+    /// Added to the gradient times the weight (Adam's L2), 0 for AdamW.
+    pub decay_gradient: E,
+    /// Factor of the weight before the update (AdamW), 1 for Adam.
+    pub keep_weight: E,
+}
+
+impl<E: Element> Body<E> for AdamBlock<E> {
+    #[inline(always)]
+    unsafe fn run<V: Lanes<E>>(self) {
+        unsafe {
+            let one = V::splat(E::ONE);
+            let (beta1, beta2) = (V::splat(self.beta1), V::splat(self.beta2));
+            let (rest1, rest2) = (one.sub(beta1), one.sub(beta2));
+            let (clip, eps) = (V::splat(self.clip), V::splat(self.eps));
+            let (step_size, second_scale) = (V::splat(self.step_size), V::splat(self.second_scale));
+            let (decay, keep) = (V::splat(self.decay_gradient), V::splat(self.keep_weight));
+            for k in (0..self.count).step_by(LANES) {
+                let w = V::load(self.weights.add(k));
+                let g = decay.mul_add(w, V::load(self.gradients.add(k)).mul(clip));
+                let m = rest1.mul_add(g, V::load(self.first.add(k)).mul(beta1));
+                let v = rest2.mul(g).mul_add(g, V::load(self.second.add(k)).mul(beta2));
+                m.store(self.first.add(k));
+                v.store(self.second.add(k));
+                let below = v.sqrt().mul_add(second_scale, eps);
+                w.mul(keep).sub(step_size.mul(m).div(below)).store(self.weights.add(k));
+            }
+        }
+    }
+}
+
+/// SGD with or without momentum on a block of weights (a multiple of 16).
+pub struct SgdBlock<E> {
+    pub weights: *mut E,
+    pub gradients: *const E,
+    /// Momentum buffer; null without momentum.
+    pub velocity: *mut E,
+    pub count: usize,
+    pub clip: E,
+    pub learning_rate: E,
+    pub momentum: E,
+    pub nesterov: bool,
+    pub decay_gradient: E,
+}
+
+impl<E: Element> Body<E> for SgdBlock<E> {
+    #[inline(always)]
+    unsafe fn run<V: Lanes<E>>(self) {
+        unsafe {
+            let (clip, rate) = (V::splat(self.clip), V::splat(self.learning_rate));
+            let (momentum, decay) = (V::splat(self.momentum), V::splat(self.decay_gradient));
+            for k in (0..self.count).step_by(LANES) {
+                let w = V::load(self.weights.add(k));
+                let mut g = decay.mul_add(w, V::load(self.gradients.add(k)).mul(clip));
+                if !self.velocity.is_null() {
+                    // A velocity that starts at 0 equals torch's, which starts at the first gradient.
+                    let v = V::load(self.velocity.add(k)).mul_add(momentum, g);
+                    v.store(self.velocity.add(k));
+                    g = if self.nesterov { v.mul_add(momentum, g) } else { v };
+                }
+                w.sub(rate.mul(g)).store(self.weights.add(k));
+            }
+        }
+    }
+}

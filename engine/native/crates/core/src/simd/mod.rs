@@ -1,0 +1,152 @@
+//! Vectors of 16 elements, the width of a unit panel, and the instruction sets that provide them.
+//!
+//! A kernel is written once over `Lanes`; an `Isa` says which vector stands behind it and compiles the kernel's body
+//! with its instructions switched on. A further instruction set (AVX2, NEON) is one more module and one more line in
+//! `kernels::table`.
+
+mod avx512;
+mod portable;
+
+pub use avx512::{Avx512, Avx512Lanes};
+pub use portable::{Portable, PortableLanes};
+
+use crate::element::Element;
+
+/// Units per panel: every vector holds this many elements whatever the type or instruction set.
+pub const LANES: usize = 16;
+
+/// A vector of 16 elements. All methods are inlined into the kernel's body.
+pub trait Lanes<E>: Copy {
+    /// How many such vectors a product tile may keep as sums at once.
+    const TILE: usize;
+
+    fn splat(value: E) -> Self;
+    /// # Safety
+    /// `from` must be readable for 16 elements.
+    unsafe fn load(from: *const E) -> Self;
+    /// # Safety
+    /// `to` must be writable for 16 elements.
+    unsafe fn store(self, to: *mut E);
+    fn add(self, other: Self) -> Self;
+    fn sub(self, other: Self) -> Self;
+    fn mul(self, other: Self) -> Self;
+    fn div(self, other: Self) -> Self;
+    fn sqrt(self) -> Self;
+    /// The larger of each pair; `self`'s NaN survives.
+    fn max(self, other: Self) -> Self;
+    /// `self * factor + addend`; fused or not depends on the instruction set.
+    fn mul_add(self, factor: Self, addend: Self) -> Self;
+    fn exp(self) -> Self;
+    fn sigmoid(self) -> Self;
+    fn tanh(self) -> Self;
+    /// Sum and maximum over the 16 elements, in a fixed order.
+    fn sum(self) -> E;
+    fn largest(self) -> E;
+}
+
+/// A kernel's body, to be compiled for one instruction set.
+pub trait Body<E: Element> {
+    /// # Safety
+    /// The pointers inside must fulfil what the kernel's documentation says.
+    unsafe fn run<V: Lanes<E>>(self);
+}
+
+/// An instruction set.
+pub trait Isa<E: Element>: 'static {
+    const NAME: &'static str;
+    type Vector: Lanes<E>;
+
+    /// Runs `body` with this instruction set's vectors.
+    ///
+    /// # Safety
+    /// The processor must have the instructions, and `body`'s own conditions must hold.
+    unsafe fn call<B: Body<E>>(body: B);
+}
+
+/// exp(r) - 1 = r + r^2 * (C[0] + C[1] r + … + C[4] r^4) for |r| <= ln(2) / 2 with a relative error of 1.4e-8
+/// (least maximum error, found by reweighted least squares on Chebyshev points).
+pub(crate) const EXPM1_F32: [f32; 5] =
+    [0.500_000_006, 0.166_665_425, 0.041_666_281, 0.008_366_644, 0.001_394_655_5];
+
+/// ln(2) in two parts: the first has few enough bits that its products with small integers are exact.
+pub(crate) const LN2_HIGH: f32 = 0.693_359_4;
+pub(crate) const LN2_LOW: f32 = -2.121_944_4e-4;
+pub(crate) const LOG2_E: f32 = std::f32::consts::LOG2_E;
+/// Arguments of exp beyond this leave the range of normal numbers (and 1 + Newton's step on infinity would be NaN).
+pub(crate) const EXP_LIMIT_F32: f32 = 87.0;
+/// tanh is 1 in f32 from here on.
+pub(crate) const TANH_LIMIT_F32: f32 = 9.02;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Applies one function to an array through an instruction set.
+    struct Apply<'a, E> {
+        values: &'a mut [E],
+        what: &'static str,
+    }
+
+    impl<E: Element> Body<E> for Apply<'_, E> {
+        #[inline(always)]
+        unsafe fn run<V: Lanes<E>>(self) {
+            for chunk in self.values.chunks_exact_mut(LANES) {
+                unsafe {
+                    let x = V::load(chunk.as_ptr());
+                    let y = match self.what {
+                        "exp" => x.exp(),
+                        "sigmoid" => x.sigmoid(),
+                        "tanh" => x.tanh(),
+                        other => panic!("{other}"),
+                    };
+                    y.store(chunk.as_mut_ptr());
+                }
+            }
+        }
+    }
+
+    fn inputs() -> Vec<f64> {
+        let mut xs: Vec<f64> = (-4000..4000).map(|i| i as f64 * 0.01).collect();
+        xs.extend((0..200).map(|i| 10f64.powf(-8.0 + i as f64 * 0.04)));
+        xs.extend((0..200).map(|i| -(10f64.powf(-8.0 + i as f64 * 0.04))));
+        xs.extend([0.0, -0.0, 86.0, -86.0, 100.0, -100.0, 1e30, -1e30, f64::INFINITY, f64::NEG_INFINITY]);
+        while xs.len() % LANES != 0 {
+            xs.push(1.0);
+        }
+        xs
+    }
+
+    fn check<I: Isa<f32>>() {
+        let reference: [(&'static str, fn(f64) -> f64, f64); 3] = [
+            // exp is used on arguments <= 0 (softmax), sigmoid and tanh on all.
+            ("exp", f64::exp, 4e-7),
+            ("sigmoid", |x| 1.0 / (1.0 + (-x).exp()), 4e-7),
+            ("tanh", f64::tanh, 5e-7),
+        ];
+        for (what, exact, relative) in reference {
+            let xs: Vec<f64> = inputs().into_iter().map(|x| if what == "exp" { -x.abs() } else { x }).collect();
+            let mut ys: Vec<f32> = xs.iter().map(|&x| x as f32).collect();
+            unsafe { I::call(Apply { values: &mut ys, what }) };
+            for (&x, &y) in xs.iter().zip(&ys) {
+                let want = exact(x as f32 as f64);
+                let error = (y as f64 - want).abs();
+                assert!(error <= relative * want.abs() + 2e-37, "{} {what}({x}) = {y}, not {want}", I::NAME);
+            }
+            let mut nan = [f32::NAN; LANES];
+            unsafe { I::call(Apply { values: &mut nan, what }) };
+            assert!(nan.iter().all(|v| v.is_nan()), "{} {what}(NaN) hides the NaN", I::NAME);
+        }
+    }
+
+    #[test]
+    fn portable_functions_follow_the_standard_library() {
+        check::<Portable>();
+    }
+
+    #[test]
+    fn avx512_functions_follow_the_standard_library() {
+        if Avx512::available() {
+            check::<Avx512>();
+        }
+    }
+}

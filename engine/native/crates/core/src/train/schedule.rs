@@ -1,0 +1,75 @@
+//! The learning rate of every step.
+
+use crate::config::{ScheduleConfig, TrainingConfig};
+
+/// Learning rate of the update that follows `done` finished steps.
+///
+/// `total` is the number of steps the run can take at most; a cosine without an end stays at the full rate
+/// once it is warm. Warm-up grows linearly and reaches the full rate at its last step.
+pub fn learning_rate(training: &TrainingConfig, done: u64, total: Option<u64>) -> f64 {
+    let rate = training.base_rate();
+    match training.schedule {
+        ScheduleConfig::Constant {} => rate,
+        ScheduleConfig::Step { every_steps, factor } => rate * factor.powf((done / every_steps.max(1)) as f64),
+        ScheduleConfig::Cosine { warmup_steps, minimum } => {
+            if done < warmup_steps {
+                return rate * (done + 1) as f64 / warmup_steps as f64;
+            }
+            let Some(total) = total else { return rate };
+            let last = total.saturating_sub(1).saturating_sub(warmup_steps);
+            let share = if last == 0 { 1.0 } else { ((done - warmup_steps) as f64 / last as f64).min(1.0) };
+            rate * (minimum + (1.0 - minimum) * 0.5 * (1.0 + (std::f64::consts::PI * share).cos()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{ClipConfig, OptimizerConfig, Precision};
+
+    fn training(schedule: ScheduleConfig) -> TrainingConfig {
+        TrainingConfig {
+            optimizer: OptimizerConfig::Sgd { learning_rate: 0.5, momentum: 0.0, nesterov: false, weight_decay: 0.0 },
+            schedule,
+            clip: ClipConfig { norm: None },
+            batch_size: 1,
+            sequence_length: 1,
+            max_steps: None,
+            max_epochs: None,
+            seed: 1,
+            threads: None,
+            precision: Precision::Float32,
+        }
+    }
+
+    #[test]
+    fn constant_stays() {
+        assert_eq!(learning_rate(&training(ScheduleConfig::Constant {}), 1_000_000, None), 0.5);
+    }
+
+    #[test]
+    fn step_halves_at_its_border() {
+        let t = training(ScheduleConfig::Step { every_steps: 10, factor: 0.5 });
+        assert_eq!(learning_rate(&t, 9, None), 0.5);
+        assert_eq!(learning_rate(&t, 10, None), 0.25);
+        assert_eq!(learning_rate(&t, 29, None), 0.125);
+    }
+
+    #[test]
+    fn cosine_warms_up_and_ends_at_its_minimum() {
+        let t = training(ScheduleConfig::Cosine { warmup_steps: 4, minimum: 0.1 });
+        assert_eq!(learning_rate(&t, 0, Some(100)), 0.125);
+        assert_eq!(learning_rate(&t, 3, Some(100)), 0.5);
+        assert_eq!(learning_rate(&t, 4, Some(100)), 0.5);
+        assert!((learning_rate(&t, 99, Some(100)) - 0.05).abs() < 1e-12);
+        let middle = learning_rate(&t, 4 + 95 / 2, Some(100));
+        assert!((middle - 0.275).abs() < 0.01, "{middle}");
+    }
+
+    #[test]
+    fn cosine_without_an_end_stays_at_the_full_rate() {
+        let t = training(ScheduleConfig::Cosine { warmup_steps: 2, minimum: 0.0 });
+        assert_eq!(learning_rate(&t, 5000, None), 0.5);
+    }
+}
