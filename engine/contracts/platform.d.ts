@@ -6,3 +6,7 @@ declare class TextDecoder {
 declare class TextEncoder {
   encode(input?: string): Uint8Array<ArrayBuffer>;
 }
+/** A dropped file; only the window looks inside. */
+interface File {
+  readonly name: string;
+}
