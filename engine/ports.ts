@@ -1,4 +1,4 @@
-import type { EngineBinding, SeriesData, TokenData } from './binding/types';
+import type { EngineBinding, ModelSpec, SeriesData, TokenData } from './binding/types';
 import type { Dataset, JobProgress, LogLine, MethodInput, MethodOutput, RunConfig, RunDetails, Split, WorkbenchEvent } from './contracts';
 
 /**
@@ -67,9 +67,14 @@ export interface DatasetService extends Methods<'datasets', 'list' | 'get' | 'sa
 
 /** `engine/training/index.ts` exports `createRunService(ports, datasets): RunService`. */
 export interface RunService
-  extends Methods<'runs', 'list' | 'get' | 'start' | 'pause' | 'resume' | 'stop' | 'continue' | 'rename' | 'delete' | 'restore' | 'metrics' | 'trace' | 'probe' | 'sample' | 'forecast' | 'evaluate'> {
-  /** Which checkpoint stands for a run (best, else newest whole), its folder and the complete configuration. */
-  checkpoint(id: string): Promise<{ run: RunDetails; directory: string; step: number }>;
+  extends Methods<'runs', 'list' | 'get' | 'start' | 'pause' | 'resume' | 'stop' | 'continue' | 'rename' | 'delete' | 'restore' | 'metrics' | 'trace' | 'probe' | 'sample' | 'forecast' | 'record' | 'evaluate'> {
+  /**
+   * Which checkpoint stands for a run (best, else newest whole), its folder, the complete configuration, the
+   * data as the run saw them when it began (its scaler and windows), and the model to load.
+   */
+  checkpoint(id: string): Promise<{ run: RunDetails; directory: string; step: number; data: TokenData | SeriesData; model: ModelSpec }>;
+  /** Runs name their dataset: called after one was renamed. */
+  datasetRenamed(from: string, to: string): Promise<void>;
   onFrame(listener: (run: string) => void): () => void;
   takeFrame(run: string): Uint8Array | null;
   setLive(run: string, live: boolean): void;

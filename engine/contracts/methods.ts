@@ -72,7 +72,20 @@ export const methodInputs = {
   'runs.trace': z.strictObject({ id: name, step: z.int().min(0) }),
   'runs.probe': z.strictObject({ id: name, probe: probeConfig }),
   'runs.sample': z.strictObject({ id: name, prompt: z.string().max(100_000), length: z.int().min(1).max(100_000), ...sampling }),
-  'runs.forecast': z.strictObject({ id: name, split: z.enum(['train', 'validation', 'test', 'end']).default('test'), window: z.int().min(0).default(0) }),
+  'runs.forecast': z.strictObject({ id: name, split: z.enum(['train', 'validation', 'test', 'end']).default('test'), window: z.int().min(0).default(0), /** Last known time, as the table writes it; wins over split and window. */ at: z.string().nullable().default(null) }),
+  /** Writes gates and states of a given sequence to a trace file. */
+  'runs.record': z.strictObject({
+    id: name,
+    /** Text (language model), or a table file with the run's input columns (forecast), or one of the dataset's own windows. */
+    input: z.union([
+      z.strictObject({ text: z.string().min(1).max(100_000) }),
+      z.strictObject({ file: z.string() }),
+      z.strictObject({ split: z.enum(['train', 'validation', 'test']), window: z.int().min(0) }),
+    ]),
+    /** Absolute path of the safetensors file. */
+    out: z.string(),
+    gradients: z.boolean().default(false),
+  }),
   'runs.evaluate': z.strictObject({ id: name, split: z.enum(['train', 'validation', 'test']).default('test') }),
 
   'exports.list': nothing,
@@ -143,6 +156,7 @@ export interface MethodOutputs {
   'runs.probe': { tokens: number | null };
   'runs.sample': { text: string; checkpoint: number; seed: number };
   'runs.forecast': ForecastResult;
+  'runs.record': { path: string; checkpoint: number; tensors: { name: string; shape: number[] }[] };
   'runs.evaluate': { metrics: Metrics; checkpoint: number };
 
   'exports.list': ExportReport[];
