@@ -1,0 +1,1 @@
+export { OnnxRuntime, runtimeVersion, type Device, type OnnxSession, type RuntimeTensor } from './runtime';
