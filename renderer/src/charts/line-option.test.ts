@@ -36,7 +36,7 @@ function svg(spec: ChartSpec): string {
 describe('lineOption', () => {
   it('draws lines, labels inside a decade, the mark and the name at the end of a line', () => {
     const text = svg(loss);
-    for (const label of ['2', '3', '4', 'clip 3', 'gru']) expect(text).toContain(`>${label}</text>`);
+    for (const label of ['2.0', '3.0', '4.0', 'clip 3', 'gru']) expect(text).toContain(`>${label}</text>`);
     expect(text).toContain('stroke="#3884a6"');
     expect(text).toContain('stroke="#fed2ff"');
   });

@@ -1,0 +1,38 @@
+import { describe, expect, it } from 'vitest';
+import { minimumColumn, shownCharacter, shownValue, signalNumber, wordStep } from './signals';
+
+describe('ruler', () => {
+  it('shows white space and widens columns for Hangul', () => {
+    expect([' ', '\n', 'a'].map(shownCharacter)).toEqual(['·', '↵', 'a']);
+    expect(minimumColumn({ kind: 'text', texts: ['a', 'b'] })).toBe(8);
+    expect(minimumColumn({ kind: 'text', texts: ['a', '물'] })).toBe(13);
+    expect(minimumColumn({ kind: 'series', name: 'OT', values: [1], times: null })).toBe(1);
+  });
+
+  it('steps from word to word', () => {
+    const texts = [...'to be or'];
+    expect(wordStep(texts, 0, 1)).toBe(3);
+    expect(wordStep(texts, 3, 1)).toBe(6);
+    expect(wordStep(texts, 6, 1)).toBe(7);
+    expect(wordStep(texts, 7, -1)).toBe(6);
+    expect(wordStep(texts, 3, -1)).toBe(0);
+  });
+});
+
+describe('values', () => {
+  it('are drawn as tanh for a cell state only', () => {
+    const values = Float32Array.of(2, -1);
+    expect(shownValue({ name: 'c', scale: 'tanh', values }, 2, 0, 0)).toBeCloseTo(Math.tanh(2));
+    expect(shownValue({ name: 'h', scale: 'signed', values }, 2, 1, 0)).toBe(-1);
+    expect(shownValue({ name: 'h', scale: 'signed', values }, 2, 0, 5)).toBeNaN();
+  });
+
+  it('are written with a real minus sign and no signed zero', () => {
+    expect(signalNumber(-0.716, 'signed')).toBe('−0.72');
+    expect(signalNumber(-0.001, 'signed')).toBe('0.00');
+    expect(signalNumber(0.5, 'signed')).toBe('+0.50');
+    expect(signalNumber(0.5, 'openness')).toBe('0.50');
+    expect(signalNumber(NaN, 'signed')).toBe('NaN');
+    expect(signalNumber(-Infinity, 'signed')).toBe('−∞');
+  });
+});
