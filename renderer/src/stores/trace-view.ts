@@ -1,0 +1,93 @@
+import { float32Tensor, readSafetensors, type CellInfo } from '../../../engine/contracts';
+import type { SignalScale } from '../charts/colors';
+import type { TraceSignal } from '../charts/signals';
+
+/** One recurrent layer (and direction) of a trace, signals in the order they are drawn. */
+export interface TraceLayer {
+  /** `l0`, `l1_reverse`. */
+  key: string;
+  index: number;
+  reverse: boolean;
+  cell: string;
+  units: number;
+  signals: TraceSignal[];
+}
+
+/** A trace as the screens draw it: the first sequence of the batch. */
+export interface TraceView {
+  run: string;
+  step: number;
+  time: number;
+  layers: TraceLayer[];
+  /** Tokens of a language model's probe, null for a series. */
+  tokens: Float32Array | null;
+  /** Scaled inputs `[time, size]` of a series, null for tokens. */
+  series: { size: number; values: Float32Array } | null;
+  /** Raw values `[horizon, targets]` predicted and seen, null for tokens. */
+  forecast: Float32Array | null;
+  target: Float32Array | null;
+}
+
+/** Letters of the cells known when this was written; the engine's own list wins where it is at hand. */
+const fallbackOrder = ['f', 'i', 'g', 'o', 'r', 'z', 'n', 'c', 'h'];
+
+function scaleOf(name: string, cell: CellInfo | undefined): SignalScale {
+  if (name === 'c') return 'tanh';
+  const kind = cell?.signals.find((signal) => signal.name === name)?.kind;
+  if (kind) return kind;
+  return 'fiorz'.includes(name) ? 'openness' : 'signed';
+}
+
+/**
+ * Reads a trace buffer (a live frame or a recorded file). Throws `RangeError` where it is damaged.
+ * @param cells the engine's registry, which gives the order of rows and tells gates from signed values.
+ */
+export function decodeTrace(bytes: Uint8Array, cells: readonly CellInfo[]): TraceView {
+  const file = readSafetensors(bytes);
+  const names = JSON.parse(file.metadata['cells'] ?? '[]') as string[];
+  const layers = new Map<string, TraceLayer>();
+  let time = 0;
+  for (const entry of file.entries) {
+    const match = /^(l(\d+)(_reverse)?)\.(\w+)$/.exec(entry.name);
+    if (!match) continue;
+    const [, key, index, reverse, name] = match as unknown as [string, string, string, string | undefined, string];
+    const [, steps, units] = entry.shape as [number, number, number];
+    const data = float32Tensor(file, entry.name)!.data;
+    time = Math.max(time, steps);
+    let layer = layers.get(key);
+    if (!layer) {
+      layer = { key, index: Number(index), reverse: reverse !== undefined, cell: names[Number(index)] ?? '', units, signals: [] };
+      layers.set(key, layer);
+    }
+    const cell = cells.find((one) => one.name === layer.cell);
+    layer.signals.push({ name, scale: scaleOf(name, cell), values: data.subarray(0, steps * units) });
+  }
+  for (const layer of layers.values()) {
+    const order = cells.find((one) => one.name === layer.cell)?.signals.map((signal) => signal.name) ?? fallbackOrder;
+    const place = (signal: TraceSignal) => (order.indexOf(signal.name) + order.length + 1) % (order.length + 1);
+    layer.signals.sort((a, b) => place(a) - place(b));
+  }
+  const input = float32Tensor(file, 'input');
+  const isSeries = input !== null && input.shape.length === 3;
+  return {
+    run: file.metadata['run'] ?? '',
+    step: Number(file.metadata['step'] ?? 0),
+    time,
+    layers: [...layers.values()].sort((a, b) => a.index - b.index || Number(a.reverse) - Number(b.reverse)),
+    tokens: input && !isSeries ? input.data.subarray(0, input.shape[1]) : null,
+    series: input && isSeries ? { size: input.shape[2]!, values: input.data.subarray(0, input.shape[1]! * input.shape[2]!) } : null,
+    forecast: float32Tensor(file, 'forecast')?.data ?? null,
+    target: float32Tensor(file, 'target')?.data ?? null,
+  };
+}
+
+/** The signal that says how a unit behaves as a whole: its cell state, else its hidden state. */
+export function stateSignal(layer: TraceLayer): TraceSignal {
+  return layer.signals.find((signal) => signal.name === 'c') ?? layer.signals.find((signal) => signal.name === 'h') ?? layer.signals[0]!;
+}
+
+/** The state on the scale it is drawn at, for comparing units. */
+export function drawnState(layer: TraceLayer): Float32Array {
+  const signal = stateSignal(layer);
+  return signal.scale === 'tanh' ? signal.values.map(Math.tanh) : signal.values;
+}
