@@ -85,7 +85,7 @@ export const rooms = [
   {
     name: 'stores',
     folder: /^renderer\/src\/stores\//,
-    rooms: ['engine/contracts', 'engine/contracts/', 'renderer/src/bridge/', 'renderer/src/locales/'],
+    rooms: ['engine/contracts', 'engine/contracts/', 'renderer/src/bridge/', 'renderer/src/charts/', 'renderer/src/locales/'],
     packages: windowPackages,
     node: false,
   },
