@@ -1,10 +1,34 @@
 //! The engine's core: tensors, kernels, cells, layers, training. No JavaScript, no user interface.
 
+pub mod buffer;
 pub mod cells;
+pub mod checkpoint;
+pub mod config;
+pub mod data;
 pub mod element;
 pub mod error;
+pub mod evaluate;
+pub mod files;
+pub mod generate;
 pub mod kernels;
+pub mod layers;
+pub mod loss;
+pub mod metrics;
+pub mod model;
+pub mod optim;
+pub mod params;
+pub mod pool;
+pub mod rng;
 pub mod simd;
 pub mod spec;
+pub mod tensor_file;
+#[cfg(test)]
+mod testing;
+pub mod trace;
+pub mod train;
 
+pub use cells::{CellInfo, cells};
 pub use error::EngineError;
+pub use kernels::kernel_name;
+pub use model::Model;
+pub use pool::Pool;

@@ -68,6 +68,9 @@ pub struct AdamBlock<E> {
     pub clip: E,
     pub beta1: E,
     pub beta2: E,
+    /// 1 - beta, rounded once: in f32 `1 - 0.999` would be off by 5e-5 of itself.
+    pub rest1: E,
+    pub rest2: E,
     pub eps: E,
     /// Learning rate / (1 - beta1^step)
     pub step_size: E,
@@ -83,9 +86,8 @@ impl<E: Element> Body<E> for AdamBlock<E> {
     #[inline(always)]
     unsafe fn run<V: Lanes<E>>(self) {
         unsafe {
-            let one = V::splat(E::ONE);
             let (beta1, beta2) = (V::splat(self.beta1), V::splat(self.beta2));
-            let (rest1, rest2) = (one.sub(beta1), one.sub(beta2));
+            let (rest1, rest2) = (V::splat(self.rest1), V::splat(self.rest2));
             let (clip, eps) = (V::splat(self.clip), V::splat(self.eps));
             let (step_size, second_scale) = (V::splat(self.step_size), V::splat(self.second_scale));
             let (decay, keep) = (V::splat(self.decay_gradient), V::splat(self.keep_weight));
@@ -133,6 +135,61 @@ impl<E: Element> Body<E> for SgdBlock<E> {
                     g = if self.nesterov { v.mul_add(momentum, g) } else { v };
                 }
                 w.sub(rate.mul(g)).store(self.weights.add(k));
+            }
+        }
+    }
+}
+
+/// Sum of the squares of `count` numbers (a multiple of 16), short stretches in E and their sum in f64.
+pub struct SquareSum<E> {
+    pub values: *const E,
+    pub count: usize,
+    pub out: *mut f64,
+}
+
+/// Numbers per stretch of `SquareSum`.
+const STRETCH: usize = 64 * LANES;
+
+impl<E: Element> Body<E> for SquareSum<E> {
+    #[inline(always)]
+    unsafe fn run<V: Lanes<E>>(self) {
+        unsafe {
+            let mut total = 0.0;
+            for first in (0..self.count).step_by(STRETCH) {
+                let mut sum = V::splat(E::ZERO);
+                for k in (first..self.count.min(first + STRETCH)).step_by(LANES) {
+                    let v = V::load(self.values.add(k));
+                    sum = v.mul_add(v, sum);
+                }
+                total += sum.sum().to_f64();
+            }
+            *self.out = total;
+        }
+    }
+}
+
+/// Adds each row of `from` to the row of `to` that `index` names, in order: the gradient of a gather.
+pub struct ScatterRows<E> {
+    pub from: *const E,
+    pub from_row: usize,
+    pub index: *const u32,
+    pub rows: usize,
+    /// Vectors of 16 in a row.
+    pub columns: usize,
+    pub to: *mut E,
+    pub to_row: usize,
+}
+
+impl<E: Element> Body<E> for ScatterRows<E> {
+    #[inline(always)]
+    unsafe fn run<V: Lanes<E>>(self) {
+        unsafe {
+            for row in 0..self.rows {
+                let from = self.from.add(row * self.from_row);
+                let to = self.to.add(*self.index.add(row) as usize * self.to_row);
+                for k in (0..self.columns * LANES).step_by(LANES) {
+                    V::load(to.add(k)).add(V::load(from.add(k))).store(to.add(k));
+                }
             }
         }
     }

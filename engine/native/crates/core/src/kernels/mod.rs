@@ -11,7 +11,7 @@ pub mod tile;
 
 use crate::element::Element;
 use crate::simd::{Avx512, Isa, Lanes, Portable};
-use elementwise::{AdamBlock, SgdBlock, SoftmaxRow};
+use elementwise::{AdamBlock, ScatterRows, SgdBlock, SoftmaxRow, SquareSum};
 use outer::Outer;
 use product::Product;
 
@@ -53,6 +53,8 @@ pub struct Kernels<E: Element> {
     pub softmax_row: unsafe fn(SoftmaxRow<E>),
     pub adam: unsafe fn(AdamBlock<E>),
     pub sgd: unsafe fn(SgdBlock<E>),
+    pub square_sum: unsafe fn(SquareSum<E>),
+    pub scatter_rows: unsafe fn(ScatterRows<E>),
 }
 
 impl<E: Element> Kernels<E> {
@@ -72,6 +74,8 @@ impl<E: Element> Kernels<E> {
             softmax_row: I::call::<SoftmaxRow<E>>,
             adam: I::call::<AdamBlock<E>>,
             sgd: I::call::<SgdBlock<E>>,
+            square_sum: I::call::<SquareSum<E>>,
+            scatter_rows: I::call::<ScatterRows<E>>,
         }
     }
 }

@@ -1,0 +1,228 @@
+//! The linear head: outputs = W h + b, at every step or at the last.
+
+use super::dense::{Inputs, RowBlocks, dense, outer_blocks};
+use super::stack::{Pass, Stack, Strided};
+use crate::buffer::Buffer;
+use crate::cells::MAX_STATES;
+use crate::element::Element;
+use crate::kernels::outer::Outer;
+use crate::kernels::product::{Product, Start};
+use crate::kernels::tile::Left;
+use crate::params::{CHUNK_COLUMNS, Inner, Packing, Parameters, padded, transpose};
+use crate::pool::Worker;
+use crate::simd::LANES;
+use crate::spec::{HeadMode, HeadSpec};
+
+/// N rows: T * B with `EveryStep`, B with `LastStep`.
+pub struct Head<E: Element> {
+    pub mode: HeadMode,
+    pub outputs: usize,
+    /// Padded number of outputs.
+    pub width: usize,
+    /// Padded columns of W.
+    inner: usize,
+    weight: usize,
+    bias: usize,
+    /// `[N][width]`: outputs, later dL/d(outputs).
+    pub values: Buffer<E>,
+    /// `[B][inner]`: final states and their derivatives; only with `LastStep`.
+    input: Buffer<E>,
+    above: Buffer<E>,
+    transposed: Buffer<E>,
+}
+
+impl<E: Element> Head<E> {
+    pub fn new(spec: HeadSpec, inner: Inner, parameters: &mut Parameters) -> Self {
+        let mut add = |name: &str, packing| {
+            let tensor = parameters.add(name.into(), packing);
+            parameters.tensors[tensor].offset
+        };
+        let outputs = spec.output_size;
+        let weight = add("head.weight", Packing::Columns { outputs, inner });
+        let bias = add("head.bias", Packing::Vector { size: outputs });
+        Head {
+            mode: spec.mode,
+            outputs,
+            width: padded(outputs),
+            inner: inner.padded(),
+            weight,
+            bias,
+            values: Buffer::new(0),
+            input: Buffer::new(0),
+            above: Buffer::new(0),
+            transposed: Buffer::new(0),
+        }
+    }
+
+    /// Number of rows for a batch.
+    pub fn rows(&self, time: usize, batch: usize) -> usize {
+        match self.mode {
+            HeadMode::EveryStep => time * batch,
+            HeadMode::LastStep => batch,
+        }
+    }
+
+    pub fn reserve(&mut self, time: usize, batch: usize, backward: bool) {
+        self.values.reserve(self.rows(time, batch) * self.width);
+        if self.mode == HeadMode::LastStep {
+            self.input.reserve(batch * self.inner);
+            self.above.reserve(batch * self.inner);
+        }
+        if backward {
+            self.transposed.reserve(self.width * self.inner);
+        }
+    }
+
+    /// Rows of the head's values that belong to the worker.
+    pub fn blocks(&self, pass: &Pass<E>, worker: &Worker) -> RowBlocks {
+        let own = worker.share(pass.batch);
+        let time = if self.mode == HeadMode::EveryStep { pass.time } else { 1 };
+        RowBlocks { time, batch: pass.batch, first: own.start, count: own.len() }
+    }
+
+    /// Column chunks as `(first output, outputs)`.
+    fn chunks(&self) -> impl Iterator<Item = (usize, usize)> {
+        let width = self.width;
+        (0..width).step_by(CHUNK_COLUMNS).map(move |first| (first, (width - first).min(CHUNK_COLUMNS)))
+    }
+
+    /// Transposes the weights for the backward pass. A barrier must follow.
+    ///
+    /// # Safety
+    /// As in `layers`.
+    pub unsafe fn prepare(&self, pass: &Pass<E>, worker: &Worker) {
+        let panels: Vec<_> = self.chunks().map(|(first, columns)| (first * self.inner, columns)).collect();
+        let own = worker.share(panels.len());
+        unsafe { transpose(pass.weights.add(self.weight), &panels, own, self.inner, self.transposed.at(0)) };
+    }
+
+    /// What the head reads: the last layer's output, or the final states copied side by side.
+    fn input(&self, stack: &Stack<E>, pass: &Pass<E>) -> Strided<E> {
+        match self.mode {
+            HeadMode::EveryStep => stack.output(stack.layers.len() - 1, pass),
+            HeadMode::LastStep => Strided { first: self.input.at(0), row: self.inner },
+        }
+    }
+
+    /// Outputs of the worker's rows.
+    ///
+    /// # Safety
+    /// As in `layers`; the stack's `forward` must be done for these rows.
+    pub unsafe fn forward(&self, stack: &Stack<E>, pass: &Pass<E>, worker: &Worker) {
+        let blocks = self.blocks(pass, worker);
+        if self.mode == HeadMode::LastStep {
+            for b in blocks.first..blocks.first + blocks.count {
+                let mut column = b * self.inner;
+                for direction in &stack.layers[stack.layers.len() - 1].directions {
+                    let block = direction.final_block(pass.time);
+                    let h = direction.states[0].at((block * pass.batch + b) * direction.width);
+                    unsafe { self.input.at(column).copy_from_nonoverlapping(h, direction.width) };
+                    column += direction.width;
+                }
+            }
+        }
+        let input = self.input(stack, pass);
+        for (first, columns) in self.chunks() {
+            unsafe {
+                let product = Product {
+                    rows: 0,
+                    columns: columns / LANES,
+                    left: Left::rows(input.first, input.row, self.inner),
+                    right: pass.weights.add(self.weight + first * self.inner),
+                    start: Start::Same(pass.weights.add(self.bias + first)),
+                    out: self.values.at(first),
+                    out_row: self.width,
+                };
+                dense(&stack.kernels, blocks, product);
+            }
+        }
+    }
+
+    /// Derivative of what the head reads, from dL/d(outputs) in `values`: into the last layer's `above`, or into this
+    /// head's own rows, which `final_gradient` then names.
+    ///
+    /// # Safety
+    /// As in `layers`.
+    pub unsafe fn backward(&self, stack: &Stack<E>, pass: &Pass<E>, worker: &Worker) {
+        let blocks = self.blocks(pass, worker);
+        let out = match self.mode {
+            HeadMode::EveryStep => stack.layers[stack.layers.len() - 1].above.at(0),
+            HeadMode::LastStep => self.above.at(0),
+        };
+        for chunk in (0..self.inner).step_by(CHUNK_COLUMNS) {
+            unsafe {
+                let product = Product {
+                    rows: 0,
+                    columns: (self.inner - chunk).min(CHUNK_COLUMNS) / LANES,
+                    left: Left::rows(self.values.at(0), self.width, self.width),
+                    right: self.transposed.at(chunk * self.width),
+                    start: Start::Zero,
+                    out: out.add(chunk),
+                    out_row: self.inner,
+                };
+                dense(&stack.kernels, blocks, product);
+            }
+        }
+    }
+
+    /// With `LastStep`, where each direction of the last layer finds the derivative of its final h.
+    pub fn final_gradients(&self, stack: &Stack<E>) -> Vec<[Option<Strided<E>>; MAX_STATES]> {
+        let mut entries = Vec::new();
+        if self.mode == HeadMode::EveryStep {
+            return entries;
+        }
+        for (index, layer) in stack.layers.iter().enumerate() {
+            let mut column = 0;
+            for direction in &layer.directions {
+                let mut states = [None; MAX_STATES];
+                if index + 1 == stack.layers.len() {
+                    states[0] = Some(Strided { first: self.above.at(column).cast_const(), row: self.inner });
+                    column += direction.width;
+                }
+                entries.push(states);
+            }
+        }
+        entries
+    }
+
+    /// Gradients of the worker's share of the weights. Barriers must precede and follow.
+    ///
+    /// # Safety
+    /// As in `layers`.
+    pub unsafe fn weight_gradients(&self, stack: &Stack<E>, pass: &Pass<E>, worker: &Worker) {
+        let input = self.input(stack, pass);
+        let rows = self.rows(pass.time, pass.batch);
+        let inputs = Inputs { first: input.first, row: input.row, columns: self.inner };
+        let chunks: Vec<_> = self.chunks().collect();
+        let own = &chunks[worker.share(chunks.len())];
+        // Full chunks and the narrow last one are packed for different tiles.
+        for vectors in 1..=CHUNK_COLUMNS / LANES {
+            if !own.iter().any(|chunk| chunk.1 / LANES == vectors) {
+                continue;
+            }
+            unsafe {
+                outer_blocks(&stack.kernels, inputs, rows, vectors, stack.pack(worker), |row, outer| {
+                    for &(first, columns) in own.iter().filter(|chunk| chunk.1 / LANES == vectors) {
+                        let right = self.values.at(row * self.width + first).cast_const();
+                        (stack.kernels.outer)(Outer {
+                            right,
+                            right_row: self.width,
+                            out: pass.gradients.add(self.weight + first * self.inner),
+                            out_row: columns,
+                            ..outer
+                        });
+                        (stack.kernels.outer)(Outer {
+                            inputs: 1,
+                            packed: stack.ones(),
+                            right,
+                            right_row: self.width,
+                            out: pass.gradients.add(self.bias + first),
+                            out_row: columns,
+                            ..outer
+                        });
+                    }
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Losses of the head's outputs: softmax cross-entropy and squared error, means over the valid targets.
+
+use crate::element::Element;
+use crate::kernels::Kernels;
+use crate::kernels::elementwise::{SoftmaxRow, padding_logit};
+use crate::spec::{IGNORED, Target};
+
+/// Which entries count: those with a target, in rows that belong to their sequence.
+#[derive(Clone, Copy)]
+pub struct Scope<'a> {
+    /// Rows are t * batch + b; with one row per sequence, `time` is 1 and `lengths` none.
+    pub batch: usize,
+    pub lengths: Option<&'a [usize]>,
+    /// Outputs per row.
+    pub outputs: usize,
+}
+
+impl Scope<'_> {
+    fn has(&self, row: usize) -> bool {
+        self.lengths.is_none_or(|lengths| row / self.batch < lengths[row % self.batch])
+    }
+
+    /// Number of entries that the mean divides by, for `rows` rows.
+    pub fn count<E: Element>(&self, target: &Target<E>, rows: usize) -> usize {
+        match target {
+            Target::Tokens(tokens) => (0..rows).filter(|&r| self.has(r) && tokens[r] != IGNORED).count(),
+            Target::Values(values) => (0..rows)
+                .filter(|&r| self.has(r))
+                .map(|r| values[r * self.outputs..(r + 1) * self.outputs].iter().filter(|&&v| !is_nan(v)).count())
+                .sum(),
+        }
+    }
+}
+
+/// NaN marks a value that is not known.
+#[allow(clippy::eq_op)]
+fn is_nan<E: Element>(value: E) -> bool {
+    value != value
+}
+
+/// Writes the loss of rows `rows` into `losses` (sums over a row's outputs, 0 for rows that do not count), and with
+/// `scale` = 1 / count turns `values` (`[rows][width]`, outputs) into dL/d(outputs).
+///
+/// # Safety
+/// `values` and `losses` must cover the rows, and no other worker may touch them.
+pub unsafe fn row_losses<E: Element>(
+    kernels: &Kernels<E>,
+    scope: Scope,
+    target: &Target<E>,
+    rows: std::ops::Range<usize>,
+    values: *mut E,
+    width: usize,
+    scale: Option<f64>,
+    losses: *mut f64,
+) {
+    for row in rows {
+        unsafe {
+            let outputs = values.add(row * width);
+            let loss = losses.add(row);
+            *loss = 0.0;
+            let counts = scope.has(row);
+            match target {
+                Target::Tokens(tokens) if counts && tokens[row] != IGNORED => {
+                    for k in scope.outputs..width {
+                        *outputs.add(k) = padding_logit();
+                    }
+                    (kernels.softmax_row)(SoftmaxRow {
+                        row: outputs,
+                        width,
+                        target: tokens[row] as usize,
+                        scale: E::from_f64(scale.unwrap_or(0.0)),
+                        gradient: scale.is_some(),
+                        loss,
+                    });
+                }
+                Target::Values(targets) if counts => {
+                    let mut sum = 0.0;
+                    for k in 0..scope.outputs {
+                        let wanted = targets[row * scope.outputs + k];
+                        let output = outputs.add(k);
+                        let known = !is_nan(wanted);
+                        let difference = if known { (*output - wanted).to_f64() } else { 0.0 };
+                        sum += difference * difference;
+                        if let Some(scale) = scale {
+                            *output = E::from_f64(2.0 * difference * scale);
+                        }
+                    }
+                    if scale.is_some() {
+                        outputs.add(scope.outputs).write_bytes(0, width - scope.outputs);
+                    }
+                    *loss = sum;
+                }
+                _ => {
+                    if scale.is_some() {
+                        outputs.write_bytes(0, width);
+                    }
+                }
+            }
+        }
+    }
+}

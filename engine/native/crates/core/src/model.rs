@@ -1,0 +1,743 @@
+//! A whole model: embedding or series, recurrent layers, head; training steps, evaluation, traces.
+
+use std::sync::Arc;
+
+use crate::buffer::Buffer;
+use crate::cells::Source as SignalSource;
+use crate::element::Element;
+use crate::error::EngineError;
+use crate::kernels::elementwise::SquareSum;
+use crate::kernels::{KernelKind, Kernels};
+use crate::layers::{Direction, Embedding, Head, Pass, Source, Stack};
+use crate::loss::{Scope, row_losses};
+use crate::optim::{Moments, Stretch, clip_factor, update_stretch};
+use crate::params::{Inner, Parameters};
+use crate::pool::{Pool, Worker};
+use crate::rng::{Purpose, Rng};
+use crate::simd::LANES;
+use crate::spec::{
+    Batch, HeadMode, Input, InputSpec, LossSum, ModelSpec, NamedTensor, NonFinite, StateEntry, States, StepOutcome,
+    Tap, Taps, Target, Traced, Update,
+};
+
+/// Numbers per block of the gradient norm and the update: fixed, so that sums do not depend on threads.
+const BLOCK: usize = 4096;
+
+/// Weights, gradients, optimiser state and workspace of one model.
+pub struct Model<E: Element> {
+    spec: ModelSpec,
+    pool: Arc<Pool>,
+    parameters: Parameters,
+    weights: Buffer<E>,
+    gradients: Buffer<E>,
+    first_moments: Buffer<E>,
+    second_moments: Buffer<E>,
+    moments: Moments,
+    embedding: Option<Embedding<E>>,
+    stack: Stack<E>,
+    head: Head<E>,
+    /// Loss of each row of the head, and squared norm of each block of the gradients.
+    losses: Buffer<f64>,
+    squares: Buffer<f64>,
+    /// dL/d(series) of a traced pass, `[T * B][padded I]`.
+    input_gradient: Buffer<E>,
+}
+
+/// What a pass does after the forward part.
+#[derive(Clone, Copy, Default)]
+struct Work<'a, E> {
+    target: Option<Target<'a, E>>,
+    backward: bool,
+    /// Also update the weights: the rule and the number of updates before.
+    update: Option<(Update, u64)>,
+    dropout: Option<(u64, u64)>,
+    traced: bool,
+}
+
+/// What a pass gives.
+struct Done {
+    loss: LossSum,
+    norm: f64,
+}
+
+impl<E: Element> Model<E> {
+    /// A model with PyTorch's default initial weights (uniform within 1/sqrt(H) in recurrent layers and within
+    /// 1/sqrt(fan-in) in the head, normal in the embedding), drawn from `seed`.
+    pub fn new(spec: ModelSpec, seed: u64, pool: Arc<Pool>) -> Result<Self, EngineError> {
+        Self::with_kernel(spec, seed, pool, KernelKind::picked())
+    }
+
+    /// The same with the kernels of a given instruction set, which this processor must have.
+    pub fn with_kernel(spec: ModelSpec, seed: u64, pool: Arc<Pool>, kind: KernelKind) -> Result<Self, EngineError> {
+        let invalid = |field: &str, message: &str| Err(EngineError::at("MODEL_INVALID", field, message));
+        if spec.layers.is_empty() {
+            return invalid("layers", "The model needs at least one recurrent layer.");
+        }
+        if spec.head.output_size == 0 {
+            return invalid("head.outputSize", "The head needs at least one output.");
+        }
+        let kernels = Kernels::of(kind);
+        let mut parameters = Parameters::default();
+        let (embedding, input) = match spec.input {
+            InputSpec::Tokens { vocabulary_size: 0, .. } => {
+                return invalid("input.vocabularySize", "The vocabulary is empty.");
+            }
+            InputSpec::Tokens { embedding_size: 0, .. } => {
+                return invalid("input.embeddingSize", "The embedding size must be at least 1.");
+            }
+            InputSpec::Series { input_size: 0 } => {
+                return invalid("input.inputSize", "The series needs at least one column.");
+            }
+            InputSpec::Tokens { vocabulary_size, embedding_size } => {
+                let embedding = Embedding::new(vocabulary_size, embedding_size, &mut parameters);
+                (Some(embedding), Inner::panels(embedding_size, 1))
+            }
+            InputSpec::Series { input_size } => (None, Inner::plain(input_size)),
+        };
+        let stack = Stack::new(&spec.layers, input, &mut parameters, kernels, pool.threads())?;
+        let top = stack.layers.last().expect("checked above").output_inner();
+        let head = Head::new(spec.head, top, &mut parameters);
+        let length = parameters.length;
+        let mut model = Model {
+            pool,
+            weights: Buffer::new(length),
+            gradients: Buffer::new(length),
+            first_moments: Buffer::new(0),
+            second_moments: Buffer::new(0),
+            moments: Moments::Nothing,
+            embedding,
+            stack,
+            head,
+            losses: Buffer::new(0),
+            squares: Buffer::new(length.div_ceil(BLOCK)),
+            input_gradient: Buffer::new(0),
+            parameters,
+            spec,
+        };
+        model.draw_weights(seed);
+        Ok(model)
+    }
+
+    fn draw_weights(&mut self, seed: u64) {
+        let fan_in = self.stack.layers.last().expect("at least one layer").output_inner().size();
+        let flat = self.weights.slice_mut(self.parameters.length);
+        for (number, tensor) in self.parameters.tensors.iter().enumerate() {
+            let rng = Rng::new(seed, Purpose::Initial, number as u32);
+            let bound = if tensor.name.starts_with("head.") {
+                1.0 / (fan_in as f64).sqrt()
+            } else {
+                let layer = self.stack.layers.iter().flat_map(|layer| &layer.directions);
+                let hidden = layer.filter(|d| tensor.name.ends_with(&format!("_{}", d.name))).map(|d| d.hidden).next();
+                1.0 / (hidden.unwrap_or(1) as f64).sqrt()
+            };
+            let normal = tensor.name == "embedding.weight";
+            tensor.each(|index, place| {
+                let index = index as u64;
+                flat[place] =
+                    E::from_f64(if normal { rng.normal(index) } else { bound * (2.0 * rng.uniform(index) - 1.0) });
+            });
+        }
+    }
+
+    pub fn spec(&self) -> &ModelSpec {
+        &self.spec
+    }
+
+    /// Instruction set in use.
+    pub fn kernel(&self) -> KernelKind {
+        self.stack.kernels.kind
+    }
+
+    /// Number of trainable numbers.
+    pub fn parameter_count(&self) -> usize {
+        self.parameters.count()
+    }
+
+    /// All weights under PyTorch's names and in its layout.
+    pub fn parameters(&self) -> Vec<NamedTensor<E>> {
+        self.parameters.read(self.weights.slice(self.parameters.length), "")
+    }
+
+    /// Sets all weights; `PARAMETER_MISSING` or `PARAMETER_SHAPE` names the tensor, and then nothing has changed.
+    pub fn load_parameters(&mut self, tensors: &[NamedTensor<E>]) -> Result<(), EngineError> {
+        self.parameters.write(self.weights.slice_mut(self.parameters.length), "", tensors)
+    }
+
+    /// Gradients of the last training step, before clipping.
+    pub fn gradients(&self) -> Vec<NamedTensor<E>> {
+        self.parameters.read(self.gradients.slice(self.parameters.length), "")
+    }
+
+    /// What the optimiser keeps: `exp_avg.<name>` and `exp_avg_sq.<name>`, or `momentum.<name>`; nothing before the
+    /// first step or for plain SGD.
+    pub fn optimizer_state(&self) -> Vec<NamedTensor<E>> {
+        let read = |buffer: &Buffer<E>, prefix| self.parameters.read(buffer.slice(self.parameters.length), prefix);
+        match self.moments {
+            Moments::Nothing => Vec::new(),
+            Moments::Momentum => read(&self.first_moments, "momentum."),
+            Moments::Adam => {
+                let mut tensors = read(&self.first_moments, "exp_avg.");
+                tensors.extend(read(&self.second_moments, "exp_avg_sq."));
+                tensors
+            }
+        }
+    }
+
+    /// Sets the optimiser's state from what `optimizer_state` gave; the names say which optimiser it belongs to.
+    pub fn load_optimizer_state(&mut self, tensors: &[NamedTensor<E>]) -> Result<(), EngineError> {
+        let has = |prefix| tensors.iter().any(|tensor| tensor.name.starts_with(prefix));
+        let moments = if has("exp_avg.") {
+            Moments::Adam
+        } else if has("momentum.") {
+            Moments::Momentum
+        } else {
+            Moments::Nothing
+        };
+        self.use_moments(moments);
+        let length = self.parameters.length;
+        match moments {
+            Moments::Nothing => Ok(()),
+            Moments::Momentum => self.parameters.write(self.first_moments.slice_mut(length), "momentum.", tensors),
+            Moments::Adam => {
+                self.parameters.write(self.first_moments.slice_mut(length), "exp_avg.", tensors)?;
+                self.parameters.write(self.second_moments.slice_mut(length), "exp_avg_sq.", tensors)
+            }
+        }
+    }
+
+    /// Makes room for that kind of state; it starts at zero when the kind changes.
+    fn use_moments(&mut self, moments: Moments) {
+        if self.moments == moments {
+            return;
+        }
+        let length = self.parameters.length;
+        if moments != Moments::Nothing {
+            self.first_moments.reserve(length);
+            self.first_moments.slice_mut(length).fill(E::ZERO);
+        }
+        if moments == Moments::Adam {
+            self.second_moments.reserve(length);
+            self.second_moments.slice_mut(length).fill(E::ZERO);
+        }
+        self.moments = moments;
+    }
+
+    /// Zero states for a batch.
+    pub fn zero_states(&self, batch: usize) -> States<E> {
+        let mut entries = Vec::new();
+        for direction in self.directions() {
+            for state in direction.cell.info().states {
+                entries.push(StateEntry {
+                    name: format!("{state}0_{}", direction.name),
+                    hidden_size: direction.hidden,
+                    data: vec![E::ZERO; batch * direction.hidden],
+                });
+            }
+        }
+        States { batch, entries }
+    }
+
+    fn directions(&self) -> impl Iterator<Item = &Direction<E>> {
+        self.stack.layers.iter().flat_map(|layer| &layer.directions)
+    }
+
+    /// Forward, loss, backward, clipping and update. `states` holds the initial states and receives the final ones,
+    /// cut off from the past. `step` counts the updates done before (Adam's correction and the dropout masks use it).
+    /// When the loss or the gradient norm is not finite, weights, optimiser state and `states` stay as they were.
+    pub fn train_step(
+        &mut self,
+        batch: &Batch<E>,
+        target: &Target<E>,
+        states: &mut States<E>,
+        step: u64,
+        update: &Update,
+    ) -> Result<StepOutcome, EngineError> {
+        self.check_target(batch, target)?;
+        self.use_moments(update.optimizer.moments());
+        let work = Work {
+            target: Some(*target),
+            backward: true,
+            update: Some((*update, step)),
+            dropout: Some((update.seed, step)),
+            traced: false,
+        };
+        let done = self.pass(batch, states, work)?;
+        let (loss, grad_norm) = (done.loss.mean(), done.norm);
+        let non_finite = if loss.is_finite() && grad_norm.is_finite() {
+            self.store_states(states, batch.time);
+            None
+        } else {
+            Some(self.find_non_finite(batch, states, Work { backward: false, update: None, ..work })?)
+        };
+        Ok(StepOutcome { loss, grad_norm, non_finite })
+    }
+
+    /// Evaluation: outputs `[T*B*out]` (or `[B*out]` with `LastStep`); `states` receives the final states; `taps`
+    /// receives gates and states when given.
+    pub fn forward(
+        &mut self,
+        batch: &Batch<E>,
+        states: &mut States<E>,
+        taps: Option<&mut Taps<E>>,
+    ) -> Result<Vec<E>, EngineError> {
+        self.pass(batch, states, Work::default())?;
+        if let Some(taps) = taps {
+            *taps = self.read_taps(batch);
+        }
+        self.store_states(states, batch.time);
+        Ok(self.outputs(batch))
+    }
+
+    /// Evaluation: the loss, not yet divided; `states` receives the final states.
+    pub fn loss(
+        &mut self,
+        batch: &Batch<E>,
+        target: &Target<E>,
+        states: &mut States<E>,
+    ) -> Result<LossSum, EngineError> {
+        self.check_target(batch, target)?;
+        let done = self.pass(batch, states, Work { target: Some(*target), ..Work::default() })?;
+        self.store_states(states, batch.time);
+        Ok(done.loss)
+    }
+
+    /// Gates, states and dL/d(everything) of one batch in evaluation mode; `gradients()` then holds those of the
+    /// weights. `states` is left as it is.
+    pub fn backward_traced(
+        &mut self,
+        batch: &Batch<E>,
+        target: &Target<E>,
+        states: &States<E>,
+    ) -> Result<Traced<E>, EngineError> {
+        self.check_target(batch, target)?;
+        // The backward pass overwrites the gates and the loss overwrites the outputs, so these are read first.
+        self.pass(batch, states, Work::default())?;
+        let taps = self.read_taps(batch);
+        let outputs = self.outputs(batch);
+        let work = Work { target: Some(*target), backward: true, traced: true, ..Work::default() };
+        let done = self.pass(batch, states, work)?;
+        Ok(Traced {
+            loss: done.loss.mean(),
+            outputs,
+            taps,
+            gradients: self.read_state_gradients(batch),
+            initial: self.read_initial_gradients(batch.batch),
+            input: self.read_input_gradient(batch),
+        })
+    }
+
+    fn check_target(&self, batch: &Batch<E>, target: &Target<E>) -> Result<(), EngineError> {
+        let rows = self.head.rows(batch.time, batch.batch);
+        let (given, wanted) = match target {
+            Target::Tokens(tokens) => (tokens.len(), rows),
+            Target::Values(values) => (values.len(), rows * self.head.outputs),
+        };
+        if given != wanted {
+            return Err(EngineError::new("BATCH_INVALID", format!("The target has {given} entries, not {wanted}.")));
+        }
+        if let Target::Tokens(tokens) = target {
+            let limit = self.head.outputs as u32;
+            if let Some(token) = tokens.iter().find(|&&t| t >= limit && t != crate::spec::IGNORED) {
+                let message = format!("The target token {token} is not below the head's {limit} outputs.");
+                return Err(EngineError::new("BATCH_INVALID", message));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_batch(&self, batch: &Batch<E>) -> Result<(), EngineError> {
+        let invalid = |message: String| Err(EngineError::new("BATCH_INVALID", message));
+        let rows = batch.time * batch.batch;
+        if rows == 0 {
+            return invalid("The batch is empty.".into());
+        }
+        match (self.spec.input, batch.input) {
+            (InputSpec::Tokens { vocabulary_size, .. }, Input::Tokens(tokens)) => {
+                if tokens.len() != rows {
+                    return invalid(format!("The batch has {} tokens, not {rows}.", tokens.len()));
+                }
+                if let Some(token) = tokens.iter().find(|&&t| t as usize >= vocabulary_size) {
+                    return invalid(format!("The token {token} is not in the vocabulary of {vocabulary_size}."));
+                }
+            }
+            (InputSpec::Series { input_size }, Input::Series(values)) => {
+                if values.len() != rows * input_size {
+                    return invalid(format!("The batch has {} values, not {}.", values.len(), rows * input_size));
+                }
+            }
+            _ => return invalid("Tokens were given to a model of series, or the reverse.".into()),
+        }
+        if let Some(lengths) = batch.lengths {
+            if lengths.len() != batch.batch || lengths.iter().any(|&n| n == 0 || n > batch.time) {
+                return invalid(format!("There must be {} lengths from 1 to {}.", batch.batch, batch.time));
+            }
+        }
+        Ok(())
+    }
+
+    /// One pass over a batch: all workers run `work_through` together.
+    fn pass(&mut self, batch: &Batch<E>, states: &States<E>, work: Work<E>) -> Result<Done, EngineError> {
+        self.check_batch(batch)?;
+        let (time, size) = (batch.time, batch.batch);
+        let rows = time * size;
+        if let (Some(embedding), Input::Tokens(tokens)) = (&mut self.embedding, batch.input) {
+            embedding.read(tokens);
+        }
+        let distinct = self.embedding.as_ref().map_or(0, |embedding| embedding.distinct.len());
+        self.stack.reserve(time, size, distinct, work.dropout.is_some(), work.backward, work.traced);
+        self.head.reserve(time, size, work.backward);
+        self.losses.reserve(self.head.rows(time, size));
+        self.load_states(states, time, size)?;
+        let input_gradient = match (work.traced, self.spec.input) {
+            (true, InputSpec::Series { input_size }) => {
+                self.input_gradient.reserve(rows * input_size.next_multiple_of(LANES));
+                self.input_gradient.at(0)
+            }
+            _ => std::ptr::null_mut(),
+        };
+        let source = match (batch.input, &self.embedding) {
+            (Input::Series(values), _) => Source::Series(values.as_ptr()),
+            (Input::Tokens(_), Some(embedding)) => Source::Tokens {
+                embedded: embedding.rows.at(0),
+                width: embedding.width,
+                distinct,
+                index: embedding.index.as_ptr(),
+            },
+            (Input::Tokens(_), None) => unreachable!("check_batch compares input and model"),
+        };
+        let last_step = self.head.mode == HeadMode::LastStep;
+        let scope = Scope {
+            batch: size,
+            lengths: if last_step { None } else { batch.lengths },
+            outputs: self.head.outputs,
+        };
+        let count = work.target.map_or(0, |target| scope.count(&target, self.head.rows(time, size)));
+        let pass = Pass {
+            time,
+            batch: size,
+            lengths: batch.lengths,
+            weights: self.weights.at(0),
+            gradients: self.gradients.at(0),
+            source,
+            dropout: work.dropout,
+            output_gradient: !last_step,
+            final_gradients: if work.backward { self.head.final_gradients(&self.stack) } else { Vec::new() },
+            traced: work.traced,
+            input_gradient,
+        };
+        let result = std::sync::Mutex::new(Done { loss: LossSum::default(), norm: 0.0 });
+        let this = &*self;
+        let pool = &this.pool;
+        pool.run(|worker| {
+            let done = unsafe { this.work_through(&pass, &work, scope, count, worker) };
+            if worker.index == 0 {
+                *result.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = done;
+            }
+        });
+        if work.backward {
+            if let Some(embedding) = &mut self.embedding {
+                embedding.remember();
+            }
+        }
+        Ok(result.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()))
+    }
+
+    /// A worker's way through a pass. Barriers stand where one worker reads what others wrote.
+    ///
+    /// # Safety
+    /// To be run by all workers of the pool together, with the workspace reserved and the initial states loaded.
+    unsafe fn work_through(&self, pass: &Pass<E>, work: &Work<E>, scope: Scope, count: usize, worker: &Worker) -> Done {
+        let (stack, head) = (&self.stack, &self.head);
+        let mut done = Done { loss: LossSum { sum: 0.0, count }, norm: 0.0 };
+        unsafe {
+            stack.prepare(pass, worker, work.backward);
+            if work.backward {
+                head.prepare(pass, worker);
+            }
+            if let Some(embedding) = &self.embedding {
+                embedding.gather(pass.weights, worker);
+                if work.backward {
+                    embedding.forget(pass.gradients, worker);
+                }
+            }
+            worker.barrier();
+            if self.embedding.is_some() {
+                stack.token_tables(pass, worker);
+                worker.barrier();
+            }
+            stack.forward(pass, worker);
+            head.forward(stack, pass, worker);
+            let Some(target) = work.target else { return done };
+            let scale = (work.backward && count > 0).then(|| 1.0 / count as f64);
+            // Without a valid target there is no gradient; a factor of 0 then makes all of them 0.
+            let scale = if work.backward { Some(scale.unwrap_or(0.0)) } else { None };
+            for (first, rows) in head.blocks(pass, worker).stretches() {
+                let values = head.values.at(0);
+                let losses = self.losses.at(0);
+                row_losses(&stack.kernels, scope, &target, first..first + rows, values, head.width, scale, losses);
+            }
+            if work.backward {
+                head.backward(stack, pass, worker);
+                stack.backward(pass, worker);
+                worker.barrier();
+                stack.weight_gradients(pass, worker);
+                head.weight_gradients(stack, pass, worker);
+                if let Some(embedding) = &self.embedding {
+                    worker.barrier();
+                    stack.embedding_gradient(pass, worker, embedding.gradient.at(0));
+                    embedding.spread(pass.gradients, worker);
+                }
+            }
+            worker.barrier();
+            done.loss.sum = self.losses.slice(head.rows(pass.time, pass.batch)).iter().sum();
+            if let Some((update, step)) = &work.update {
+                done.norm = self.gradient_norm(pass, worker);
+                if done.loss.sum.is_finite() && done.norm.is_finite() {
+                    self.update(pass, worker, update, *step, clip_factor(done.norm, update.clip_norm));
+                }
+            }
+        }
+        done
+    }
+
+    /// Global L2 norm, the same sum in every worker; a barrier is inside.
+    unsafe fn gradient_norm(&self, pass: &Pass<E>, worker: &Worker) -> f64 {
+        let length = self.parameters.length;
+        let blocks = length.div_ceil(BLOCK);
+        for block in worker.share(blocks) {
+            unsafe {
+                (self.stack.kernels.square_sum)(SquareSum {
+                    values: pass.gradients.add(block * BLOCK),
+                    count: (length - block * BLOCK).min(BLOCK),
+                    out: self.squares.at(block),
+                });
+            }
+        }
+        worker.barrier();
+        self.squares.slice(blocks).iter().sum::<f64>().sqrt()
+    }
+
+    unsafe fn update(&self, pass: &Pass<E>, worker: &Worker, update: &Update, step: u64, clip: f64) {
+        let length = self.parameters.length;
+        let own = worker.share(length.div_ceil(BLOCK));
+        let first = own.start * BLOCK;
+        let count = (own.end * BLOCK).min(length).saturating_sub(first);
+        let moment = |buffer: &Buffer<E>, used: bool| if used { buffer.at(first) } else { std::ptr::null_mut() };
+        let stretch = Stretch {
+            weights: self.weights.at(first),
+            gradients: unsafe { pass.gradients.add(first) },
+            first: moment(&self.first_moments, self.moments != Moments::Nothing),
+            second: moment(&self.second_moments, self.moments == Moments::Adam),
+            count,
+        };
+        unsafe { update_stretch(&self.stack.kernels, stretch, update, step, clip) };
+    }
+
+    fn load_states(&mut self, states: &States<E>, time: usize, batch: usize) -> Result<(), EngineError> {
+        let mut entries = states.entries.iter();
+        for layer in &mut self.stack.layers {
+            for direction in &mut layer.directions {
+                let first = direction.initial_block(time) * batch * direction.width;
+                for s in 0..direction.layout.states {
+                    let name = format!("{}0_{}", direction.cell.info().states[s], direction.name);
+                    let entry = entries
+                        .next()
+                        .filter(|entry| entry.name == name && entry.data.len() == batch * direction.hidden)
+                        .ok_or_else(|| {
+                            let message =
+                                format!("The states need \"{name}\" for a batch of {batch} here, and nothing else.");
+                            EngineError::at("STATES_INVALID", &name, message)
+                        })?;
+                    let buffer = &mut direction.states[s];
+                    let end = first + batch * direction.width;
+                    let rows = buffer.slice_mut(end)[first..].chunks_exact_mut(direction.width);
+                    for (row, from) in rows.zip(entry.data.chunks_exact(direction.hidden)) {
+                        row[..direction.hidden].copy_from_slice(from);
+                        row[direction.hidden..].fill(E::ZERO);
+                    }
+                    if s == 0 {
+                        direction.starts_at_zero = entry.data.iter().all(|&value| value == E::ZERO);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn store_states(&self, states: &mut States<E>, time: usize) {
+        let batch = states.batch;
+        let mut entries = states.entries.iter_mut();
+        for direction in self.directions() {
+            let first = direction.final_block(time) * batch * direction.width;
+            for s in 0..direction.layout.states {
+                let entry = entries.next().expect("load_states has compared them");
+                let rows = direction.states[s].slice(first + batch * direction.width);
+                copy_rows(&rows[first..], direction.width, direction.hidden, &mut entry.data);
+            }
+        }
+    }
+
+    /// The head's outputs, without padding.
+    fn outputs(&self, batch: &Batch<E>) -> Vec<E> {
+        let rows = self.head.rows(batch.time, batch.batch);
+        let mut data = vec![E::ZERO; rows * self.head.outputs];
+        copy_rows(self.head.values.slice(rows * self.head.width), self.head.width, self.head.outputs, &mut data);
+        data
+    }
+
+    fn read_taps(&self, batch: &Batch<E>) -> Taps<E> {
+        let mut taps = Taps::new();
+        let rows = batch.time * batch.batch;
+        for direction in self.directions() {
+            let (width, line) = (direction.width, direction.line());
+            for signal in direction.cell.info().signals {
+                let data = match signal.source {
+                    SignalSource::Slot(slot) => {
+                        let gates = direction.gates.slice(rows * line * direction.panels);
+                        self.batch_first(batch, direction.hidden, |row, unit| {
+                            gates[(unit / LANES * rows + row) * line + slot * LANES + unit % LANES]
+                        })
+                    }
+                    SignalSource::State(s) => {
+                        let first = direction.block_after(0) * batch.batch;
+                        let states = direction.states[s].slice((rows + batch.batch) * width);
+                        self.batch_first(batch, direction.hidden, |row, unit| states[(first + row) * width + unit])
+                    }
+                };
+                taps.entries.push(Tap {
+                    name: format!("{}.{}", direction.name, signal.name),
+                    shape: [batch.batch, batch.time, direction.hidden],
+                    data,
+                });
+            }
+        }
+        taps
+    }
+
+    fn read_state_gradients(&self, batch: &Batch<E>) -> Taps<E> {
+        let mut taps = Taps::new();
+        let rows = batch.time * batch.batch;
+        for direction in self.directions() {
+            for (s, state) in direction.cell.info().states.iter().enumerate() {
+                let totals = direction.totals[s].slice(rows * direction.width);
+                taps.entries.push(Tap {
+                    name: format!("{}.{state}", direction.name),
+                    shape: [batch.batch, batch.time, direction.hidden],
+                    data: self.batch_first(batch, direction.hidden, |row, unit| totals[row * direction.width + unit]),
+                });
+            }
+        }
+        taps
+    }
+
+    /// `[B, T, H]` from a value per row t * B + b and unit; 0 at padded steps.
+    fn batch_first(&self, batch: &Batch<E>, hidden: usize, value: impl Fn(usize, usize) -> E) -> Vec<E> {
+        let mut data = Vec::with_capacity(batch.batch * batch.time * hidden);
+        for b in 0..batch.batch {
+            let valid = batch.lengths.map_or(batch.time, |lengths| lengths[b]);
+            for t in 0..batch.time {
+                let row = t * batch.batch + b;
+                data.extend((0..hidden).map(|unit| if t < valid { value(row, unit) } else { E::ZERO }));
+            }
+        }
+        data
+    }
+
+    fn read_initial_gradients(&self, batch: usize) -> States<E> {
+        let mut states = self.zero_states(batch);
+        let mut entries = states.entries.iter_mut();
+        for direction in self.directions() {
+            for s in 0..direction.layout.states {
+                let entry = entries.next().expect("one entry per state");
+                let carry = direction.carry[s].slice(batch * direction.width);
+                copy_rows(carry, direction.width, direction.hidden, &mut entry.data);
+            }
+        }
+        states
+    }
+
+    fn read_input_gradient(&self, batch: &Batch<E>) -> Vec<E> {
+        let InputSpec::Series { input_size } = self.spec.input else { return Vec::new() };
+        let rows = batch.time * batch.batch;
+        let width = input_size.next_multiple_of(LANES);
+        let mut data = vec![E::ZERO; rows * input_size];
+        copy_rows(self.input_gradient.slice(rows * width), width, input_size, &mut data);
+        data
+    }
+
+    /// Runs the forward pass again and looks for the first value that is not finite: in the input, then layer by layer
+    /// in the order of the recurrence, then in the outputs, at last in the gradients of the step before.
+    fn find_non_finite(
+        &mut self,
+        batch: &Batch<E>,
+        states: &States<E>,
+        work: Work<E>,
+    ) -> Result<NonFinite, EngineError> {
+        let found = |layer: &str, tensor: &str, time_step, row, unit| NonFinite {
+            layer: layer.into(),
+            tensor: tensor.into(),
+            time_step,
+            row,
+            unit,
+        };
+        if let (Input::Series(values), InputSpec::Series { input_size }) = (batch.input, self.spec.input) {
+            if let Some(at) = values.iter().position(|v| !v.finite()) {
+                let row = at / input_size;
+                let place = (Some(row / batch.batch), Some(row % batch.batch), Some(at % input_size));
+                return Ok(found("input", "series", place.0, place.1, place.2));
+            }
+        }
+        let gradient = self.parameters.read(self.gradients.slice(self.parameters.length), "");
+        for tensor in self.parameters() {
+            if tensor.data.iter().any(|v| !v.finite()) {
+                return Ok(found("weights", &tensor.name, None, None, None));
+            }
+        }
+        self.pass(batch, states, Work { target: None, ..work })?;
+        let rows = batch.time * batch.batch;
+        for direction in self.directions() {
+            let (width, line) = (direction.width, direction.line());
+            let gates = direction.gates.slice(rows * line * direction.panels);
+            for step in direction.steps(batch.time) {
+                for b in 0..batch.batch {
+                    let row = step * batch.batch + b;
+                    let after = (direction.block_after(step) * batch.batch + b) * width;
+                    for signal in direction.cell.info().signals {
+                        let unit = (0..direction.hidden).find(|&unit| {
+                            let value = match signal.source {
+                                SignalSource::Slot(slot) => {
+                                    gates[(unit / LANES * rows + row) * line + slot * LANES + unit % LANES]
+                                }
+                                SignalSource::State(s) => {
+                                    direction.states[s].slice(after + width)[after + unit]
+                                }
+                            };
+                            !value.finite()
+                        });
+                        if unit.is_some() {
+                            return Ok(found(&direction.name, signal.name, Some(step), Some(b), unit));
+                        }
+                    }
+                }
+            }
+        }
+        if let Some(at) = self.outputs(batch).iter().position(|v| !v.finite()) {
+            let row = at / self.head.outputs;
+            let step = (self.head.mode == HeadMode::EveryStep).then_some(row / batch.batch);
+            return Ok(found("head", "output", step, Some(row % batch.batch), Some(at % self.head.outputs)));
+        }
+        for tensor in gradient {
+            if tensor.data.iter().any(|v| !v.finite()) {
+                return Ok(found("gradient", &tensor.name, None, None, None));
+            }
+        }
+        Ok(found("loss", "loss", None, None, None))
+    }
+}
+
+/// Rows of `width` numbers, the first `kept` of each.
+fn copy_rows<E: Copy>(rows: &[E], width: usize, kept: usize, out: &mut [E]) {
+    for (from, to) in rows.chunks_exact(width).zip(out.chunks_exact_mut(kept)) {
+        to.copy_from_slice(&from[..kept]);
+    }
+}
