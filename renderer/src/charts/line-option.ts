@@ -195,7 +195,7 @@ export function lineOption(spec: ChartSpec, view: [number, number] | null, size:
       clip: true,
       symbol: 'circle',
       symbolSize: 3.4,
-      showSymbol: line.look === 'dotted' && data.length <= 120,
+      showSymbol: line.look === 'dotted' && data.length * 9 <= pixels,
       showAllSymbol: true,
       ...(line.look === 'steps' && { step: 'end' }),
       lineStyle: {
