@@ -33,11 +33,13 @@ pub fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), EngineError> {
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| io_error("write", path, &error))
 }
 
-/// Writes a file under a temporary name beside it and renames it; nothing is left behind on failure.
+/// Writes a file under a temporary name beside it and renames it; nothing is left behind on failure. It survives
+/// a killed process; it is not forced to the disk, so after a power cut it may be missing.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), EngineError> {
     let temporary = with_suffix(path, ".tmp");
-    let result = write_synced(&temporary, bytes)
-        .and_then(|()| fs::rename(&temporary, path).map_err(|error| io_error("write", path, &error)));
+    let result = fs::write(&temporary, bytes)
+        .and_then(|()| fs::rename(&temporary, path))
+        .map_err(|error| io_error("write", path, &error));
     if result.is_err() {
         // The first error is the one worth telling; a leftover that cannot be removed is ignored by every reader.
         let _ = fs::remove_file(&temporary);

@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod model;
 pub mod optim;
 pub mod params;
+pub mod parity;
 pub mod pool;
 pub mod rng;
 pub mod simd;

@@ -1,15 +1,15 @@
 //! The order of windows in an epoch, a pure function of seed and epoch.
 
-use crate::rng;
+use crate::rng::{Purpose, Rng};
 
 /// A permutation of `0..count` (Fisher-Yates on counter-based draws).
 pub fn permutation(count: usize, seed: u64, epoch: u64) -> Vec<u32> {
     assert!(count <= u32::MAX as usize, "more windows than a permutation can number");
     let mut order: Vec<u32> = (0..count as u32).collect();
+    let rng = Rng::new(seed, Purpose::Shuffle, epoch as u32);
     for last in (1..count).rev() {
         // The multiply-shift of a 64-bit draw is uniform to within count / 2^64.
-        let draw = rng::draw_u64(seed, rng::Stream::Shuffle, epoch, last as u64);
-        let pick = ((draw as u128 * (last as u128 + 1)) >> 64) as usize;
+        let pick = ((rng.bits(last as u64) as u128 * (last as u128 + 1)) >> 64) as usize;
         order.swap(last, pick);
     }
     order

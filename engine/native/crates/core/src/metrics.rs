@@ -1,0 +1,104 @@
+//! What is measured of a model, and the lines of `metrics.jsonl` (`engine/contracts/run.ts`).
+
+use serde::Serialize;
+
+use crate::config::SplitName;
+
+/// Of a language model. The state is carried in one stream over all measured tokens: the numbers are those of
+/// reading the text once from its start, exactly. A measurement may be bounded to the first tokens of a long
+/// split; `tokens` says how many counted.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LanguageModelMetrics {
+    /// Nats per token.
+    pub loss: f64,
+    pub bits_per_character: f64,
+    pub perplexity: f64,
+    pub tokens: u64,
+}
+
+impl LanguageModelMetrics {
+    pub fn new(loss: f64, tokens: u64) -> Self {
+        LanguageModelMetrics {
+            loss,
+            bits_per_character: loss / std::f64::consts::LN_2,
+            // JSON knows no infinity.
+            perplexity: loss.exp().min(f64::MAX),
+            tokens,
+        }
+    }
+}
+
+/// Mean squared and mean absolute error.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Errors {
+    pub mse: f64,
+    pub mae: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct SeasonalErrors {
+    pub mse: f64,
+    pub mae: f64,
+    pub season: usize,
+}
+
+/// Standardized errors of naive forecasts on the same windows.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Baselines {
+    /// Repeats the window's last value.
+    pub last: Errors,
+    /// Repeats the value one season before (the last value where the table has none there); null without a season.
+    pub seasonal: Option<SeasonalErrors>,
+}
+
+/// Of a forecast; `loss`, `mse`, `mae` standardized.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct ForecastMetrics {
+    pub loss: f64,
+    pub mse: f64,
+    pub mae: f64,
+    pub raw: Errors,
+    pub baselines: Baselines,
+    pub windows: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Metrics {
+    LanguageModel(LanguageModelMetrics),
+    Forecast(ForecastMetrics),
+}
+
+impl Metrics {
+    pub fn loss(&self) -> f64 {
+        match self {
+            Metrics::LanguageModel(metrics) => metrics.loss,
+            Metrics::Forecast(metrics) => metrics.loss,
+        }
+    }
+}
+
+/// One finished step.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StepRecord {
+    pub step: u64,
+    /// Epoch of the step's batch, from 1.
+    pub epoch: u64,
+    pub loss: f64,
+    /// Before clipping.
+    pub gradient_norm: f64,
+    pub learning_rate: f64,
+    pub elapsed_ms: f64,
+    pub tokens_per_second: f64,
+}
+
+/// One line of `metrics.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum MetricsRecord {
+    Step(StepRecord),
+    Evaluation { step: u64, split: SplitName, metrics: Metrics, best: bool },
+    Sample { step: u64, tokens: Vec<u32> },
+}

@@ -1,0 +1,88 @@
+//! What a training says while it runs (`NativeEvent` in `engine/binding/types.ts`).
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::config::{SplitName, Splits};
+use crate::error::EngineError;
+use crate::metrics::{Metrics, StepRecord};
+
+/// An error as it crosses the border (`ErrorShape` of the contracts).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Failure {
+    pub code: String,
+    pub message: String,
+    #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub details: BTreeMap<String, Value>,
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        Failure { code: error.code, message: error.message, location: error.location, details: BTreeMap::new() }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum EndStatus {
+    Finished,
+    Stopped,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Event {
+    Started { step: u64, parameters: usize, threads: usize, kernel: String, total_steps: Option<u64> },
+    Step {
+        #[serde(flatten)]
+        record: StepRecord,
+        total_steps: Option<u64>,
+    },
+    Evaluated { step: u64, split: SplitName, metrics: Metrics, best: bool },
+    Sample { step: u64, tokens: Vec<u32> },
+    Checkpoint { step: u64, best: bool },
+    Trace { step: u64 },
+    Paused { step: u64 },
+    Resumed { step: u64 },
+    Failed { step: u64, error: Failure },
+    Finished {
+        status: EndStatus,
+        steps: u64,
+        best_step: Option<u64>,
+        stopped_early: bool,
+        metrics: Splits<Option<Metrics>>,
+        tokens_per_second: f64,
+    },
+}
+
+/// Who is told. Called on the training's thread; must not block.
+pub trait Listener: Send + 'static {
+    fn event(&self, event: Event);
+    /// A new frame lies in the slot.
+    fn frame(&self);
+    /// The thread is about to end, whatever the reason; nothing follows.
+    fn ended(&self);
+}
+
+/// One live frame: the newest overwrites one that was not taken.
+#[derive(Default)]
+pub struct FrameSlot(Mutex<Option<Vec<u8>>>);
+
+impl FrameSlot {
+    pub fn put(&self, frame: Vec<u8>) {
+        *self.lock() = Some(frame);
+    }
+
+    pub fn take(&self) -> Option<Vec<u8>> {
+        self.lock().take()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Vec<u8>>> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
