@@ -1,0 +1,9 @@
+export const messages = {
+  days: '{n} d',
+  hours: '{n} h',
+  minutes: '{n} min',
+  seconds: '{n} s',
+  left: '{time} left',
+  charactersPerSecond: 'char/s',
+  valuesPerSecond: 'values/s',
+};
