@@ -5,6 +5,7 @@ pub mod cells;
 pub mod checkpoint;
 pub mod config;
 pub mod data;
+pub mod describe;
 pub mod element;
 pub mod error;
 pub mod evaluate;

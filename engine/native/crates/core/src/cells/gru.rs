@@ -26,6 +26,7 @@ impl Cell for Gru {
             Signal { name: "n", kind: SignalKind::Signed, source: Source::Slot(SLOT_N) },
             Signal { name: "h", kind: SignalKind::Signed, source: Source::State(H) },
         ],
+        internals: &[],
         gate_order: &["r", "z", "n"],
         states: &["h"],
         onnx_operator: Some("GRU"),

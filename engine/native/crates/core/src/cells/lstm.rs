@@ -24,6 +24,7 @@ impl Cell for Lstm {
             Signal { name: "c", kind: SignalKind::Signed, source: Source::State(C) },
             Signal { name: "h", kind: SignalKind::Signed, source: Source::State(H) },
         ],
+        internals: &[],
         gate_order: &["i", "f", "g", "o"],
         states: &["h", "c"],
         onnx_operator: Some("LSTM"),

@@ -60,6 +60,9 @@ pub struct CellInfo {
     pub name: &'static str,
     /// Rows of a trace in the order they are drawn.
     pub signals: &'static [Signal],
+    /// Further recorded values, which reference fixtures hold and traces leave out.
+    #[serde(skip)]
+    pub internals: &'static [Signal],
     /// Gates in the order of the stacked weight rows.
     pub gate_order: &'static [&'static str],
     /// States, h first.

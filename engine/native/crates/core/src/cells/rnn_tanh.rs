@@ -1,15 +1,18 @@
-//! Elman network (Elman 1990; `torch.nn.RNN`): h_t = tanh(W x + b_ih + U h + b_hh).
+//! Elman network (Elman 1990; `torch.nn.RNN`): a = W x + b_ih + U h + b_hh, h_t = tanh(a).
 
 use super::*;
 
 pub struct RnnTanh;
 
+/// The slot keeps the sum a; h is the state.
+const A: usize = 0;
 const H: usize = 0;
 
 impl Cell for RnnTanh {
     const INFO: CellInfo = CellInfo {
         name: "rnn-tanh",
         signals: &[Signal { name: "h", kind: SignalKind::Signed, source: Source::State(H) }],
+        internals: &[Signal { name: "a", kind: SignalKind::Signed, source: Source::Slot(A) }],
         gate_order: &["h"],
         states: &["h"],
         onnx_operator: Some("RNN"),
@@ -29,18 +32,16 @@ impl Cell for RnnTanh {
         states: &mut [V; MAX_STATES],
         _saved: &mut [V; MAX_SAVED],
     ) {
-        let h = gates[0].tanh();
-        gates[0] = h;
-        states[H] = h;
+        states[H] = gates[A].tanh();
     }
 
     #[inline(always)]
     fn backward<E: Element, V: Lanes<E>>(recorded: &Recorded<V>, reaching: &[V; MAX_STATES]) -> Derivatives<V> {
         let zero = V::splat(E::ZERO);
         let one = V::splat(E::ONE);
-        let h = recorded.gates[0];
+        let h = recorded.state[H];
         let mut gates = [zero; MAX_SLOTS];
-        gates[0] = reaching[H].mul(one.sub(h.mul(h)));
+        gates[A] = reaching[H].mul(one.sub(h.mul(h)));
         Derivatives { gates, total: *reaching, carry: [zero; MAX_STATES] }
     }
 }

@@ -1,0 +1,67 @@
+//! The engine against the reference fixtures of its cells, with every instruction set this processor has.
+
+use std::path::PathBuf;
+
+use sluice_core::cells;
+use sluice_core::kernels::KernelKind;
+use sluice_core::parity::{run_fixture, run_fixture_with};
+use sluice_core::simd::Avx512;
+
+fn fixtures() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../../tests/fixtures/reference")
+}
+
+fn kinds() -> Vec<KernelKind> {
+    let mut kinds = vec![KernelKind::Portable];
+    if Avx512::available() {
+        kinds.push(KernelKind::Avx512);
+    }
+    kinds
+}
+
+#[test]
+fn every_cell_agrees_with_its_fixtures() {
+    let mut seen = 0;
+    for cell in cells() {
+        for case in ["tiny", "small", "small-bi2"] {
+            let path = fixtures().join(format!("{}.{case}.json", cell.name));
+            let Ok(json) = std::fs::read_to_string(&path) else {
+                // Only the layers of the first cells have a two-layer, two-direction case.
+                assert_eq!(case, "small-bi2", "{} is missing", path.display());
+                continue;
+            };
+            for kind in kinds() {
+                for result in run_fixture_with(&json, kind).unwrap() {
+                    println!("{} {case} {kind:?} {result:?}", cell.name);
+                    assert!(result.passed, "{} {case} {kind:?}: {result:?}", cell.name);
+                    seen += 1;
+                }
+            }
+        }
+    }
+    assert!(seen >= 18);
+}
+
+#[test]
+fn a_wrong_weight_or_gate_order_fails() {
+    let json = std::fs::read_to_string(fixtures().join("lstm.small.json")).unwrap();
+    let mut fixture: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let rows = fixture["params"]["weight_ih_l0"].as_array_mut().unwrap();
+    // Input and forget gate in the wrong order.
+    let hidden = rows.len() / 4;
+    for unit in 0..hidden {
+        rows.swap(unit, hidden + unit);
+    }
+    for result in run_fixture(&fixture.to_string()).unwrap() {
+        assert!(!result.passed);
+        assert!(result.max_absolute_error > 1e-3);
+    }
+}
+
+#[test]
+fn a_damaged_fixture_is_an_error_with_a_code() {
+    assert_eq!(run_fixture("{").unwrap_err().code, "FIXTURE_INVALID");
+    let json = std::fs::read_to_string(fixtures().join("lstm.tiny.json")).unwrap();
+    let unknown = json.replace("\"lstm\"", "\"no-such-cell\"");
+    assert_eq!(run_fixture(&unknown).unwrap_err().code, "CELL_UNKNOWN");
+}
