@@ -5,6 +5,7 @@
  *
  * Messages in: `{ id, kind: 'open' | 'run' | 'close', … }`; out: `{ id, result }` or `{ id, error }`.
  */
+/* eslint-disable @typescript-eslint/no-require-imports -- a worker started from text is CommonJS */
 const { parentPort, workerData } = require('node:worker_threads');
 const ort = require(workerData.runtime);
 

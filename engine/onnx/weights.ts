@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { EngineBinding, ModelSpec } from '../binding/types';
-import { float32Tensor, readSafetensors, SluiceError, type CellInfo, type RunConfig } from '../contracts';
-import { onnxGateOrder, type RecurrentOperator } from './gate-order';
+import type { ModelSpec } from '../binding/types';
+import { float32Tensor, readSafetensors, SluiceError, type CellInfo } from '../contracts';
+import type { RecurrentOperator } from './gate-order';
 
 export interface NamedTensor {
   shape: number[];
@@ -17,17 +17,15 @@ export interface ExportModel {
   tensors: Record<string, NamedTensor>;
 }
 
-/** Reads `model.safetensors` of a checkpoint; sizes come from the weights themselves. */
-export async function readCheckpoint(directory: string, config: Pick<RunConfig, 'model' | 'task'>, engine: Pick<EngineBinding, 'cells'>): Promise<ExportModel> {
+/** Reads `model.safetensors` of a checkpoint. */
+export async function readWeights(directory: string): Promise<Record<string, NamedTensor>> {
   const path = join(directory, 'model.safetensors');
-  let tensors: Record<string, NamedTensor>;
   try {
     const file = readSafetensors(await readFile(path));
-    tensors = Object.fromEntries(file.entries.map(({ name }) => [name, float32Tensor(file, name)!]));
+    return Object.fromEntries(file.entries.map(({ name }) => [name, float32Tensor(file, name)!]));
   } catch (cause) {
     throw new SluiceError({ code: 'CHECKPOINT_DAMAGED', message: `The checkpoint's weights cannot be read: ${(cause as Error).message}.`, where: path }, { cause });
   }
-  return exportModel(specOf(config, tensors, path), tensors, engine.cells());
 }
 
 /** Joins a model's shape, weights and cells; refuses a cell that no ONNX operator holds. */
@@ -37,29 +35,10 @@ export function exportModel(spec: ModelSpec, tensors: Record<string, NamedTensor
     tensors,
     cells: spec.layers.map(({ cell }, layer) => {
       const info = cells.find(({ name }) => name === cell);
-      const operator = info?.onnxOperator ?? null;
-      if (!info || operator === null || !(operator in onnxGateOrder)) {
+      if (!info?.onnxOperator) {
         throw new SluiceError({ code: 'MODEL_INVALID', message: `The cell ${cell} has no ONNX operator.`, where: `model.layers.${layer}.cell` });
       }
-      return { operator, gateOrder: info.gateOrder };
+      return { operator: info.onnxOperator, gateOrder: info.gateOrder };
     }),
   };
-}
-
-function specOf(config: Pick<RunConfig, 'model' | 'task'>, tensors: Record<string, NamedTensor>, path: string): ModelSpec {
-  const shape = (name: string): [number, number] => {
-    const found = tensors[name]?.shape;
-    if (found?.length !== 2) {
-      throw new SluiceError({ code: 'CHECKPOINT_DAMAGED', message: `The checkpoint has no matrix ${name}.`, where: path });
-    }
-    return found as [number, number];
-  };
-  const [outputSize] = shape('head.weight');
-  const layers = config.model.layers.map(({ cell, hiddenSize, bidirectional, dropout }) => ({ cell, hiddenSize, bidirectional, dropout }));
-  if (config.task.kind === 'language-model') {
-    const [vocabularySize, embeddingSize] = shape('embedding.weight');
-    return { input: { kind: 'tokens', vocabularySize, embeddingSize }, layers, head: { outputSize, mode: 'everyStep' } };
-  }
-  const [, inputSize] = shape('recurrent.weight_ih_l0');
-  return { input: { kind: 'series', inputSize }, layers, head: { outputSize, mode: 'lastStep' } };
 }
