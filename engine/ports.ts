@@ -61,6 +61,10 @@ export interface DatasetService extends Methods<'datasets', 'list' | 'get' | 'sa
   tokenizer(id: string): Promise<Tokenizer>;
   /** What the engine needs to train this configuration: files, windows, scaler fitted on training rows. Throws CONFIG_INVALID / DATASET_TOO_SHORT with the field. */
   trainingData(config: Pick<RunConfig, 'dataset' | 'task'>): Promise<TokenData | SeriesData>;
+  /** A whole text file decoded as an import would (encoding detected, line breaks unified). Throws FILE_NOT_FOUND, FILE_NOT_TEXT, FILE_EMPTY. */
+  readText(file: string): Promise<string>;
+  /** Named numeric columns of any table file, `[rows, columns.length]` row-major, NaN = missing. Throws COLUMN_NOT_FOUND, COLUMN_NOT_NUMERIC, DATASET_PARSE_FAILED. */
+  readTable(file: string, columns: string[]): Promise<{ data: Float32Array; rows: number }>;
   /** Values `[rows, columns]` of a table as they are on disk (mapped or read), for forecasts. */
   values(id: string): Promise<{ data: Float32Array; rows: number; columns: string[]; split: Split; times: (row: number) => string | null }>;
 }

@@ -102,7 +102,7 @@ export interface RunDetails extends RunSummary {
 
 /** What a training says while it runs; printed as JSON lines by `sluice train --json` and sent to the window. */
 export type RunEvent =
-  | { event: 'started'; run: string; step: number; parameters: number; threads: number; kernel: string; totalSteps: number | null; resumed: boolean }
+  | { event: 'started'; run: string; step: number; parameters: number; threads: number; kernel: string; totalSteps: number | null; resumed: boolean; /** Newer checkpoints that could not be used, and why. */ damaged: { checkpoint: string; reason: string }[] }
   | ({ event: 'step'; run: string; totalSteps: number | null; secondsLeft: number | null } & Omit<StepRecord, 'kind'>)
   | { event: 'evaluated'; run: string; step: number; split: 'train' | 'validation' | 'test'; metrics: Metrics; best: boolean }
   | { event: 'sample'; run: string; step: number; text: string }

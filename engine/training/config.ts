@@ -1,0 +1,296 @@
+import type { z } from 'zod';
+import type { SeriesData, TokenData } from '../binding/types';
+import { runConfig, SluiceError, type CellInfo, type Dataset, type ModelDescription, type PresetName, type RunConfig } from '../contracts';
+import { nearestName, editDistance } from './nearest-name';
+import { defaultPreset, presetConfig } from './presets';
+import { isRecord, keysAt, leafPaths, type Path } from './schema-paths';
+
+/** Something that is wrong at a field; `code` lets the window say it in any language. */
+export type FieldProblem = ModelDescription['problems'][number];
+
+export interface ConfigContext {
+  /** Throws DATASET_NOT_FOUND. */
+  dataset(id: string): Promise<Dataset>;
+  datasetNames(): Promise<string[]>;
+  cells(): CellInfo[];
+  /** What the engine trains on; throws a coded error with the field. */
+  trainingData(config: Pick<RunConfig, 'dataset' | 'task'>): Promise<TokenData | SeriesData>;
+}
+
+export interface CompletedConfig {
+  /** Null where a problem leaves no complete configuration. */
+  config: RunConfig | null;
+  data: TokenData | SeriesData | null;
+  problems: FieldProblem[];
+}
+
+function problem(path: string, code: string, message: string, details: FieldProblem['details'] = {}): FieldProblem {
+  return { path, code, message, details };
+}
+
+/**
+ * Lays a configuration over its defaults. Lists replace lists, and an object of another `kind` replaces the
+ * default as a whole: the fields of two kinds do not mix.
+ */
+function overlay(base: unknown, given: unknown): unknown {
+  if (given === undefined) return base;
+  if (!isRecord(base) || !isRecord(given)) return given;
+  if (given['kind'] !== undefined && base['kind'] !== undefined && given['kind'] !== base['kind']) return given;
+  const result: Record<string, unknown> = { ...base };
+  for (const [key, value] of Object.entries(given)) result[key] = overlay(base[key], value);
+  return result;
+}
+
+function valueAt(value: unknown, path: Path): unknown {
+  return path.reduce<unknown>(
+    (inner, key) => (isRecord(inner) || Array.isArray(inner) ? (inner as Record<string | number, unknown>)[key] : undefined),
+    value,
+  );
+}
+
+/** A value that works at a path: that of the defaults, where they have one. */
+function usualValue(defaults: unknown, path: Path): string | number | null {
+  const found = valueAt(defaults, path.map((key) => (typeof key === 'number' ? 0 : key)));
+  return typeof found === 'number' || typeof found === 'string' ? found : null;
+}
+
+/** The allowed field a person most likely meant: a sibling spelled alike, else a field of that name elsewhere. */
+function nearestField(unknown: string, path: Path, config: unknown): string | null {
+  const siblings = keysAt(runConfig, path, config);
+  const sibling = nearestName(unknown, siblings);
+  const here = (name: string): string => [...path, name].join('.');
+  if (sibling !== null && editDistance(unknown, sibling) <= Math.max(2, unknown.length / 3)) return here(sibling);
+  const elsewhere = leafPaths(runConfig);
+  const lastPart = (full: string): string => full.slice(full.lastIndexOf('.') + 1);
+  const alike = nearestName(unknown, elsewhere.map(lastPart));
+  const found = elsewhere.find((full) => lastPart(full) === alike);
+  if (alike !== null && found !== undefined && editDistance(unknown, alike) <= Math.max(1, unknown.length / 4)) return found;
+  return sibling === null ? (found ?? null) : here(sibling);
+}
+
+function issueProblems(issue: z.core.$ZodIssue, config: unknown, defaults: unknown): FieldProblem[] {
+  const path = issue.path.map((key) => (typeof key === 'number' ? key : String(key)));
+  const where = path.join('.');
+  const value = valueAt(config, path);
+  const shown = value === undefined ? null : isRecord(value) || Array.isArray(value) ? JSON.stringify(value) : String(value as string | number | boolean | null);
+  const usual = usualValue(defaults, path);
+  const example = usual === null ? '' : `, for example ${usual}`;
+  switch (issue.code) {
+    case 'unrecognized_keys':
+      return issue.keys.map((key) => {
+        const full = [...path, key].join('.');
+        const nearest = nearestField(key, path, config);
+        return problem(full, 'UNKNOWN_FIELD', `there is no field ${full}; the nearest is ${nearest ?? 'none'}`, { nearest });
+      });
+    case 'too_small': {
+      const minimum = Number(issue.minimum);
+      if (issue.origin === 'array') return [problem(where, 'TOO_SHORT', `${where} needs at least ${minimum} element${minimum === 1 ? '' : 's'}`, { minimum })];
+      const bound = issue.inclusive === false ? `above ${minimum}` : `at least ${minimum}`;
+      return [problem(where, 'TOO_SMALL', `${where} is ${shown}; it must be ${bound}${example}`, { value: shown, minimum, usual })];
+    }
+    case 'too_big': {
+      const maximum = Number(issue.maximum);
+      if (issue.origin === 'array') return [problem(where, 'TOO_LONG', `${where} may have at most ${maximum} elements`, { maximum })];
+      const bound = issue.inclusive === false ? `below ${maximum}` : `at most ${maximum}`;
+      return [problem(where, 'TOO_BIG', `${where} is ${shown}; it must be ${bound}${example}`, { value: shown, maximum, usual })];
+    }
+    case 'invalid_value':
+    case 'invalid_union': {
+      const allowed = issue.code === 'invalid_value' ? issue.values.map(String) : ('options' in issue && Array.isArray(issue.options) ? issue.options.map(String) : []);
+      const nearest = shown === null ? null : nearestName(shown, allowed);
+      return [
+        problem(where, 'NOT_ALLOWED', `${where} is ${shown ?? 'missing'}; it must be one of ${allowed.join(', ')}`, {
+          value: shown,
+          allowed: allowed.join(', '),
+          nearest,
+        }),
+      ];
+    }
+    case 'invalid_type':
+      if (value === undefined) return [problem(where, 'MISSING', `${where} is missing`, {})];
+      return [
+        problem(where, 'WRONG_TYPE', `${where} is ${typeof value === 'string' ? `"${value}"` : shown}; it must be ${typeName(issue.expected)}${example}`, {
+          value: shown,
+          expected: issue.expected,
+          usual,
+        }),
+      ];
+    default:
+      return [problem(where, 'INVALID', `${where}: ${issue.message}`, { value: shown })];
+  }
+}
+
+function typeName(expected: string): string {
+  const names: Record<string, string> = { int: 'a whole number', number: 'a number', string: 'a text', boolean: 'true or false', array: 'a list', object: 'an object' };
+  return names[expected] ?? expected;
+}
+
+/** Samples a shipped default batch would take from a small dataset: at least this many steps an epoch are left. */
+const stepsWorthAnEpoch = 4;
+
+/** Batch and slice that a text of this many training tokens can fill. */
+export function textBatch(trainTokens: number, batchSize: number, sequenceLength: number): { batchSize: number; sequenceLength: number } {
+  const length = Math.max(1, Math.min(sequenceLength, Math.floor((trainTokens - 1) / stepsWorthAnEpoch)));
+  const batch = Math.floor((trainTokens - 1) / (stepsWorthAnEpoch * length));
+  return { batchSize: Math.max(1, Math.min(batchSize, batch)), sequenceLength: length };
+}
+
+/** Batch and number of epochs for a table with this many training windows: few windows need more epochs. */
+export function forecastBatch(trainWindows: number, batchSize: number, maxEpochs: number): { batchSize: number; maxEpochs: number } {
+  const batch = Math.max(1, Math.min(batchSize, Math.max(4, Math.floor(trainWindows / 8)), trainWindows));
+  const stepsPerEpoch = Math.max(1, Math.ceil(trainWindows / batch));
+  return { batchSize: batch, maxEpochs: Math.max(maxEpochs, Math.min(300, Math.ceil(2000 / stepsPerEpoch))) };
+}
+
+export function windowCount(ranges: readonly (readonly [number, number])[]): number {
+  return ranges.reduce((sum, [start, end]) => sum + Math.max(0, end - start), 0);
+}
+
+function errorProblem(error: unknown, fallback: string): FieldProblem {
+  if (!(error instanceof SluiceError)) throw error;
+  const details: FieldProblem['details'] = {};
+  for (const [key, value] of Object.entries(error.details ?? {})) details[key] = typeof value === 'boolean' ? String(value) : value;
+  return problem(error.where ?? fallback, error.code, error.message, details);
+}
+
+/**
+ * Completes a configuration as a person writes it: missing fields take the defaults of its task, the task
+ * those of its dataset, sizes shrink to what a small dataset can fill unless they were given. All problems
+ * come back as data, at their fields; only faults of the machine are thrown.
+ */
+export async function completeConfig(input: unknown, context: ConfigContext, preset: PresetName | null = null): Promise<CompletedConfig> {
+  const nothing = (problems: FieldProblem[]): CompletedConfig => ({ config: null, data: null, problems });
+  if (!isRecord(input)) return nothing([problem('', 'WRONG_TYPE', 'a configuration must be an object', { expected: 'object' })]);
+
+  const id = input['dataset'];
+  if (typeof id !== 'string' || id === '') {
+    const nearest = Object.keys(input).find((key) => editDistance(key, 'dataset') <= 2 && key !== 'dataset');
+    if (nearest !== undefined) return nothing([problem(nearest, 'UNKNOWN_FIELD', `there is no field ${nearest}; the nearest is dataset`, { nearest: 'dataset' })]);
+    return nothing([problem('dataset', 'MISSING', 'dataset is missing: name the dataset to train on', {})]);
+  }
+  let dataset: Dataset;
+  try {
+    dataset = await context.dataset(id);
+  } catch (error) {
+    if (!(error instanceof SluiceError) || (error.code !== 'DATASET_NOT_FOUND' && error.code !== 'NAME_INVALID')) throw error;
+    const nearest = nearestName(id, await context.datasetNames());
+    const hint = nearest === null ? 'import one first' : `the nearest is ${nearest}`;
+    return nothing([problem('dataset', 'DATASET_NOT_FOUND', `there is no dataset ${id}; ${hint}`, { value: id, nearest })]);
+  }
+
+  const givenTask = input['task'];
+  if (isRecord(givenTask) && givenTask['kind'] !== undefined && givenTask['kind'] !== dataset.task.kind) {
+    const kinds = ['language-model', 'forecast'];
+    const kind = String(givenTask['kind']);
+    return nothing([
+      kinds.includes(kind)
+        ? problem('task.kind', 'TASK_MISMATCH', `task.kind is ${kind}, but dataset ${id} is for ${dataset.task.kind}; import the file again with --task ${kind} or choose another dataset`, { value: kind, expected: dataset.task.kind })
+        : problem('task.kind', 'NOT_ALLOWED', `task.kind is ${kind}; it must be one of ${kinds.join(', ')}`, { value: kind, allowed: kinds.join(', '), nearest: nearestName(kind, kinds) }),
+    ]);
+  }
+
+  const defaults = { dataset: id, task: dataset.task, ...presetConfig(preset ?? defaultPreset(dataset.task.kind)) };
+  const first = runConfig.safeParse(overlay(defaults, input));
+  if (!first.success) {
+    const merged = overlay(defaults, input);
+    // With the schema's own defaults filled in, so that a message can name a value that works.
+    const usual = runConfig.parse(defaults);
+    return nothing(first.error.issues.flatMap((issue) => issueProblems(issue, merged, usual)));
+  }
+
+  const problems = [...cellProblems(first.data, context.cells()), ...columnProblems(first.data, dataset)];
+  if (first.data.training.maxSteps === null && first.data.training.maxEpochs === null && first.data.earlyStopping.patience === null) {
+    problems.push(problem('training.maxSteps', 'NO_END', 'the training would never end: give training.maxSteps, training.maxEpochs or earlyStopping.patience', {}));
+  }
+  if (problems.some(({ path }) => path.startsWith('task.'))) return { config: first.data, data: null, problems };
+
+  let data: TokenData | SeriesData;
+  try {
+    data = await context.trainingData({ dataset: id, task: first.data.task });
+  } catch (error) {
+    return { config: first.data, data: null, problems: [...problems, errorProblem(error, 'task')] };
+  }
+  const given = (path: Path): boolean => valueAt(input, path) !== undefined;
+  const { config, sizeProblems } = fitSizes(first.data, data, given);
+  return { config, data, problems: [...problems, ...sizeProblems] };
+}
+
+/** Shrinks the sizes that were not given to what the data can fill, and names the given ones that cannot work. */
+function fitSizes(config: RunConfig, data: TokenData | SeriesData, given: (path: Path) => boolean): { config: RunConfig; sizeProblems: FieldProblem[] } {
+  const training = { ...config.training };
+  const sizeProblems: FieldProblem[] = [];
+  if (data.kind === 'tokens') {
+    const tokens = data.split.train[1] - data.split.train[0];
+    const fitting = textBatch(tokens, training.batchSize, training.sequenceLength);
+    if (!given(['training', 'sequenceLength'])) training.sequenceLength = fitting.sequenceLength;
+    if (!given(['training', 'batchSize'])) training.batchSize = textBatch(tokens, training.batchSize, training.sequenceLength).batchSize;
+    if (training.batchSize >= tokens) {
+      sizeProblems.push(
+        problem('training.batchSize', 'TOO_BIG', `training.batchSize is ${training.batchSize}, but the training part has only ${tokens} tokens; ${fitting.batchSize} works`, {
+          value: training.batchSize,
+          maximum: Math.max(1, tokens - 1),
+          usual: fitting.batchSize,
+        }),
+      );
+    }
+  } else {
+    const windows = windowCount(data.windows.train);
+    const fitting = forecastBatch(windows, training.batchSize, training.maxEpochs ?? 50);
+    if (!given(['training', 'batchSize'])) training.batchSize = fitting.batchSize;
+    if (!given(['training', 'maxEpochs']) && !given(['training', 'maxSteps'])) training.maxEpochs = fitting.maxEpochs;
+  }
+  return { config: { ...config, training }, sizeProblems };
+}
+
+function cellProblems(config: RunConfig, cells: readonly CellInfo[]): FieldProblem[] {
+  const names = cells.map((cell) => cell.name);
+  return config.model.layers.flatMap((layer, index) => {
+    const found: FieldProblem[] = [];
+    if (!names.includes(layer.cell)) {
+      const nearest = nearestName(layer.cell, names);
+      const path = `model.layers.${index}.cell`;
+      found.push(problem(path, 'UNKNOWN_CELL', `${path} is ${layer.cell}; there is no such cell, the nearest is ${nearest} (all: ${names.join(', ')})`, { value: layer.cell, nearest, allowed: names.join(', ') }));
+    }
+    if (layer.bidirectional && config.task.kind === 'language-model') {
+      const path = `model.layers.${index}.bidirectional`;
+      found.push(problem(path, 'BIDIRECTIONAL_LANGUAGE_MODEL', `${path} is true; a language model cannot read in both directions: it would see the tokens it is to predict. Set it to false`, {}));
+    }
+    return found;
+  });
+}
+
+function columnProblems(config: RunConfig, dataset: Dataset): FieldProblem[] {
+  if (config.task.kind !== 'forecast' || dataset.kind !== 'table') return [];
+  const { targets, covariates } = config.task;
+  const columns = dataset.columns;
+  const usable = columns.filter((column) => column.offset !== null).map((column) => column.name);
+  const named = [...targets.map((name, index) => ({ name, path: `task.targets.${index}` })), ...covariates.map((name, index) => ({ name, path: `task.covariates.${index}` }))];
+  return named.flatMap(({ name, path }, position) => {
+    const column = columns.find((candidate) => candidate.name === name);
+    if (!column) {
+      const nearest = nearestName(name, usable);
+      return [problem(path, 'COLUMN_NOT_FOUND', `${path}: dataset ${dataset.id} has no column ${name}; the nearest is ${nearest}`, { value: name, nearest })];
+    }
+    if (column.offset === null) return [problem(path, 'COLUMN_NOT_NUMERIC', `${path}: column ${name} is not numeric; numeric columns are ${usable.join(', ')}`, { value: name, allowed: usable.join(', ') })];
+    if (named.findIndex((other) => other.name === name) < position) return [problem(path, 'COLUMN_REPEATED', `${path}: column ${name} is named twice; name each column once`, { value: name })];
+    return [];
+  });
+}
+
+/** The complete configuration, or CONFIG_INVALID (or the code of the data's fault) at the first problem's field. */
+export async function requireConfig(input: unknown, context: ConfigContext, preset: PresetName | null = null): Promise<{ config: RunConfig; data: TokenData | SeriesData }> {
+  const { config, data, problems } = await completeConfig(input, context, preset);
+  const [first, ...others] = problems;
+  if (first) {
+    const more = others.length > 0 ? ` (also: ${others.map((other) => other.path).join(', ')})` : '';
+    const dataCodes = ['DATASET_NOT_FOUND', 'DATASET_TOO_SHORT', 'DATASET_DAMAGED'] as const;
+    throw new SluiceError({
+      code: dataCodes.find((code) => code === first.code) ?? 'CONFIG_INVALID',
+      message: first.message + more,
+      where: first.path,
+      details: first.details,
+    });
+  }
+  if (!config || !data) throw new SluiceError({ code: 'INTERNAL', message: 'a configuration without problems was not completed' });
+  return { config, data };
+}

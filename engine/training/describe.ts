@@ -1,0 +1,113 @@
+import type { EngineBinding, ModelSpec, SeriesData, TokenData } from '../binding/types';
+import { SluiceError, type CellInfo, type ModelDescription, type RunConfig, type StackBlock } from '../contracts';
+import { windowCount, type CompletedConfig } from './config';
+import { dataSizes, modelSpec } from './model-spec';
+
+const floatBytes = 4;
+
+function product(shape: readonly number[]): number {
+  return shape.reduce((size, factor) => size * factor, 1);
+}
+
+/**
+ * Bytes of activations that one training step keeps for its backward pass: per layer and direction every
+ * signal of the trace plus the input gradient, and the head's logits with their gradient.
+ */
+function activationBytes(spec: ModelSpec, cells: readonly CellInfo[], batch: number, time: number): number {
+  let width = spec.input.kind === 'tokens' ? spec.input.embeddingSize : spec.input.inputSize;
+  let values = batch * time * width;
+  for (const layer of spec.layers) {
+    const directions = layer.bidirectional ? 2 : 1;
+    const signals = cells.find((cell) => cell.name === layer.cell)?.signals.length ?? 4;
+    values += batch * time * directions * layer.hiddenSize * (2 * signals) + batch * time * width;
+    width = directions * layer.hiddenSize;
+  }
+  const headSteps = spec.head.mode === 'everyStep' ? time : 1;
+  return (values + 2 * batch * headSteps * spec.head.outputSize) * floatBytes;
+}
+
+function layerOfTensor(name: string): number | null {
+  const match = /^recurrent\..*_l(\d+)(?:_reverse)?$/.exec(name);
+  return match ? Number(match[1]) : null;
+}
+
+function stackBlocks(config: RunConfig, spec: ModelSpec, tensors: readonly { name: string; shape: number[] }[]): StackBlock[] {
+  const block = (kind: StackBlock['kind'], title: string, inputShape: (string | number)[], outputShape: (string | number)[], weights: typeof tensors): StackBlock => ({
+    kind,
+    title,
+    inputShape,
+    outputShape,
+    parameters: weights.reduce((sum, { shape }) => sum + product(shape), 0),
+    weights: weights.map(({ name, shape }) => ({ name, shape: [...shape] })),
+  });
+  const blocks: StackBlock[] = [];
+  let width: number;
+  if (spec.input.kind === 'tokens') {
+    width = spec.input.embeddingSize;
+    blocks.push(block('embedding', 'embedding', ['B', 'T'], ['B', 'T', width], tensors.filter(({ name }) => name.startsWith('embedding.'))));
+  } else {
+    width = spec.input.inputSize;
+  }
+  spec.layers.forEach((layer, index) => {
+    const output = layer.hiddenSize * (layer.bidirectional ? 2 : 1);
+    blocks.push(block('recurrent', layer.cell, ['B', 'T', width], ['B', 'T', output], tensors.filter(({ name }) => layerOfTensor(name) === index)));
+    width = output;
+  });
+  const outputShape = config.task.kind === 'forecast' ? ['B', config.task.horizon, config.task.targets.length] : ['B', 'T', spec.head.outputSize];
+  const inputShape = config.task.kind === 'forecast' ? ['B', width] : ['B', 'T', width];
+  blocks.push(block('head', config.model.head.kind, inputShape, outputShape, tensors.filter(({ name }) => name.startsWith('head.'))));
+  return blocks;
+}
+
+/** Operators of ONNX Runtime that hold each layer; the CUDA verdict follows its kernels' conditions (GRU: reset after the product). */
+function onnxVerdicts(config: RunConfig, cells: readonly CellInfo[]): ModelDescription['onnx'] {
+  return config.model.layers.map((layer, index) => {
+    const operator = cells.find((cell) => cell.name === layer.cell)?.onnxOperator ?? null;
+    return {
+      layer: index,
+      operator,
+      cpu: operator !== null,
+      cuda: operator !== null,
+      reason: operator === null ? `no ONNX operator holds ${layer.cell}` : null,
+    };
+  });
+}
+
+function stepSizes(config: RunConfig, data: TokenData | SeriesData): { stepsPerEpoch: number; tokensPerStep: number; time: number } {
+  const { batchSize, sequenceLength } = config.training;
+  if (data.kind === 'tokens') {
+    const length = Math.floor(Math.max(0, data.split.train[1] - data.split.train[0] - 1) / batchSize);
+    const time = Math.max(1, Math.min(sequenceLength, length));
+    return { stepsPerEpoch: Math.ceil(length / time), tokensPerStep: batchSize * time, time };
+  }
+  const windows = windowCount(data.windows.train);
+  return { stepsPerEpoch: Math.ceil(windows / batchSize), tokensPerStep: Math.min(batchSize, windows) * data.lookback, time: data.lookback };
+}
+
+/** What a configuration would build: shapes, parameters, memory, length of an epoch, and what is wrong at which field. */
+export function describeModel(completed: CompletedConfig, engine: Pick<EngineBinding, 'cells' | 'describe'>): ModelDescription {
+  const { config, data, problems } = completed;
+  const empty: ModelDescription = { blocks: [], parameters: 0, trainingBytes: 0, stepsPerEpoch: 0, tokensPerStep: 0, problems: [...problems], onnx: [] };
+  if (!config || !data) return empty;
+  const cells = engine.cells();
+  // The engine cannot size a cell it does not know; everything else it can still say.
+  if (problems.some(({ code }) => code === 'UNKNOWN_CELL')) return empty;
+  const spec = modelSpec(config, dataSizes(data));
+  let built: ReturnType<EngineBinding['describe']>;
+  try {
+    built = engine.describe(spec);
+  } catch (error) {
+    if (!(error instanceof SluiceError)) throw error;
+    return { ...empty, problems: [...problems, { path: error.where ?? 'model', code: error.code, message: error.message, details: {} }] };
+  }
+  const { stepsPerEpoch, tokensPerStep, time } = stepSizes(config, data);
+  return {
+    blocks: stackBlocks(config, spec, built.tensors),
+    parameters: built.parameters,
+    trainingBytes: built.trainingBytes + activationBytes(spec, cells, config.training.batchSize, time),
+    stepsPerEpoch,
+    tokensPerStep,
+    problems: [...problems],
+    onnx: onnxVerdicts(config, cells),
+  };
+}

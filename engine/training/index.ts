@@ -1,0 +1,515 @@
+import { rm } from 'node:fs/promises';
+import type { ModelSpec, NativeModel, SeriesData, TokenData } from '../binding/types';
+import { readSafetensors, SluiceError, type Dataset, type MethodInput, type MethodOutput, type ModelDescription, type RunConfig, type RunDetails, type RunStatus, type RunSummary } from '../contracts';
+import type { DatasetService, Ports, RunService } from '../ports';
+import { checkName, isTaken, moveToTrash, nameTaken, restoreFromTrash, workspacePaths, writeAtomic, writeJson } from '../workspace';
+import { createActiveRun, type ActiveRun } from './active-run';
+import { checkpointFault } from './checkpoints';
+import { completeConfig, requireConfig, type ConfigContext } from './config';
+import { describeModel } from './describe';
+import { findWindow, forecastWindow, intervalLevel } from './forecasting';
+import { readMetrics } from './metrics-log';
+import { architecture, dataSizes, modelSpec } from './model-spec';
+import { presetConfig, presetNamed, presetsFor } from './presets';
+import { encodeAt, resolveProbe, samplePrompt } from './probe';
+import { checkpointSteps, createRun, readConfig, readRunData, readStatus, readTrace, runFile, runIds, traceSteps } from './run-files';
+import { acquireLock, lockOwner, releaseLock } from './run-lock';
+import { isActive, observedState, requireTransition } from './run-state';
+import { seriesToTrace } from './series-input';
+import { withMetadata } from './trace-file';
+
+export { applyAssignments } from './assignments';
+export { dataSizes, modelSpec } from './model-spec';
+
+/** `models.*` of the workbench: what could be trained, before a run of it exists. */
+export interface ModelService {
+  cells(): Promise<MethodOutput<'models.cells'>>;
+  preset(input: MethodInput<'models.preset'>): Promise<MethodOutput<'models.preset'>>;
+  describe(input: MethodInput<'models.describe'>): Promise<MethodOutput<'models.describe'>>;
+}
+
+function configContext(ports: Ports, datasets: DatasetService): ConfigContext {
+  return {
+    dataset: (id) => datasets.get({ id }),
+    datasetNames: async () => (await datasets.list({})).map((dataset) => dataset.id),
+    cells: () => ports.engine.cells(),
+    trainingData: (config) => datasets.trainingData(config),
+  };
+}
+
+export function createModelService(ports: Ports, datasets: DatasetService): ModelService {
+  const context = configContext(ports, datasets);
+  return {
+    cells: () => Promise.resolve(ports.engine.cells()),
+    async preset({ preset, dataset: id }) {
+      const dataset = id === null ? null : await datasets.get({ id });
+      const found = presetNamed(preset, dataset);
+      const presets = await Promise.all(
+        presetsFor(dataset?.task.kind ?? null).map(async (name) => {
+          const layers = (presetConfig(name).model?.layers ?? []).map((layer) => `${layer.cell} ${layer.hiddenSize}`).join(' · ');
+          if (!dataset) return { name, layers, parameters: null };
+          const description = describeModel(await completeConfig({ dataset: dataset.id }, context, name), ports.engine);
+          return { name, layers, parameters: description.problems.length > 0 ? null : description.parameters };
+        }),
+      );
+      if (!dataset) {
+        throw new SluiceError({ code: 'CONFIG_INVALID', message: 'a preset is completed for a dataset; name one', where: 'dataset' });
+      }
+      const { config } = await requireConfig({ dataset: dataset.id }, context, found);
+      return { preset: found, presets, config };
+    },
+    async describe({ config: given }) {
+      const completed = await completeConfig(given, context);
+      const description: ModelDescription = describeModel(completed, ports.engine);
+      return { config: completed.config, description };
+    },
+  };
+}
+
+/** A run's id from what it trains: `shakespeare-lstm`, cut so that a number still fits. */
+function baseName(dataset: Dataset, config: RunConfig): string {
+  return `${[...dataset.id].slice(0, 50).join('')}-${config.model.layers[0]?.cell ?? 'run'}`;
+}
+
+function freshStatus(id: string, createdAt: string): RunStatus {
+  return {
+    format: 'sluice-run/1',
+    id,
+    name: id,
+    state: 'queued',
+    createdAt,
+    startedAt: null,
+    endedAt: null,
+    step: 0,
+    totalSteps: null,
+    epoch: 0,
+    bestStep: null,
+    parameters: 0,
+    stoppedEarly: false,
+    metrics: { train: null, validation: null, test: null },
+    tokensPerSecond: null,
+    threads: null,
+    kernel: null,
+    error: null,
+  };
+}
+
+function notFound(id: string): SluiceError {
+  return new SluiceError({ code: 'RUN_NOT_FOUND', message: `there is no run ${id} in this workspace`, where: 'id', details: { id } });
+}
+
+export function createRunService(ports: Ports, datasets: DatasetService): RunService {
+  const workspace = workspacePaths(ports.workspace);
+  const context = configContext(ports, datasets);
+  const active = new Map<string, ActiveRun>();
+  const queue: ActiveRun[] = [];
+  const frameListeners = new Set<(run: string) => void>();
+  let training: ActiveRun | null = null;
+  let closing = false;
+  let loaded: { directory: string; model: Promise<NativeModel> } | null = null;
+
+  /** Begins the next queued run when none is being trained here. */
+  const pump = (): void => {
+    if (training || closing) return;
+    const next = queue.shift();
+    if (!next) return;
+    training = next;
+    next.begin();
+  };
+
+  const enlist = (run: ActiveRun): void => {
+    active.set(run.id, run);
+    queue.push(run);
+    void run.ended.then(() => {
+      active.delete(run.id);
+      const position = queue.indexOf(run);
+      if (position >= 0) queue.splice(position, 1);
+      if (training === run) training = null;
+      pump();
+    });
+    ports.events.emit({ type: 'runsChanged' });
+    pump();
+  };
+
+  const notifyFrame = (id: string) => (): void => {
+    for (const listener of frameListeners) listener(id);
+  };
+
+  /** The run of an id, or of a name where no id is like it. */
+  const resolveId = async (given: string): Promise<string> => {
+    const ids = await runIds(workspace);
+    if (ids.includes(given)) return given;
+    for (const id of ids) {
+      const status = active.get(id)?.status() ?? (await readStatus(workspace.run(id)).catch(() => null));
+      if (status?.name === given) return id;
+    }
+    throw notFound(given);
+  };
+
+  const summaryOf = async (id: string): Promise<{ summary: RunSummary; config: RunConfig; checkpoints: number[] }> => {
+    const directory = workspace.run(id);
+    const own = active.get(id);
+    const config = own?.config() ?? (await readConfig(directory));
+    const recorded = own?.status() ?? (await readStatus(directory));
+    const ownerAlive = own !== undefined || !isActive(recorded.state) || (await lockOwner(directory)) !== null;
+    const checkpoints = await checkpointSteps(directory);
+    const summary: RunSummary = {
+      ...recorded,
+      // Between reading the file and the lock its owner may have ended in good order: read again.
+      ...(!ownerAlive && (await readStatus(directory))),
+      dataset: config.dataset,
+      taskKind: config.task.kind,
+      architecture: architecture(config),
+      lastCheckpoint: checkpoints.at(-1) ?? null,
+    };
+    summary.state = observedState(summary.state, ownerAlive);
+    return { summary, config, checkpoints };
+  };
+
+  const detailsOf = async (id: string): Promise<RunDetails> => {
+    const { summary, config, checkpoints } = await summaryOf(id);
+    return { ...summary, config, checkpoints, traceSteps: await traceSteps(workspace.run(id)) };
+  };
+
+  const dataOf = async (id: string, config: RunConfig): Promise<TokenData | SeriesData> => {
+    const dataset = await datasets.get({ id: config.dataset });
+    const { sourceSha256, data } = await readRunData(workspace.run(id), workspace.dataset(config.dataset));
+    if (sourceSha256 !== dataset.source.sha256) {
+      throw new SluiceError({
+        code: 'DATASET_DAMAGED',
+        message: `dataset ${config.dataset} is not the one that run ${id} was trained on: another file was imported under its name`,
+        where: workspace.dataset(config.dataset),
+      });
+    }
+    return data;
+  };
+
+  const tokenizerOf = async (data: TokenData | SeriesData, dataset: string) => (data.kind === 'tokens' ? await datasets.tokenizer(dataset) : null);
+
+  /** The run when this process works on it; throws why not. */
+  const ownRun = async (given: string, command: string): Promise<ActiveRun> => {
+    const id = await resolveId(given);
+    const own = active.get(id);
+    if (own) return own;
+    const { summary } = await summaryOf(id);
+    if (isActive(summary.state)) {
+      const owner = await lockOwner(workspace.run(id));
+      throw new SluiceError({
+        code: 'RUN_LOCKED',
+        message: `run ${id} is trained by process ${owner?.pid ?? 'unknown'}; ${command} it there`,
+        where: id,
+        details: { pid: owner?.pid ?? null },
+      });
+    }
+    throw new SluiceError({ code: 'RUN_NOT_ACTIVE', message: `run ${id} is ${summary.state}; there is nothing to ${command}`, where: id, details: { state: summary.state } });
+  };
+
+  const requireIdle = async (id: string, command: string): Promise<void> => {
+    const { summary } = await summaryOf(id);
+    if (isActive(summary.state)) {
+      throw new SluiceError({ code: 'RUN_LOCKED', message: `run ${id} is ${summary.state}; stop it, then ${command} it`, where: id, details: { state: summary.state } });
+    }
+  };
+
+  /** Which checkpoint stands for a run: the best, else the newest whole one. Damaged ones are named in the log. */
+  const findCheckpoint = async (id: string, bestStep: number | null): Promise<{ directory: string; step: number }> => {
+    const directory = workspace.run(id);
+    const steps = await checkpointSteps(directory);
+    const wanted = [...(bestStep !== null && steps.includes(bestStep) ? [bestStep] : []), ...[...steps].reverse()];
+    const faults: string[] = [];
+    for (const step of new Set(wanted)) {
+      const candidate = runFile.checkpoint(directory, step);
+      const fault = await checkpointFault(candidate);
+      if (fault === null) return { directory: candidate, step };
+      faults.push(`${candidate}: ${fault}`);
+      ports.log('warning', `run ${id}: checkpoint step ${step} cannot be used: ${fault}`);
+    }
+    if (faults.length > 0) {
+      throw new SluiceError({ code: 'CHECKPOINT_DAMAGED', message: `no checkpoint of run ${id} is whole: ${faults.join('; ')}`, where: directory });
+    }
+    throw new SluiceError({ code: 'CHECKPOINT_MISSING', message: `run ${id} has no checkpoint yet; train it first`, where: directory });
+  };
+
+  const checkpoint: RunService['checkpoint'] = async (given) => {
+    const id = await resolveId(given);
+    const run = await detailsOf(id);
+    const found = await findCheckpoint(id, run.bestStep);
+    const data = await dataOf(id, run.config);
+    return { run, ...found, data, model: modelSpec(run.config, dataSizes(data)) };
+  };
+
+  /** Weights of the checkpoint asked for last stay loaded. */
+  const loadModel = async (directory: string, spec: ModelSpec): Promise<NativeModel> => {
+    if (loaded?.directory !== directory) {
+      const model = ports.engine.loadModel(directory, spec);
+      loaded = { directory, model };
+      model.catch(() => {
+        if (loaded?.model === model) loaded = null;
+      });
+    }
+    return loaded.model;
+  };
+
+  /** Residual quantiles of one checkpoint's validation windows; each is computed once. */
+  let quantilesOf: { directory: string; quantiles: Promise<{ lower: Float32Array; upper: Float32Array }> } | null = null;
+  const residuals = (directory: string, config: RunConfig, data: SeriesData): Promise<{ lower: Float32Array; upper: Float32Array }> => {
+    if (quantilesOf?.directory !== directory) {
+      const quantiles = ports.engine.residualQuantiles({ config, data, threads: evaluationThreads(config) }, directory, intervalLevel);
+      quantilesOf = { directory, quantiles };
+      quantiles.catch(() => {
+        quantilesOf = null;
+      });
+    }
+    return quantilesOf.quantiles;
+  };
+
+  const evaluationThreads = (config: RunConfig): number => config.training.threads ?? ports.defaultThreads();
+
+  return {
+    checkpoint,
+
+    async list() {
+      const ids = await runIds(workspace);
+      const summaries = await Promise.all(
+        ids.map((id) =>
+          summaryOf(id).then(
+            ({ summary }) => summary,
+            (error: unknown) => {
+              ports.log('warning', `run ${id} is left out of the list: ${error instanceof Error ? error.message : String(error)}`);
+              return null;
+            },
+          ),
+        ),
+      );
+      return summaries.filter((summary) => summary !== null).sort((a, b) => b.createdAt.localeCompare(a.createdAt));
+    },
+
+    async get({ id }) {
+      return detailsOf(await resolveId(id));
+    },
+
+    async start({ config: given, name }) {
+      const { config, data } = await requireConfig(given, context);
+      const dataset = await datasets.get({ id: config.dataset });
+      const tokenizer = await tokenizerOf(data, config.dataset);
+      const probe = await resolveProbe(config.probe, data, tokenizer);
+      const prompt = await samplePrompt(config.probe, data, tokenizer);
+      const createdAt = ports.clock.now().toISOString();
+      const created = await createRun(workspace, name === null ? null : checkName(name), baseName(dataset, config), (id) => ({
+        config,
+        status: freshStatus(id, createdAt),
+        data: { sourceSha256: dataset.source.sha256, data },
+      }));
+      const status = freshStatus(created.id, createdAt);
+      enlist(
+        createActiveRun(
+          ports,
+          { directory: created.directory, status, config, data, tokenizer, probe, prompt, lock: created.lock, resumeFrom: null, resumed: false, damaged: [] },
+          notifyFrame(created.id),
+        ),
+      );
+      return detailsOf(created.id);
+    },
+
+    async pause({ id }) {
+      const run = await ownRun(id, 'pause');
+      requireTransition(run.id, run.status().state, 'pause');
+      await run.pause();
+      return { step: run.status().step };
+    },
+
+    async resume({ id }) {
+      const run = await ownRun(id, 'resume');
+      requireTransition(run.id, run.status().state, 'resume');
+      await run.resume();
+      return { step: run.status().step };
+    },
+
+    async stop({ id }) {
+      const run = await ownRun(id, 'stop');
+      await run.stop();
+      return { step: run.status().step };
+    },
+
+    async continue({ id: given }) {
+      const id = await resolveId(given);
+      const directory = workspace.run(id);
+      const before = await summaryOf(id);
+      requireTransition(id, before.summary.state, 'continue');
+      const { config } = before;
+      const data = await dataOf(id, config);
+      const tokenizer = await tokenizerOf(data, config.dataset);
+      const probe = await resolveProbe(config.probe, data, tokenizer);
+      const prompt = await samplePrompt(config.probe, data, tokenizer);
+      const lock = await acquireLock(directory);
+      try {
+        // Another process may have continued and ended it since.
+        const recorded = await readStatus(directory);
+        requireTransition(id, observedState(recorded.state, false), 'continue');
+        const newest = ports.engine.newestCheckpoint(directory);
+        const damaged = (newest?.damaged ?? []).map((one) => ({ checkpoint: one.directory, reason: one.reason }));
+        for (const one of damaged) ports.log('warning', `run ${id}: checkpoint ${one.checkpoint} cannot be used: ${one.reason}`);
+        if (!newest) {
+          // Throws CHECKPOINT_DAMAGED where there are some and none is whole: starting over would hide that.
+          if ((await checkpointSteps(directory)).length > 0) await findCheckpoint(id, null);
+          await rm(runFile.metrics(directory), { force: true });
+          await rm(runFile.traces(directory), { recursive: true, force: true });
+        }
+        const status: RunStatus = { ...recorded, state: 'queued', step: newest?.step ?? 0, endedAt: null, error: null, stoppedEarly: false };
+        await writeJson(runFile.status(directory), status);
+        enlist(
+          createActiveRun(
+            ports,
+            { directory, status, config, data, tokenizer, probe, prompt, lock, resumeFrom: newest?.directory ?? null, resumed: true, damaged },
+            notifyFrame(id),
+          ),
+        );
+      } catch (error) {
+        await releaseLock(directory, lock);
+        throw error;
+      }
+      return detailsOf(id);
+    },
+
+    async rename({ id: given, name }) {
+      const id = await resolveId(given);
+      const wanted = checkName(name);
+      for (const other of await runIds(workspace)) {
+        if (other === id) continue;
+        const status = await readStatus(workspace.run(other)).catch(() => null);
+        if (isTaken(wanted, [other, ...(status ? [status.name] : [])])) throw nameTaken(wanted);
+      }
+      const own = active.get(id);
+      if (own) {
+        await own.rename(wanted);
+      } else {
+        await requireIdle(id, 'rename');
+        const directory = workspace.run(id);
+        await writeJson(runFile.status(directory), { ...(await readStatus(directory)), name: wanted });
+      }
+      ports.events.emit({ type: 'runsChanged' });
+      return (await summaryOf(id)).summary;
+    },
+
+    async delete({ id: given }) {
+      const id = await resolveId(given);
+      const own = active.get(id);
+      if (own?.status().state === 'queued') await own.stop();
+      await requireIdle(id, 'delete');
+      if (loaded?.directory.startsWith(workspace.run(id))) loaded = null;
+      const trashed = await moveToTrash(workspace, { kind: 'run', id, paths: [workspace.run(id)] }, ports.clock.now());
+      ports.events.emit({ type: 'runsChanged' });
+      ports.events.emit({ type: 'exportsChanged' });
+      return { trashed };
+    },
+
+    async restore({ trashed }) {
+      const { id } = await restoreFromTrash(workspace, trashed, 'run');
+      const directory = workspace.run(id);
+      const status = await readStatus(directory);
+      if (status.id !== id) await writeJson(runFile.status(directory), { ...status, id, name: id });
+      ports.events.emit({ type: 'runsChanged' });
+      ports.events.emit({ type: 'exportsChanged' });
+      return { id };
+    },
+
+    async metrics({ id, after = -1 }) {
+      return readMetrics(runFile.metrics(workspace.run(await resolveId(id))), after);
+    },
+
+    async trace({ id, step }) {
+      return readTrace(workspace.run(await resolveId(id)), step);
+    },
+
+    async probe({ id: given, probe: wanted }) {
+      const id = await resolveId(given);
+      const own = active.get(id);
+      if (!own) await requireIdle(id, 'probe');
+      const directory = workspace.run(id);
+      const config = own?.config() ?? (await readConfig(directory));
+      const next: RunConfig = { ...config, probe: { ...config.probe, ...wanted } };
+      const data = await dataOf(id, config);
+      const probe = await resolveProbe(next.probe, data, await tokenizerOf(data, config.dataset));
+      if (own) await own.setProbe(next, probe);
+      else await writeJson(runFile.config(directory), next);
+      return { tokens: probe.kind === 'tokens' ? probe.tokens.length : null };
+    },
+
+    async sample({ id, prompt, length, temperature = 0.8, topK = 0, topP = 1, seed = 1 }) {
+      const { run, directory, step, data, model: spec } = await checkpoint(id);
+      const tokenizer = await tokenizerOf(data, run.config.dataset);
+      if (!tokenizer) throw new SluiceError({ code: 'INPUT_INVALID', message: `run ${run.id} forecasts; only a language model continues a text`, where: 'id' });
+      const tokens = prompt === '' ? Uint32Array.from(await samplePrompt({ ...run.config.probe, text: null }, data, tokenizer)) : encodeAt(tokenizer, prompt, 'prompt');
+      const model = await loadModel(directory, spec);
+      const generated = await model.sample({ prompt: tokens, length, temperature, topK, topP, seed });
+      return { text: tokenizer.decode(generated), checkpoint: step, seed };
+    },
+
+    async forecast({ id, split = 'test', window = 0, at = null }) {
+      const { run, directory, step, data, model: spec } = await checkpoint(id);
+      if (data.kind !== 'series' || run.config.task.kind !== 'forecast') {
+        throw new SluiceError({ code: 'INPUT_INVALID', message: `run ${run.id} is a language model; it samples text and does not forecast`, where: 'id' });
+      }
+      const table = await datasets.values(run.config.dataset);
+      const place = findWindow(data, table, { split, window, at });
+      const model = await loadModel(directory, spec);
+      const hasValidation = data.windows.validation.some(([from, to]) => to > from);
+      const quantiles = hasValidation ? await residuals(directory, run.config, data) : null;
+      return forecastWindow(model, data, table, run.config.task.targets, place, quantiles, step);
+    },
+
+    async record({ id, input, out, gradients = false }) {
+      const { run, directory, step, data, model: spec } = await checkpoint(id);
+      const tokenizer = await tokenizerOf(data, run.config.dataset);
+      const model = await loadModel(directory, spec);
+      let request: { time: number; tokens: Uint32Array | null; series: Float32Array | null; target: Float32Array | null };
+      if (tokenizer && data.kind === 'tokens') {
+        if (!('text' in input) && !('file' in input)) {
+          throw new SluiceError({ code: 'INPUT_INVALID', message: 'a language model traces a text: give one with --text or --input', where: 'input' });
+        }
+        const text = 'text' in input ? input.text : await datasets.readText(input.file);
+        const tokens = encodeAt(tokenizer, text, 'text' in input ? 'text' : input.file);
+        if (tokens.length === 0) throw new SluiceError({ code: 'FILE_EMPTY', message: 'there is no text to trace', where: 'text' in input ? 'text' : input.file });
+        request = { time: tokens.length, tokens, series: null, target: null };
+      } else if (data.kind === 'series' && run.config.task.kind === 'forecast') {
+        request = { tokens: null, ...(await seriesToTrace(datasets, run.config.dataset, [...run.config.task.targets, ...run.config.task.covariates], data, input)) };
+      } else {
+        throw new SluiceError({ code: 'INTERNAL', message: 'data and task of a run differ' });
+      }
+      if (gradients && request.tokens === null && request.target === null) {
+        throw new SluiceError({ code: 'INPUT_INVALID', message: 'gradients need the values that came after the lookback; trace a window of the dataset', where: 'input' });
+      }
+      const bytes = await model.trace({ ...request, batch: 1, gradients });
+      const file = withMetadata(bytes, { format: 'sluice-trace/1', run: run.id, step: String(step), cells: JSON.stringify(run.config.model.layers.map((layer) => layer.cell)) });
+      await writeAtomic(out, file);
+      return { path: out, checkpoint: step, tensors: readSafetensors(file).entries.map(({ name, shape }) => ({ name, shape })) };
+    },
+
+    async evaluate({ id, split = 'test' }) {
+      const { run, directory, step, data } = await checkpoint(id);
+      const metrics = await ports.engine.evaluate({ config: run.config, data, threads: evaluationThreads(run.config) }, directory, split);
+      return { metrics, checkpoint: step };
+    },
+
+    async datasetRenamed(from, to) {
+      for (const id of await runIds(workspace)) {
+        const directory = workspace.run(id);
+        const config = await readConfig(directory).catch(() => null);
+        if (config?.dataset === from) await writeJson(runFile.config(directory), { ...config, dataset: to });
+      }
+      ports.events.emit({ type: 'runsChanged' });
+    },
+
+    onFrame(listener) {
+      frameListeners.add(listener);
+      return () => frameListeners.delete(listener);
+    },
+    takeFrame: (run) => active.get(run)?.takeFrame() ?? null,
+    setLive: (run, live) => active.get(run)?.setLive(live),
+
+    async shutdown() {
+      closing = true;
+      await Promise.all([...active.values()].map((run) => run.interrupt()));
+    },
+  };
+}

@@ -1,0 +1,40 @@
+import type { ModelSpec, SeriesData, TokenData } from '../binding/types';
+import { SluiceError, type RunConfig } from '../contracts';
+
+/** Sizes of the data that a model's borders depend on. */
+export type DataSizes = { kind: 'tokens'; vocabularySize: number } | { kind: 'series'; inputSize: number; outputSize: number };
+
+export function dataSizes(data: TokenData | SeriesData): DataSizes {
+  return data.kind === 'tokens'
+    ? { kind: 'tokens', vocabularySize: data.vocabularySize }
+    : { kind: 'series', inputSize: data.inputs.length, outputSize: data.horizon * data.targetCount };
+}
+
+/** The model of a configuration on its data; throws CONFIG_INVALID where the two do not belong together. */
+export function modelSpec(config: Pick<RunConfig, 'model' | 'task'>, sizes: DataSizes): ModelSpec {
+  const layers = config.model.layers.map((layer) => ({ ...layer }));
+  if (config.task.kind === 'language-model' && sizes.kind === 'tokens') {
+    return {
+      input: { kind: 'tokens', vocabularySize: sizes.vocabularySize, embeddingSize: config.model.embeddingSize },
+      layers,
+      head: { outputSize: sizes.vocabularySize, mode: 'everyStep' },
+    };
+  }
+  if (config.task.kind === 'forecast' && sizes.kind === 'series') {
+    return {
+      input: { kind: 'series', inputSize: sizes.inputSize },
+      layers,
+      head: { outputSize: sizes.outputSize, mode: 'lastStep' },
+    };
+  }
+  throw new SluiceError({
+    code: 'CONFIG_INVALID',
+    message: 'the task does not fit the dataset: a language model needs a text, a forecast a table',
+    where: 'task.kind',
+  });
+}
+
+/** The stack in a few words: `lstm 128 · lstm 128`. */
+export function architecture(config: Pick<RunConfig, 'model'>): string {
+  return config.model.layers.map((layer) => `${layer.bidirectional ? 'bi-' : ''}${layer.cell} ${layer.hiddenSize}`).join(' · ');
+}
