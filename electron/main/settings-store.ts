@@ -2,10 +2,12 @@ import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, wr
 import { dirname } from 'node:path';
 import { settings as settingsSchema, type Settings } from '../../engine/contracts';
 
+export type SettingsChange = { [Field in keyof Settings]?: Settings[Field] | undefined };
+
 export interface SettingsStore {
   get(): Settings;
   /** Changes the given fields, keeps the others. */
-  set(change: Partial<Settings>): Settings;
+  set(change: SettingsChange): Settings;
 }
 
 /** Whatever of a file's content is valid, defaults for the rest: one damaged field costs only itself. */
@@ -40,8 +42,9 @@ export function createSettingsStore(file: string): SettingsStore {
     }
     return readSettings(content);
   };
-  const set = (change: Partial<Settings>): Settings => {
-    const next = settingsSchema.parse({ ...get(), ...change });
+  const set = (change: SettingsChange): Settings => {
+    const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
+    const next = settingsSchema.parse({ ...get(), ...given });
     mkdirSync(dirname(file), { recursive: true });
     const temporary = `${file}.${process.pid}.tmp`;
     const handle = openSync(temporary, 'w');
