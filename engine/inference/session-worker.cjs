@@ -22,7 +22,8 @@ const handlers = {
       executionProviders: providers,
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
-      logSeverityLevel: 3,
+      // What goes wrong reaches the caller as an error; the same line on standard error says nothing more.
+      logSeverityLevel: 4,
     });
     lastSession += 1;
     sessions.set(lastSession, session);

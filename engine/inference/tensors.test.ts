@@ -1,0 +1,42 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { fromHalf, toHalf, toNumbers, toTensor } from './tensors';
+
+describe('half precision', () => {
+  it('survives the way there and back for every bit pattern', () => {
+    for (let bits = 0; bits < 0x10000; bits++) {
+      const value = fromHalf(bits);
+      if (!Number.isNaN(value)) expect(toHalf(value)).toBe(bits);
+    }
+  });
+
+  it('rounds to the nearest', () => {
+    fc.assert(
+      fc.property(fc.double({ min: -65504, max: 65504, noNaN: true }), (value) => {
+        const half = fromHalf(toHalf(value));
+        const step = Math.max(2 ** -24, 2 ** (Math.floor(Math.log2(Math.max(Math.abs(value), 2 ** -14))) - 10));
+        expect(Math.abs(half - value)).toBeLessThanOrEqual(step / 2);
+      }),
+    );
+  });
+});
+
+describe('a tensor', () => {
+  it('has the type and shape the input asks for', () => {
+    const tensor = toTensor({ shape: [1, 2], data: [3, 4] }, { name: 'tokens', type: 'int64', shape: ['batch', 'time'] });
+    expect(tensor).toEqual({ type: 'int64', shape: [1, 2], data: BigInt64Array.of(3n, 4n) });
+    expect(Array.from(toNumbers(tensor))).toEqual([3, 4]);
+  });
+
+  it.each([
+    ['too few values', { shape: [2, 2], data: [1] }, '1 values do not fill'],
+    ['another rank', { shape: [2], data: [1, 2] }, 'takes [batch, 3]'],
+    ['another fixed size', { shape: [1, 2], data: [1, 2] }, 'takes [batch, 3]'],
+  ])('refuses %s', (_, array, message) => {
+    expect(() => toTensor(array, { name: 'x', type: 'float32', shape: ['batch', 3] })).toThrow(message);
+  });
+
+  it('refuses a fraction where whole numbers are wanted', () => {
+    expect(() => toTensor({ shape: [1], data: [0.5] }, { name: 'n', type: 'int32', shape: ['n'] })).toThrow('0.5 is none');
+  });
+});
