@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import type { ModelSpec, NativeModel, SeriesData, TokenData } from '../binding/types';
-import { readSafetensors, SluiceError, type Dataset, type MethodInput, type MethodOutput, type ModelDescription, type RunConfig, type RunDetails, type RunStatus, type RunSummary } from '../contracts';
+import { probeConfig, readSafetensors, SluiceError, type Dataset, type MethodInput, type MethodOutput, type ModelDescription, type RunConfig, type RunDetails, type RunStatus, type RunSummary } from '../contracts';
 import type { DatasetService, Ports, RunService } from '../ports';
 import { checkName, isTaken, moveToTrash, nameTaken, restoreFromTrash, workspacePaths, writeAtomic, writeJson } from '../workspace';
 import { createActiveRun, type ActiveRun } from './active-run';
@@ -427,7 +427,7 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
       if (!own) await requireIdle(id, 'probe');
       const directory = workspace.run(id);
       const config = own?.config() ?? (await readConfig(directory));
-      const next: RunConfig = { ...config, probe: { ...config.probe, ...wanted } };
+      const next: RunConfig = { ...config, probe: probeConfig.parse(wanted) };
       const data = await dataOf(id, config);
       const probe = await resolveProbe(next.probe, data, await tokenizerOf(data, config.dataset));
       if (own) await own.setProbe(next, probe);
