@@ -1,4 +1,4 @@
-export const charts = {
+export const messages = {
   plates: 'Gates and states over time',
   signals: { f: 'forget', i: 'input', g: 'candidate', o: 'output', c: 'cell state', h: 'hidden', r: 'reset', z: 'update', n: 'candidate' },
   openness: 'openness',

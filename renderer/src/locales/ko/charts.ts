@@ -1,4 +1,7 @@
-export const charts = {
+import type { Translated } from '..';
+import type { messages as english } from '../en/charts';
+
+export const messages: Translated<typeof english> = {
   plates: '시간에 따른 게이트와 상태',
   signals: { f: '망각', i: '입력', g: '후보', o: '출력', c: '셀 상태', h: '은닉 상태', r: '리셋', z: '갱신', n: '후보' },
   openness: '열림',

@@ -1,0 +1,188 @@
+import { defineStore } from 'pinia';
+import { computed, ref, shallowRef, watch } from 'vue';
+import type { CellInfo, ForecastResult, RunDetails } from '../../../engine/contracts';
+import { engine, errorShape, frames } from '../bridge';
+import { orderByIndex, orderByLikeness, orderByResponse, type UnitOrder } from '../charts/order';
+import type { Ruler } from '../charts/signals';
+import { decodeTrace, drawnState, type TraceLayer, type TraceView } from './trace-view';
+
+/** Recorded traces kept after they were shown, so that dragging the scrubber back and forth reads each once. */
+const cachedTraces = 24;
+/** A live order follows the training, but not so often that units never stand still. */
+const orderEveryMs = 4000;
+
+/** Gates and states of one run: the live frame, or one of the recorded steps. Typed arrays stay outside reactivity. */
+export const useTracesStore = defineStore('traces', () => {
+  const run = shallowRef<RunDetails | null>(null);
+  const view = shallowRef<TraceView | null>(null);
+  const recorded = shallowRef<number[]>([]);
+  /** True while new frames replace what is drawn; false while a recorded step is held. */
+  const isLive = ref(true);
+  /** Recorded step being read, null when what is drawn is what was asked for. */
+  const loading = ref<number | null>(null);
+  const problem = ref<string | null>(null);
+  const layerKey = ref('l0');
+  const orderKind = ref<UnitOrder>('likeness');
+  const order = shallowRef<Uint32Array>(new Uint32Array(0));
+  const unit = ref(0);
+  const cursor = ref(0);
+  const rowHeight = ref(3);
+  const cells = shallowRef<CellInfo[]>([]);
+  const vocabulary = shallowRef<string[]>([]);
+  /** Lookback, truth and naive baselines of the probed window in raw values (forecast runs). */
+  const probeForecast = shallowRef<ForecastResult | null>(null);
+
+  const layer = computed<TraceLayer | null>(() => view.value?.layers.find((one) => one.key === layerKey.value) ?? view.value?.layers[0] ?? null);
+  const ruler = computed<Ruler>(() => rulerOf(view.value, vocabulary.value, probeForecast.value, run.value));
+
+  const vocabularies = new Map<string, Promise<string[]>>();
+  /** Text of each token of a dataset, read once. */
+  function vocabularyOf(dataset: string): Promise<string[]> {
+    let found = vocabularies.get(dataset);
+    if (!found) {
+      found = engine.call('datasets.vocabulary', { id: dataset }).then((answer) => answer.tokens);
+      found.catch(() => vocabularies.delete(dataset));
+      vocabularies.set(dataset, found);
+    }
+    return found;
+  }
+
+  const cache = new Map<number, TraceView>();
+  let orderedAt = 0;
+  let orderedFor = '';
+
+  /** Sorts the units anew where the layer, the kind or the trace asks for it. */
+  function reorder(force: boolean): void {
+    const current = layer.value;
+    if (!current || !view.value) return;
+    const key = `${view.value.run}/${current.key}/${current.units}/${orderKind.value}`;
+    const now = performance.now();
+    if (!force && key === orderedFor && now - orderedAt < orderEveryMs) return;
+    if (!force && key === orderedFor && orderKind.value === 'index') return;
+    orderedFor = key;
+    orderedAt = now;
+    const { time } = view.value;
+    if (orderKind.value === 'index') order.value = orderByIndex(current.units);
+    else order.value = (orderKind.value === 'likeness' ? orderByLikeness : orderByResponse)(drawnState(current), time, current.units);
+    if (unit.value >= current.units) unit.value = order.value[0] ?? 0;
+  }
+
+  function show(next: TraceView): void {
+    const isFirst = view.value === null || view.value.run !== next.run;
+    view.value = next;
+    problem.value = null;
+    cursor.value = Math.min(cursor.value, next.time - 1);
+    reorder(isFirst);
+  }
+
+  watch([layerKey, orderKind], () => reorder(true));
+
+  frames.onFrame((frame) => {
+    if (!isLive.value || frame.run !== run.value?.id) return;
+    try {
+      show(decodeTrace(frame.bytes, cells.value));
+    } catch (error) {
+      problem.value = error instanceof Error ? error.message : String(error);
+    }
+  });
+
+  /** Shows the gates of this run: live while it trains, else its newest recorded step. */
+  async function open(details: RunDetails | null): Promise<void> {
+    const isOther = details?.id !== run.value?.id;
+    run.value = details;
+    frames.watch(details && isTraining(details) ? details.id : null);
+    if (isOther) {
+      view.value = null;
+      cache.clear();
+      problem.value = null;
+      probeForecast.value = null;
+      isLive.value = true;
+      loading.value = null;
+      layerKey.value = 'l0';
+    }
+    recorded.value = details?.traceSteps ?? [];
+    if (!details) return;
+    if (cells.value.length === 0) cells.value = await engine.call('models.cells', {}).catch(() => []);
+    if (details.taskKind === 'language-model') {
+      const tokens = await vocabularyOf(details.dataset).catch(() => []);
+      if (run.value?.id === details.id) vocabulary.value = tokens;
+    }
+    const newest = details.traceSteps[details.traceSteps.length - 1];
+    if (run.value?.id === details.id && isLive.value && newest !== undefined && (!isTraining(details) || view.value === null)) await read(newest);
+  }
+
+  /** Reads a recorded step and draws it, unless another one was asked for meanwhile. */
+  async function read(step: number): Promise<void> {
+    const id = run.value?.id;
+    if (!id) return;
+    loading.value = step;
+    try {
+      let found = cache.get(step);
+      if (!found) {
+        found = decodeTrace(await engine.call('runs.trace', { id, step }), cells.value);
+        cache.set(step, found);
+        if (cache.size > cachedTraces) cache.delete(cache.keys().next().value!);
+      }
+      if (run.value?.id === id && loading.value === step) show(found);
+    } catch (error) {
+      if (run.value?.id === id && loading.value === step) problem.value = errorShape(error).message;
+    } finally {
+      if (loading.value === step) loading.value = null;
+    }
+  }
+
+  /** Holds a recorded step; live frames wait until `showLive`. */
+  function showStep(step: number): Promise<void> {
+    isLive.value = false;
+    return read(step);
+  }
+
+  function showLive(): void {
+    isLive.value = true;
+    loading.value = null;
+    const newest = recorded.value[recorded.value.length - 1];
+    if (run.value && !isTraining(run.value) && newest !== undefined) void read(newest);
+  }
+
+  /** Lookback, truth and baselines of the probed window; a run without a checkpoint has none yet. */
+  async function readForecast(): Promise<void> {
+    const details = run.value;
+    if (!details || details.taskKind !== 'forecast') return;
+    const { split, window } = details.config.probe;
+    const result = await engine.call('runs.forecast', { id: details.id, split, window }).catch(() => null);
+    if (run.value?.id === details.id && result) probeForecast.value = result;
+  }
+
+  engine.on((event) => {
+    if (event.type !== 'run' || event.event.run !== run.value?.id) return;
+    if (event.event.event === 'trace') {
+      const { step } = event.event;
+      if (recorded.value[recorded.value.length - 1] !== step) recorded.value = [...recorded.value.filter((one) => one < step), step];
+      if (isLive.value && view.value === null) void read(step);
+    } else if (event.event.event === 'checkpoint') {
+      void readForecast();
+    }
+  });
+
+  return {
+    run, view, layer, recorded, isLive, loading, problem, layerKey, orderKind, order, unit, cursor, rowHeight, ruler, vocabulary, probeForecast,
+    open, showStep, showLive, readForecast, reorder, vocabularyOf,
+  };
+});
+
+function isTraining(details: RunDetails): boolean {
+  return details.state === 'running' || details.state === 'paused' || details.state === 'queued';
+}
+
+/** What stands under the plates: the probe's characters, or its series (raw where known, else as the model gets it). */
+function rulerOf(view: TraceView | null, vocabulary: readonly string[], forecast: ForecastResult | null, run: RunDetails | null): Ruler {
+  if (!view) return { kind: 'text', texts: [] };
+  if (view.tokens) return { kind: 'text', texts: Array.from(view.tokens, (token) => vocabulary[token] ?? '�') };
+  const target = forecast?.targets[0];
+  if (target && target.lookback.length === view.time) {
+    return { kind: 'series', name: target.name, values: target.lookback.map((value) => value ?? NaN), times: forecast!.times?.slice(0, view.time) ?? null };
+  }
+  const { size, values } = view.series ?? { size: 1, values: new Float32Array(0) };
+  const name = run?.config.task.kind === 'forecast' ? run.config.task.targets[0]! : 'x';
+  return { kind: 'series', name, values: Float32Array.from({ length: view.time }, (_, step) => values[step * size] ?? NaN), times: null };
+}
