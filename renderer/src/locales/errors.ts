@@ -14,9 +14,9 @@ export interface ErrorText {
 export function placeText(where: string): string {
   if (language() !== 'ko') return where;
   return where
-    .replace(/\brow (\d[\d,]*)/g, '$1행')
-    .replace(/\bline (\d[\d,]*)/g, '$1줄')
-    .replace(/\bbyte (\d[\d,]*)/g, '$1바이트')
+    .replace(/\brow (\d(?:,?\d)*)/g, '$1행')
+    .replace(/\bline (\d(?:,?\d)*)/g, '$1줄')
+    .replace(/\bbyte (\d(?:,?\d)*)/g, '$1바이트')
     .replace(/\bcolumn ([^,]+)/g, '‘$1’ 열');
 }
 

@@ -2,13 +2,13 @@ import { defineStore } from 'pinia';
 import { shallowReactive, triggerRef, shallowRef, type ShallowRef } from 'vue';
 import { engine } from '../bridge';
 import { addEvent, curvesFromRecords, emptyCurves, type RunCurves } from './curves';
-import { useTracesStore } from './traces';
+import { useTraces } from './traces';
 
 /**
  * Metrics of runs for lists and charts. The columns live outside deep reactivity; a change triggers the
  * run's reference once, at most ten times a second (the rate of step events).
  */
-export const useRunCurvesStore = defineStore('runCurves', () => {
+export const useRunCurves = defineStore('runCurves', () => {
   const held = shallowReactive(new Map<string, ShallowRef<RunCurves>>());
   const loads = new Map<string, Promise<void>>();
 
@@ -35,7 +35,7 @@ export const useRunCurvesStore = defineStore('runCurves', () => {
     const records = await engine.call('runs.metrics', { id });
     const hasSamples = records.some((record) => record.kind === 'sample');
     const owner = hasSamples ? (dataset ?? (await engine.call('runs.get', { id })).dataset) : null;
-    const vocabulary = owner ? await useTracesStore().vocabularyOf(owner).catch(() => []) : [];
+    const vocabulary = owner ? await useTraces().vocabularyOf(owner).catch(() => []) : [];
     set(id, curvesFromRecords(records, (tokens) => tokens.map((token) => vocabulary[token] ?? '�').join('')));
   }
 

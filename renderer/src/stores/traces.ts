@@ -12,7 +12,7 @@ const cachedTraces = 24;
 const orderEveryMs = 4000;
 
 /** Gates and states of one run: the live frame, or one of the recorded steps. Typed arrays stay outside reactivity. */
-export const useTracesStore = defineStore('traces', () => {
+export const useTraces = defineStore('traces', () => {
   const run = shallowRef<RunDetails | null>(null);
   const view = shallowRef<TraceView | null>(null);
   const recorded = shallowRef<number[]>([]);

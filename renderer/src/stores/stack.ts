@@ -1,0 +1,70 @@
+/** Edits of a draft configuration as pure functions: each returns a new draft and leaves the old one alone. */
+import type { LayerConfig, OptimizerConfig, RunConfig, ScheduleConfig } from '../../../engine/contracts';
+
+export const mostLayers = 16;
+
+type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
+
+/** Puts `value` at a path such as `model.layers.0.hiddenSize`; the path has to exist but for its last key. */
+export function setAt<T>(draft: T, path: string, value: unknown): T {
+  const copy = structuredClone(draft);
+  const keys = path.split('.');
+  const last = keys.pop()!;
+  let place = copy as unknown as Record<string, Json>;
+  for (const key of keys) {
+    const next = place[key];
+    if (next === null || typeof next !== 'object') throw new RangeError(`${path} leads nowhere at ${key}`);
+    place = next as Record<string, Json>;
+  }
+  place[last] = value as Json;
+  return copy;
+}
+
+/** A new layer stands at `index` and is like the one before it (or after it, for the first place). */
+export function addLayer(draft: RunConfig, index: number): RunConfig {
+  const layers = draft.model.layers;
+  if (layers.length >= mostLayers) return draft;
+  const place = Math.max(0, Math.min(index, layers.length));
+  const model: LayerConfig = layers[Math.max(0, place - 1)]!;
+  return withLayers(draft, [...layers.slice(0, place), { ...model }, ...layers.slice(place)]);
+}
+
+/** A model keeps at least one layer. */
+export function removeLayer(draft: RunConfig, index: number): RunConfig {
+  const layers = draft.model.layers;
+  if (layers.length < 2 || !(index in layers)) return draft;
+  return withLayers(draft, layers.filter((_, other) => other !== index));
+}
+
+/** Takes the layer at `from` out and puts it at `to`, counted without it. */
+export function moveLayer(draft: RunConfig, from: number, to: number): RunConfig {
+  const layers = [...draft.model.layers];
+  const [moved] = layers.splice(from, 1);
+  if (!moved) return draft;
+  const place = Math.max(0, Math.min(to, layers.length));
+  if (place === from) return draft;
+  layers.splice(place, 0, moved);
+  return withLayers(draft, layers);
+}
+
+function withLayers(draft: RunConfig, layers: LayerConfig[]): RunConfig {
+  return { ...structuredClone(draft), model: { ...structuredClone(draft.model), layers } };
+}
+
+/** The optimizer of another kind, with its usual settings; the weight decay of a choice is its own. */
+export function optimizerOf(kind: OptimizerConfig['kind']): OptimizerConfig {
+  if (kind === 'sgd') return { kind, learningRate: 0.1, momentum: 0.9, nesterov: false, weightDecay: 0 };
+  return { kind, learningRate: kind === 'adam' ? 0.01 : 0.001, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: kind === 'adam' ? 0 : 0.01 };
+}
+
+export function scheduleOf(kind: ScheduleConfig['kind']): ScheduleConfig {
+  if (kind === 'step') return { kind, everySteps: 1000, factor: 0.5 };
+  if (kind === 'cosine') return { kind, warmupSteps: 0, minimum: 0 };
+  return { kind };
+}
+
+/** `2 × 128`, or the sizes one by one where they differ. */
+export function architectureLabel(layers: LayerConfig[]): string {
+  const sizes = layers.map((layer) => layer.hiddenSize);
+  return sizes.every((size) => size === sizes[0]) ? `${sizes.length} × ${sizes[0]}` : sizes.join(' · ');
+}
