@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { datasetChange, importRequest, type Dataset, type DatasetPage, type DatasetProfile, type FilePreview, type SampleInfo } from './dataset';
 import type { CellInfo, ModelDescription } from './model';
-import { exportRequest, inferRequest, type ExportReport, type InferResult, type LatencyResult, type OpenedModel, type ProviderInfo } from './onnx';
+import { exportRequest, inferRequest, type DeviceObstacle, type ExportReport, type InferResult, type LatencyResult, type OpenedModel, type ProviderInfo } from './onnx';
 import { probeConfig, type PresetName, type RunConfig } from './run-config';
 import type { MetricsRecord, Metrics, RunDetails, RunEvent, RunSummary } from './run';
 import type { JobProgress, LogLine, SystemInfo } from './system';
@@ -166,8 +166,8 @@ export interface MethodOutputs {
   'exports.open': OpenedModel;
   'exports.latency': LatencyResult;
   'exports.infer': InferResult;
-  'exports.sample': { text: string; provider: 'cpu' | 'cuda'; fallbackReason: string | null; milliseconds: number };
-  'exports.forecast': ForecastResult & { provider: 'cpu' | 'cuda'; fallbackReason: string | null; milliseconds: number };
+  'exports.sample': { text: string; provider: 'cpu' | 'cuda'; fallbackReason: string | null; obstacle: DeviceObstacle | null; milliseconds: number };
+  'exports.forecast': ForecastResult & { provider: 'cpu' | 'cuda'; fallbackReason: string | null; obstacle: DeviceObstacle | null; milliseconds: number };
 }
 
 export type Method = keyof typeof methodInputs & keyof MethodOutputs;

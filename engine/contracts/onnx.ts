@@ -80,12 +80,20 @@ export const inferRequest = z.strictObject({
 });
 export type InferRequest = z.infer<typeof inferRequest>;
 
+/** What keeps a model off CUDA; `code` lets the window say it in its user's language, `detail` names file, libraries or message. */
+export interface DeviceObstacle {
+  code: 'PLATFORM' | 'PROVIDER_MISSING' | 'DRIVER_MISSING' | 'LIBRARIES_MISSING' | 'NO_DEVICE' | 'DRIVER_OLD' | 'OTHER';
+  detail: string;
+}
+
 export interface InferResult {
   outputs: Record<string, { shape: number[]; data: number[] }>;
   /** Execution provider that ran. */
   provider: 'cpu' | 'cuda';
   /** Why the asked device did not run, null when it did. */
   fallbackReason: string | null;
+  /** The same as a code. */
+  obstacle: DeviceObstacle | null;
   milliseconds: number;
 }
 
@@ -95,6 +103,8 @@ export interface ProviderInfo {
   cuda: boolean;
   /** Plain statement of what is missing for CUDA, null when it runs. */
   cudaReason: string | null;
+  /** The same as a code. */
+  obstacle: DeviceObstacle | null;
 }
 
 /** Any ONNX file as it is opened: what it takes, gives and holds. */
@@ -117,6 +127,7 @@ export interface OpenedModel {
 export interface LatencyResult {
   provider: 'cpu' | 'cuda';
   fallbackReason: string | null;
+  obstacle: DeviceObstacle | null;
   time: number;
   rows: { batch: number; minMs: number; medianMs: number; p95Ms: number; calls: number }[];
 }

@@ -28,7 +28,7 @@ export async function measureLatency(session: OnnxSession, time: number, throwIf
     const at = (share: number): number => spent[Math.min(spent.length - 1, Math.floor(share * spent.length))]!;
     rows.push({ batch, minMs: spent[0]!, medianMs: at(0.5), p95Ms: at(0.95), calls: spent.length });
   }
-  return { provider: session.provider, fallbackReason: session.fallbackReason, time, rows };
+  return { provider: session.provider, fallbackReason: session.fallbackReason, obstacle: session.obstacle, time, rows };
 }
 
 /** Inputs of zero; a free size that is called after time or a sequence takes `time`, any other `batch`. */

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import type { DeviceObstacle } from '../contracts';
 
 const run = promisify(execFile);
 
@@ -11,29 +12,50 @@ const providerLibrary: Partial<Record<NodeJS.Platform, string>> = {
 };
 
 /**
- * What stands between ONNX Runtime and CUDA before anything is tried, as a plain sentence; null = nothing known.
+ * What stands between ONNX Runtime and CUDA before anything is tried; null = nothing known.
  * Looking first keeps the runtime's own error lines off standard error.
  */
-export async function cudaObstacle(folder: string): Promise<string | null> {
+export async function cudaObstacle(folder: string): Promise<DeviceObstacle | null> {
   const library = providerLibrary[process.platform];
-  if (library === undefined) return 'CUDA is not available on this platform.';
-  if (!(await exists(join(folder, library)))) return `ONNX Runtime's CUDA provider is not installed: ${library} is missing in ${folder}.`;
-  const missing = await missingLibraries(join(folder, library));
-  return missing.length > 0 ? missingStatement(missing) : null;
+  if (library === undefined) return { code: 'PLATFORM', detail: process.platform };
+  if (!(await exists(join(folder, library)))) return { code: 'PROVIDER_MISSING', detail: join(folder, library) };
+  return missingObstacle(await missingLibraries(join(folder, library)));
 }
 
-/** Why a session on CUDA could not be made, as a plain sentence. */
-export async function explainCudaFailure(folder: string, message: string): Promise<string> {
-  const missing = await missingLibraries(join(folder, providerLibrary[process.platform] ?? ''));
-  if (missing.length > 0) return missingStatement(missing);
-  if (/no CUDA-capable device|CUDA failure 100/i.test(message)) return 'No CUDA device was found on this machine.';
-  if (/driver version is insufficient|CUDA failure 35/i.test(message)) return 'The NVIDIA driver is older than this CUDA provider needs.';
-  return `CUDA could not be used: ${message.split('\n')[0]}`;
+/** Why a session on CUDA could not be made. */
+export async function explainCudaFailure(folder: string, message: string): Promise<DeviceObstacle> {
+  const missing = missingObstacle(await missingLibraries(join(folder, providerLibrary[process.platform] ?? '')));
+  if (missing) return missing;
+  const detail = message.split('\n')[0] ?? '';
+  if (/no CUDA-capable device|CUDA failure 100\b/i.test(message)) return { code: 'NO_DEVICE', detail };
+  if (/driver version is insufficient|CUDA failure 35\b/i.test(message)) return { code: 'DRIVER_OLD', detail };
+  return { code: 'OTHER', detail };
 }
 
-function missingStatement(missing: string[]): string {
-  if (missing.includes('libcuda.so.1')) return 'No NVIDIA driver was found: libcuda.so.1 is missing.';
-  return `CUDA libraries are missing: ${missing.join(', ')}.`;
+/** The obstacle as a plain English sentence. */
+export function obstacleStatement({ code, detail }: DeviceObstacle): string {
+  switch (code) {
+    case 'PLATFORM':
+      return 'CUDA is not available on this platform.';
+    case 'PROVIDER_MISSING':
+      return `ONNX Runtime's CUDA provider is not installed: ${detail} is missing.`;
+    case 'DRIVER_MISSING':
+      return `No NVIDIA driver was found: ${detail} is missing.`;
+    case 'LIBRARIES_MISSING':
+      return `CUDA libraries are missing: ${detail}.`;
+    case 'NO_DEVICE':
+      return 'No CUDA device was found on this machine.';
+    case 'DRIVER_OLD':
+      return 'The NVIDIA driver is older than this CUDA provider needs.';
+    case 'OTHER':
+      return `CUDA could not be used: ${detail.replace(/\.?$/, '.')}`;
+  }
+}
+
+function missingObstacle(missing: string[]): DeviceObstacle | null {
+  const driver = missing.find((name) => name === 'libcuda.so.1');
+  if (driver) return { code: 'DRIVER_MISSING', detail: driver };
+  return missing.length > 0 ? { code: 'LIBRARIES_MISSING', detail: missing.join(', ') } : null;
 }
 
 /** Names of shared libraries that the dynamic linker does not find; empty where `ldd` cannot tell. */

@@ -43,7 +43,7 @@ describe('a foreign model', () => {
   });
 
   it('names the CUDA provider\'s missing file', async () => {
-    expect(await cudaObstacle('/nowhere')).toMatch(process.platform === 'darwin' ? 'not available on this platform' : 'not installed');
+    expect(await cudaObstacle('/nowhere')).toMatchObject({ code: process.platform === 'darwin' ? 'PLATFORM' : 'PROVIDER_MISSING' });
   });
 });
 

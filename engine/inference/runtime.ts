@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { SluiceError } from '../contracts';
-import { cudaObstacle, explainCudaFailure } from './providers';
+import { SluiceError, type DeviceObstacle } from '../contracts';
+import { cudaObstacle, explainCudaFailure, obstacleStatement } from './providers';
 import workerSource from './session-worker.cjs?raw';
 
 export type Device = 'cpu' | 'cuda';
@@ -32,6 +32,8 @@ export interface OnnxSession {
   readonly provider: Device;
   /** Why the asked device does not run, null when it does. */
   readonly fallbackReason: string | null;
+  /** The same as a code. */
+  readonly obstacle: DeviceObstacle | null;
   /** Feeds' buffers are copied; `fetches` names the outputs that are wanted, all when left out. */
   run(feeds: Record<string, RuntimeTensor>, fetches?: string[]): Promise<{ outputs: Record<string, RuntimeTensor>; milliseconds: number }>;
   close(): Promise<void>;
@@ -72,19 +74,19 @@ export class OnnxRuntime {
    */
   async open(model: string | Uint8Array, options: { device?: Device; threads?: number } = {}): Promise<OnnxSession> {
     const threads = options.threads ?? 0;
-    let fallbackReason: string | null = null;
+    let obstacle: DeviceObstacle | null = null;
     if (options.device === 'cuda') {
-      fallbackReason = await cudaObstacle(runtimeFolder());
-      if (fallbackReason === null) {
+      obstacle = await cudaObstacle(runtimeFolder());
+      if (obstacle === null) {
         try {
           return this.session(await this.ask<Opened>({ kind: 'open', model, providers: ['cuda', 'cpu'], threads }), 'cuda', null);
         } catch (error) {
-          fallbackReason = await explainCudaFailure(runtimeFolder(), (error as Error).message);
+          obstacle = await explainCudaFailure(runtimeFolder(), (error as Error).message);
         }
       }
     }
     try {
-      return this.session(await this.ask<Opened>({ kind: 'open', model, providers: ['cpu'], threads }), 'cpu', fallbackReason);
+      return this.session(await this.ask<Opened>({ kind: 'open', model, providers: ['cpu'], threads }), 'cpu', obstacle);
     } catch (error) {
       if (error instanceof SluiceError) throw error;
       const where = typeof model === 'string' ? { where: model } : {};
@@ -99,13 +101,14 @@ export class OnnxRuntime {
     await worker?.terminate();
   }
 
-  private session(opened: Opened, provider: Device, fallbackReason: string | null): OnnxSession {
+  private session(opened: Opened, provider: Device, obstacle: DeviceObstacle | null): OnnxSession {
     const { session, inputs, outputs } = opened;
     return {
       inputs,
       outputs,
       provider,
-      fallbackReason,
+      fallbackReason: obstacle && obstacleStatement(obstacle),
+      obstacle,
       run: async (feeds, fetches) => {
         try {
           return await this.ask({ kind: 'run', session, feeds, fetches: fetches ?? outputs.map(({ name }) => name) });

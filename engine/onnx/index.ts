@@ -182,7 +182,7 @@ export function createExportService(ports: Ports, datasets: DatasetService, runs
         const feeds = await readFeeds(source, session, notes);
         throwIfAborted(job);
         const { outputs, milliseconds } = await session.run(feeds);
-        return { outputs: await plainOutputs(outputs), provider: session.provider, fallbackReason: session.fallbackReason, milliseconds };
+        return { outputs: await plainOutputs(outputs), provider: session.provider, fallbackReason: session.fallbackReason, obstacle: session.obstacle, milliseconds };
       });
     },
 
@@ -200,7 +200,7 @@ export function createExportService(ports: Ports, datasets: DatasetService, runs
         const start = prompt === '' ? (vocabulary.includes('\n') ? '\n' : vocabulary[0]!) : prompt;
         const feeds = await readFeeds({ text: start }, session, notes);
         const { tokens, milliseconds } = await generateTokens(session, Array.from(feeds['tokens']!.data as BigInt64Array, Number), notes.states, options);
-        return { text: tokens.map((token) => vocabulary[token]).join(''), provider: session.provider, fallbackReason: session.fallbackReason, milliseconds };
+        return { text: tokens.map((token) => vocabulary[token]).join(''), provider: session.provider, fallbackReason: session.fallbackReason, obstacle: session.obstacle, milliseconds };
       });
     },
 
@@ -220,14 +220,14 @@ export function createExportService(ports: Ports, datasets: DatasetService, runs
           ...target,
           predictions: target.predictions.map((prediction, step) => ({ ...prediction, value: values[step * base.targets.length + place]! })),
         }));
-        return { ...base, targets, provider: session.provider, fallbackReason: session.fallbackReason, milliseconds };
+        return { ...base, targets, provider: session.provider, fallbackReason: session.fallbackReason, obstacle: session.obstacle, milliseconds };
       });
     },
 
     async providers(): Promise<ProviderInfo> {
       const session = await runtime.open(smallestModel(), { device: 'cuda', threads: 1 });
       await session.close();
-      return { runtimeVersion: runtimeVersion(), cpu: true, cuda: session.provider === 'cuda', cudaReason: session.fallbackReason };
+      return { runtimeVersion: runtimeVersion(), cpu: true, cuda: session.provider === 'cuda', cudaReason: session.fallbackReason, obstacle: session.obstacle };
     },
 
     shutdown: () => runtime.dispose(),
