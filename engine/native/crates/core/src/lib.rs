@@ -1,5 +1,6 @@
 //! The engine's core: tensors, kernels, cells, layers, training. No JavaScript, no user interface.
 
+pub mod bench;
 pub mod buffer;
 pub mod cells;
 pub mod checkpoint;
