@@ -66,6 +66,7 @@ await main(async () => {
   fs.mkdirSync(results, { recursive: true });
   const vitestReport = path.join(results, 'unit.json');
   const playwrightReport = path.join(results, 'window.json');
+  for (const report of [vitestReport, playwrightReport]) fs.rmSync(report, { force: true });
   const display = await provideDisplay();
   const windowEnvironment = { ...runtimeEnvironment(runtime), ...display.env };
 
@@ -105,7 +106,6 @@ await main(async () => {
   const total = { passed: 0, failed: 0 };
   try {
     for (const stage of stages.filter(({ name }) => !only || only.includes(name))) {
-      for (const file of [vitestReport, playwrightReport]) if (stage.args.join(' ').includes(file)) fs.rmSync(file, { force: true });
       const log = path.join(results, `${stage.name}.log`);
       const start = performance.now();
       const { status, output } = await execute(stage, log);

@@ -1,7 +1,7 @@
 import type { MessagePortMain } from 'electron';
-import { createWorkbench, type HostedWorkbench } from '../../engine/workbench';
 import { toErrorShape, type LogLine } from '../../engine/contracts';
-import { toHost, type FromHost } from '../shared/host-messages';
+import { createWorkbench, type LocalWorkbench } from '../../engine/workbench';
+import { toHost, type FromHost, type ToHost } from '../shared/host-messages';
 import { serveControl } from './serve-control';
 import { createWatchers, serveFrames } from './serve-frames';
 
@@ -13,7 +13,9 @@ const shell = process.parentPort;
 const tell = (message: FromHost): void => shell.postMessage(message);
 const log = (level: LogLine['level'], message: string): void => tell({ type: 'log', level, message });
 
-let workbench: HostedWorkbench | null = null;
+let workbench: LocalWorkbench | null = null;
+/** Threads chosen in the settings; null = one core is left to the window. */
+let threads: number | null = null;
 let watchers: ReturnType<typeof createWatchers> | null = null;
 let isEnding = false;
 
@@ -29,10 +31,18 @@ async function end(status: number): Promise<void> {
   process.exit(status);
 }
 
-async function start(message: { workspace: string; samples: string; version: string; threads: number | null }): Promise<void> {
+function start(message: Extract<ToHost, { type: 'start' }>): void {
+  threads = message.threads;
   try {
-    workbench = await createWorkbench({ ...message, host: 'window', onLog: log });
-    watchers = createWatchers(workbench.frames);
+    workbench = createWorkbench({
+      workspace: message.workspace,
+      samples: message.samples,
+      threads: (physicalCores) => threads ?? Math.max(1, physicalCores - 1),
+    });
+    watchers = createWatchers(workbench);
+    workbench.on((event) => {
+      if (event.type === 'log') log(event.line.level, event.line.message);
+    });
     tell({ type: 'ready' });
   } catch (error) {
     const shape = toErrorShape(error);
@@ -49,7 +59,7 @@ function open(ports: MessagePortMain[]): void {
     return;
   }
   serveControl(control, workbench, log);
-  serveFrames(frames, workbench.frames, watchers, workbench, log);
+  serveFrames(frames, workbench, watchers, workbench, log);
 }
 
 shell.on('message', (event) => {
@@ -59,9 +69,9 @@ shell.on('message', (event) => {
     return;
   }
   const message = parsed.data;
-  if (message.type === 'start') void start(message);
+  if (message.type === 'start') start(message);
   if (message.type === 'ports') open(event.ports);
-  if (message.type === 'settings') workbench?.setDefaultThreads(message.threads);
+  if (message.type === 'settings') threads = message.threads;
   if (message.type === 'shutdown') void end(0);
 });
 

@@ -44,7 +44,7 @@ function setUp(options: Partial<SupervisorOptions<string>> = {}) {
       processes.push(child);
       return child;
     },
-    startMessage: () => ({ type: 'start', workspace: '/w', samples: '/s', version: '1', threads: null }),
+    startMessage: () => ({ type: 'start', workspace: '/w', samples: '/s', threads: null }),
     log: (_level, message) => void logged.push(message),
     after: (milliseconds, action) => {
       const timer = { at: time + milliseconds, action };

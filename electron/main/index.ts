@@ -51,7 +51,6 @@ const supervisor = new EngineSupervisor<MessagePortMain>({
     type: 'start',
     workspace,
     samples: join(resources, 'samples'),
-    version: app.getVersion(),
     threads: settings.get().threads,
   }),
   log,

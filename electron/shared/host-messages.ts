@@ -6,8 +6,7 @@ export const toHost = z.discriminatedUnion('type', [
     type: z.literal('start'),
     workspace: z.string(),
     samples: z.string(),
-    version: z.string(),
-    /** Threads of a run whose configuration says null; null = the engine's default for a window. */
+    /** Threads of a run whose configuration says null; null = all physical cores but one. */
     threads: z.int().min(1).nullable(),
   }),
   z.strictObject({ type: z.literal('ports') }),
