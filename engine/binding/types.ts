@@ -130,8 +130,11 @@ export interface EngineBinding {
   kernel(): string;
   physicalCores(): number;
   cells(): CellInfo[];
-  /** Parameters by PyTorch name with shapes for a model, without building it; throws MODEL_INVALID with `where`. */
-  describe(model: ModelSpec): { parameters: number; tensors: { name: string; shape: number[] }[]; trainingBytes: number };
+  /**
+   * Parameters by PyTorch name with shapes for a model, without building it; throws MODEL_INVALID with `where`.
+   * `trainingBytes` counts weights, gradients, moments, and the activations of a step of `work` where given.
+   */
+  describe(model: ModelSpec, work?: { time: number; batch: number }): { parameters: number; tensors: { name: string; shape: number[] }[]; trainingBytes: number };
   train(job: TrainJob, onEvent: (event: NativeEvent) => void, onFrame: () => void): TrainingHandle;
   loadModel(checkpointDirectory: string, model: ModelSpec): Promise<NativeModel>;
   /** A model with freshly drawn weights, for verification. */

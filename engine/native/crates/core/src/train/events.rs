@@ -21,9 +21,19 @@ pub struct Failure {
     pub details: BTreeMap<String, Value>,
 }
 
+/// The engine's finer codes under the names of the contracts.
+fn border_code(code: &str) -> &str {
+    match code {
+        "CELL_UNKNOWN" => "MODEL_INVALID",
+        "PARAMETER_MISSING" => "PARAMETER_SHAPE",
+        "BATCH_INVALID" | "BENCH_INVALID" | "FIXTURE_INVALID" | "STATES_INVALID" => "INPUT_INVALID",
+        other => other,
+    }
+}
+
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
-        Failure { code: error.code, message: error.message, location: error.location, details: BTreeMap::new() }
+        Failure { code: border_code(&error.code).to_string(), message: error.message, location: error.location, details: BTreeMap::new() }
     }
 }
 
