@@ -82,7 +82,8 @@ pub struct Batch<'a, E> {
     pub time: usize,
     pub batch: usize,
     pub input: Input<'a, E>,
-    /// Valid steps of each sequence, `[B]`, each in `1..=time`; `None` when all are `time` long.
+    /// Valid steps of each sequence, `[B]`, each in `1..=time`; `None` when all are `time` long. What stands in the
+    /// padding does not matter, but it must be finite.
     pub lengths: Option<&'a [usize]>,
 }
 

@@ -1,0 +1,259 @@
+//! Losses, optimisers, clipping and a short run against `training.json`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::Value;
+use sluice_core::buffer::Buffer;
+use sluice_core::element::Element;
+use sluice_core::kernels::{KernelKind, Kernels};
+use sluice_core::loss::{Scope, row_losses};
+use sluice_core::optim::{Moments, Stretch, clip_factor, update_stretch};
+use sluice_core::simd::Avx512;
+use sluice_core::spec::{
+    Batch, HeadMode, HeadSpec, Input, InputSpec, LayerSpec, ModelSpec, NamedTensor, Optimizer, Target, Update,
+};
+use sluice_core::{Model, Pool};
+
+fn fixture() -> Value {
+    let path =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../../tests/fixtures/reference/training.json");
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn kinds() -> Vec<KernelKind> {
+    let mut kinds = vec![KernelKind::Portable];
+    if Avx512::available() {
+        kinds.push(KernelKind::Avx512);
+    }
+    kinds
+}
+
+fn flat(value: &Value) -> Vec<f64> {
+    match value {
+        Value::Array(items) => items.iter().flat_map(flat).collect(),
+        number => vec![number.as_f64().unwrap()],
+    }
+}
+
+fn close(what: &str, values: &[f64], wanted: &[f64], tolerance: f64) {
+    assert_eq!(values.len(), wanted.len(), "{what}");
+    for (i, (value, want)) in values.iter().zip(wanted).enumerate() {
+        let error = (value - want).abs();
+        assert!(error <= tolerance * (1.0 + want.abs()), "{what}[{i}]: {value}, not {want}");
+    }
+}
+
+/// Loss and gradient of the fixture's predictions by the engine.
+fn loss<E: Element>(kind: KernelKind, fixture: &Value, target: &Target<E>) -> (f64, Vec<f64>) {
+    let lengths: Vec<usize> = flat(&fixture["losses_input"]["lengths"]).iter().map(|&n| n as usize).collect();
+    let predictions = flat(&fixture["losses_input"]["predictions"]);
+    let (rows, outputs, width) = (8, 5, 16);
+    let mut values = Buffer::<E>::new(rows * width);
+    for (row, from) in values.slice_mut(rows * width).chunks_exact_mut(width).zip(predictions.chunks_exact(outputs)) {
+        for (to, &value) in row.iter_mut().zip(from) {
+            *to = E::from_f64(value);
+        }
+    }
+    let scope = Scope { batch: 2, lengths: Some(&lengths), outputs };
+    let count = scope.count(target, rows);
+    let mut losses = Buffer::<f64>::new(rows);
+    let scale = Some(1.0 / count as f64);
+    let kernels = Kernels::of(kind);
+    unsafe { row_losses(&kernels, scope, target, 0..rows, values.at(0), width, scale, losses.at(0)) };
+    let gradient =
+        values.slice(rows * width).chunks_exact(width).flat_map(|row| row[..outputs].to_vec()).map(E::to_f64).collect();
+    (losses.slice_mut(rows).iter().sum::<f64>() / count as f64, gradient)
+}
+
+fn check_losses<E: Element>(tolerance: f64) {
+    let fixture = fixture();
+    for kind in kinds() {
+        let mut seen = 0;
+        for case in fixture["losses"].as_array().unwrap() {
+            let name = case["name"].as_str().unwrap();
+            let wanted = flat(&case["target"]);
+            let (value, gradient) = match name {
+                "softmax-cross-entropy" => {
+                    let tokens: Vec<u32> = wanted.iter().map(|&t| t as u32).collect();
+                    loss::<E>(kind, &fixture, &Target::Tokens(&tokens))
+                }
+                "mse" => {
+                    let values: Vec<E> = wanted.iter().map(|&t| E::from_f64(t)).collect();
+                    loss::<E>(kind, &fixture, &Target::Values(&values))
+                }
+                _ => continue,
+            };
+            close(name, &[value], &[case["loss"].as_f64().unwrap()], tolerance);
+            close(name, &gradient, &flat(&case["grad"]), tolerance);
+            seen += 1;
+        }
+        assert_eq!(seen, 2);
+    }
+}
+
+#[test]
+fn losses_and_their_gradients() {
+    check_losses::<f64>(1e-9);
+    check_losses::<f32>(1e-6);
+}
+
+#[test]
+fn targets_that_are_not_known_do_not_count() {
+    let fixture = fixture();
+    let case = fixture["losses"].as_array().unwrap().iter().find(|case| case["name"] == "mse").unwrap();
+    let mut values = flat(&case["target"]);
+    let (whole, _) = loss::<f64>(KernelKind::Portable, &fixture, &Target::Values(&values));
+    // Row 0 of 6 valid rows goes: the mean over the rest times 25 and the row's squares make the whole times 30.
+    let predictions = flat(&fixture["losses_input"]["predictions"]);
+    let row: f64 = (0..5).map(|k| (predictions[k] - values[k]).powi(2)).sum();
+    values[..5].fill(f64::NAN);
+    let (rest, gradient) = loss::<f64>(KernelKind::Portable, &fixture, &Target::Values(&values));
+    assert!((rest * 25.0 + row - whole * 30.0).abs() < 1e-9);
+    assert!(gradient[..5].iter().all(|&g| g == 0.0));
+    assert!(gradient[5..10].iter().all(|&g| g != 0.0));
+}
+
+fn check_optimisers<E: Element>(tolerance: f64) {
+    let fixture = fixture();
+    let start = flat(&fixture["optimisers_input"]["start"]);
+    let gradients: Vec<Vec<f64>> =
+        fixture["optimisers_input"]["gradients"].as_array().unwrap().iter().map(flat).collect();
+    let mut seen = 0;
+    for case in fixture["optimisers"].as_array().unwrap() {
+        let settings = &case["settings"];
+        let number = |name: &str| settings[name].as_f64().unwrap_or(0.0);
+        let weight_decay = number("weight_decay");
+        let betas = settings["betas"].as_array().map(|_| flat(&settings["betas"])).unwrap_or(vec![0.0, 0.0]);
+        let (beta1, beta2, eps) = (betas[0], betas[1], number("eps"));
+        let optimizer = match case["kind"].as_str().unwrap() {
+            "sgd" => Optimizer::Sgd {
+                momentum: number("momentum"),
+                nesterov: settings["nesterov"].as_bool().unwrap_or(false),
+                weight_decay,
+            },
+            "adam" => Optimizer::Adam { beta1, beta2, eps, weight_decay },
+            "adamw" => Optimizer::AdamW { beta1, beta2, eps, weight_decay },
+            _ => continue,
+        };
+        for kind in kinds() {
+            let kernels = Kernels::<E>::of(kind);
+            let (mut weights, mut given) = (Buffer::<E>::new(16), Buffer::<E>::new(16));
+            let (first, second) = (Buffer::<E>::new(16), Buffer::<E>::new(16));
+            for (to, &value) in weights.slice_mut(16).iter_mut().zip(&start) {
+                *to = E::from_f64(value);
+            }
+            let update =
+                Update { optimizer, learning_rate: number("lr"), clip_norm: None, seed: 0 };
+            for (step, gradient) in gradients.iter().enumerate() {
+                for (to, &value) in given.slice_mut(16).iter_mut().zip(gradient) {
+                    *to = E::from_f64(value);
+                }
+                let none = std::ptr::null_mut();
+                let stretch = Stretch {
+                    weights: weights.at(0),
+                    gradients: given.at(0),
+                    first: if optimizer.moments() == Moments::Nothing { none } else { first.at(0) },
+                    second: if optimizer.moments() == Moments::Adam { second.at(0) } else { none },
+                    count: 16,
+                };
+                unsafe { update_stretch(&kernels, stretch, &update, step as u64, 1.0) };
+                let values: Vec<f64> = weights.slice(6).iter().map(|v| v.to_f64()).collect();
+                close(&format!("{case:?}"), &values, &flat(&case["after_each_step"][step]), tolerance);
+            }
+            assert!(weights.slice(16)[6..].iter().all(|&v| v == E::ZERO), "padding must stay zero");
+        }
+        seen += 1;
+    }
+    assert_eq!(seen, 7);
+}
+
+#[test]
+fn optimisers_follow_torch() {
+    check_optimisers::<f64>(1e-9);
+    check_optimisers::<f32>(1e-6);
+}
+
+#[test]
+fn clipping_follows_torch() {
+    let clipping = &fixture()["clipping"];
+    let gradients = flat(&clipping["gradients"]);
+    let norm = gradients.iter().map(|g| g * g).sum::<f64>().sqrt();
+    close("norm", &[norm], &[clipping["global_norm"].as_f64().unwrap()], 1e-10);
+    let factor = clip_factor(norm, clipping["max_norm"].as_f64());
+    let clipped: Vec<f64> = gradients.iter().map(|g| g * factor).collect();
+    close("clipped", &clipped, &flat(&clipping["clipped"]), 1e-10);
+    assert_eq!(clip_factor(0.1, Some(0.5)), 1.0);
+    assert_eq!(clip_factor(1e9, None), 1.0);
+}
+
+/// Twelve steps of a character LSTM with carried state, clipping and Adam.
+fn check_run<E: Element>(kind: KernelKind, threads: usize, loss_tolerance: f64, end_tolerance: f64) {
+    let fixture = fixture();
+    let run = &fixture["run"];
+    let (classes, hidden, batch, time) = (4, 5, 2, 6);
+    let spec = ModelSpec {
+        input: InputSpec::Series { input_size: classes },
+        layers: vec![LayerSpec { cell: "lstm".into(), hidden_size: hidden, bidirectional: false, dropout: 0.0 }],
+        head: HeadSpec { output_size: classes, mode: HeadMode::EveryStep },
+    };
+    let mut model = Model::<E>::with_kernel(spec, 1, Arc::new(Pool::new(threads)), kind).unwrap();
+    let file_name = |name: &str| match name {
+        "head.weight" => "head_weight".to_string(),
+        "head.bias" => "head_bias".to_string(),
+        other => other.trim_start_matches("recurrent.").to_string(),
+    };
+    let start: Vec<NamedTensor<E>> = model
+        .parameters()
+        .into_iter()
+        .map(|tensor| {
+            let data = flat(&run["start"][file_name(&tensor.name)]).into_iter().map(E::from_f64).collect();
+            NamedTensor { data, ..tensor }
+        })
+        .collect();
+    model.load_parameters(&start).unwrap();
+    let rows: Vec<Vec<f64>> = run["rows"].as_array().unwrap().iter().map(flat).collect();
+    let update = Update {
+        optimizer: Optimizer::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 },
+        learning_rate: run["adam"]["lr"].as_f64().unwrap(),
+        clip_norm: Some(0.3),
+        seed: 0,
+    };
+    let mut states = model.zero_states(batch);
+    let (mut losses, mut norms) = (Vec::new(), Vec::new());
+    for step in 0..12 {
+        let window = step % 4;
+        if window == 0 {
+            states.clear();
+        }
+        let mut series = vec![E::ZERO; time * batch * classes];
+        let mut targets = vec![0u32; time * batch];
+        for t in 0..time {
+            for (b, row) in rows.iter().enumerate() {
+                series[(t * batch + b) * classes + row[window * time + t] as usize] = E::ONE;
+                targets[t * batch + b] = row[window * time + t + 1] as u32;
+            }
+        }
+        let input = Batch { time, batch, input: Input::Series(&series), lengths: None };
+        let outcome = model.train_step(&input, &Target::Tokens(&targets), &mut states, step as u64, &update).unwrap();
+        assert_eq!(outcome.non_finite, None);
+        losses.push(outcome.loss);
+        norms.push(outcome.grad_norm);
+    }
+    close("loss", &losses, &flat(&run["loss_each_step"]), loss_tolerance);
+    close("norm", &norms, &flat(&run["norm_each_step"]), end_tolerance);
+    for tensor in model.parameters() {
+        let values: Vec<f64> = tensor.data.iter().map(|v| v.to_f64()).collect();
+        close(&tensor.name, &values, &flat(&run["end"][file_name(&tensor.name)]), end_tolerance);
+    }
+}
+
+#[test]
+fn twelve_steps_follow_the_reference_run() {
+    for kind in kinds() {
+        for threads in [1, 2] {
+            check_run::<f64>(kind, threads, 1e-9, 1e-8);
+            check_run::<f32>(kind, threads, 1e-5, 1e-4);
+        }
+    }
+}
