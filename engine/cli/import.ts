@@ -1,0 +1,65 @@
+import { SluiceError, type Dataset, type ImportRequestInput, type SplitRequest } from '../contracts';
+import type { Context } from './context';
+import { count, table } from './output';
+
+export interface ImportOptions {
+  name?: string;
+  task?: 'language-model' | 'forecast';
+  target?: string[];
+  covariate?: string[];
+  time?: string;
+  lookback?: number;
+  horizon?: number;
+  split?: string;
+  subtractLast: boolean;
+  scaling: 'standard' | 'none';
+  encoding?: 'utf-8' | 'utf-16le' | 'utf-16be';
+  delimiter?: string;
+}
+
+/** `8640,2880,2880` = rows, `0.7,0.1,0.2` = shares. */
+export function parseSplit(text: string): SplitRequest {
+  const parts = text.split(',').map((part) => Number(part.trim()));
+  const [train, validation, test] = parts;
+  if (parts.length !== 3 || train === undefined || validation === undefined || test === undefined || parts.some((part) => !(part > 0) || !Number.isFinite(part))) {
+    throw new SluiceError({ code: 'USAGE', message: `--split takes three numbers above 0, rows (8640,2880,2880) or shares (0.7,0.1,0.2); got "${text}"`, where: '--split' });
+  }
+  return parts.every(Number.isInteger) ? { rows: [train, validation, test] } : { shares: [train, validation, test] };
+}
+
+export async function importFiles(context: Context, files: string[], options: ImportOptions): Promise<void> {
+  if (files.length > 1) throw new SluiceError({ code: 'USAGE', message: `one file makes a dataset; got ${files.length}`, where: files[1] });
+  const request: ImportRequestInput = {
+    files: files.map((file) => context.path(file)),
+    name: options.name ?? null,
+    task: options.task ?? null,
+    targets: options.target ?? [],
+    covariates: options.covariate ?? [],
+    timeColumn: options.time ?? null,
+    lookback: options.lookback ?? null,
+    horizon: options.horizon ?? null,
+    split: options.split === undefined ? null : parseSplit(options.split),
+    subtractLast: options.subtractLast,
+    scaling: options.scaling,
+    encoding: options.encoding ?? null,
+    delimiter: options.delimiter === undefined ? null : options.delimiter === '\\t' ? '\t' : options.delimiter,
+  };
+  report(context, await context.workbench.call('datasets.import', { job: 'cli', request }));
+}
+
+function report(context: Context, dataset: Dataset): void {
+  const { output } = context;
+  const { split, warnings } = dataset;
+  const size =
+    dataset.kind === 'text'
+      ? { tokens: dataset.tokens, columns: [], vocabularySize: dataset.vocabularySize }
+      : { rows: dataset.rows, columns: dataset.columns.map(({ name, kind, role, missing }) => ({ name, kind, role, missing })), frequency: dataset.frequency, season: dataset.season };
+  output.object({ event: 'imported', dataset: dataset.id, ...size, task: dataset.task, split, warnings });
+  for (const warning of warnings) if (warning.severity !== 'info') output.message(`${warning.severity}: ${warning.message}`);
+  output.line(
+    dataset.kind === 'text'
+      ? `dataset ${dataset.id}: ${count(dataset.tokens)} tokens, vocabulary of ${count(dataset.vocabularySize)}`
+      : `dataset ${dataset.id}: ${count(dataset.rows)} rows, ${dataset.columns.length} columns${dataset.frequency === null ? '' : `, every ${dataset.frequency}`}, lookback ${dataset.task.lookback}, horizon ${dataset.task.horizon}, targets ${dataset.task.targets.join(', ')}`,
+  );
+  for (const line of table(Object.entries(split).map(([name, [start, end]]) => [name, count(start), '…', count(end)]))) output.line(line);
+}

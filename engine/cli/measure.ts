@@ -1,0 +1,78 @@
+import { readFile } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { text as readAll } from 'node:stream/consumers';
+import { SluiceError, toErrorShape } from '../contracts';
+import type { Context } from './context';
+import { count, figure, table } from './output';
+
+/** Runs the engine on reference fixtures; throws when one does not pass, after all have been tried. */
+export async function parity(context: Context, files: string[]): Promise<void> {
+  const { output, workbench } = context;
+  const rows: string[][] = [['', 'cell', 'precision', 'absolute', 'relative', '']];
+  let failures = 0;
+  for (const file of files) {
+    let fixture: string;
+    try {
+      fixture = await readFile(context.path(file), 'utf8');
+    } catch (error) {
+      throw new SluiceError({ code: 'FILE_NOT_FOUND', message: `${context.path(file)} cannot be read; check the path`, where: file }, { cause: error });
+    }
+    try {
+      for (const result of workbench.parity(fixture)) {
+        output.object({ event: 'parity', file, ...result });
+        rows.push([file, result.cell, result.precision, result.maxAbsoluteError.toExponential(2), result.maxRelativeError.toExponential(2), result.passed ? 'passed' : `failed at ${result.worst}`]);
+        if (!result.passed) failures += 1;
+      }
+    } catch (error) {
+      const shape = toErrorShape(error);
+      output.object({ event: 'parity', file, passed: false, error: shape });
+      rows.push([file, '', '', '', '', `failed: ${shape.message}`]);
+      failures += 1;
+    }
+  }
+  for (const line of table(rows)) output.line(line);
+  if (failures > 0) throw new SluiceError({ code: 'ENGINE_FAILED', message: `${failures} of the comparisons did not pass` });
+}
+
+async function measure(context: Context, spec: unknown): Promise<void> {
+  const result = await context.workbench.bench(JSON.stringify(spec));
+  context.output.object(result);
+  const milliseconds = result['stepMilliseconds'] as { min: number; median: number; p95: number } | undefined;
+  const speed = result['tokensPerSecond'];
+  context.output.line(
+    `${String(result['name'])}  ${typeof speed === 'number' ? count(speed) : '?'} tokens/s  ${milliseconds ? `min ${figure(milliseconds.min)}  median ${figure(milliseconds.median)}  p95 ${figure(milliseconds.p95)} ms` : ''}  ${String(result['kernel'])}`,
+  );
+}
+
+function parseJson(text: string, where: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new SluiceError({ code: 'USAGE', message: `${where} is not JSON: ${error instanceof Error ? error.message : String(error)}`, where }, { cause: error });
+  }
+}
+
+/** Measures the shapes of a file, or of standard input for `-`. */
+export async function bench(context: Context, file: string): Promise<void> {
+  const where = file === '-' ? 'standard input' : context.path(file);
+  let content: string;
+  try {
+    content = file === '-' ? await readAll(process.stdin) : await readFile(where, 'utf8');
+  } catch (error) {
+    throw new SluiceError({ code: 'FILE_NOT_FOUND', message: `${where} cannot be read; check the path`, where }, { cause: error });
+  }
+  const specs = parseJson(content, where);
+  for (const spec of Array.isArray(specs) ? (specs as unknown[]) : [specs]) await measure(context, spec);
+}
+
+/** Stays warm and answers each JSON line of standard input with one line, an error with an error object. */
+export async function benchServe(context: Context): Promise<void> {
+  for await (const line of createInterface({ input: process.stdin })) {
+    if (line.trim() === '') continue;
+    try {
+      await measure(context, parseJson(line, 'line'));
+    } catch (error) {
+      context.output.error(error, false);
+    }
+  }
+}

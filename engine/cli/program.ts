@@ -1,0 +1,131 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { SluiceError } from '../contracts';
+import { createContext, type CommonOptions, type Context } from './context';
+import { importFiles, type ImportOptions } from './import';
+import { bench, benchServe, parity } from './measure';
+import { evaluate, exportOnnx, forecast, infer, sample, trace, type SampleOptions, type TraceOptions } from './models';
+import { train, type TrainOptions } from './train';
+
+function wholeNumber(minimum: number) {
+  return (text: string): number => {
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < minimum) throw new InvalidArgumentError(`Give a whole number of at least ${minimum}.`);
+    return value;
+  };
+}
+
+function decimal(minimum: number, maximum: number) {
+  return (text: string): number => {
+    const value = Number(text);
+    if (text.trim() === '' || !(value >= minimum && value <= maximum)) throw new InvalidArgumentError(`Give a number from ${minimum} to ${maximum}.`);
+    return value;
+  };
+}
+
+const repeated = (value: string, earlier: string[] | undefined): string[] => [...(earlier ?? []), value];
+
+const splitChoice = (): Option => new Option('--split <name>', 'part of the data').choices(['train', 'validation', 'test']).default('test');
+
+/** The commands. `ran` is told what a command works with, so that its end and its errors can be handled in one place. */
+export function createProgram(version: string, ran: (context: Context, debug: boolean) => void): Command {
+  const program = new Command('sluice')
+    .description('Trains recurrent models on your own texts and time series, shows their gates, and exports verified ONNX files.')
+    .version(version)
+    .showSuggestionAfterError()
+    .configureHelp({ showGlobalOptions: true });
+
+  const command = (usage: string, description: string): Command =>
+    program
+      .command(usage)
+      .description(description)
+      .option('--workspace <dir>', 'workspace folder (default: $SLUICE_WORKSPACE, else ~/Sluice)')
+      .option('--json', 'one JSON object per line on standard output')
+      .option('--debug', 'stack trace with an error');
+
+  /** Options come last but one of what commander hands over. */
+  const contextOf = (options: CommonOptions): Context => {
+    const context = createContext(options);
+    ran(context, options.debug === true);
+    return context;
+  };
+
+  command('import <files...>', 'Makes a dataset of a text or a table.')
+    .option('--name <name>', 'name of the dataset (default: that of the file)')
+    .addOption(new Option('--task <task>', 'what is to be learned (default: recognised)').choices(['language-model', 'forecast']))
+    .option('--target <column>', 'column to forecast; repeat for several', repeated)
+    .option('--covariate <column>', 'further input column; repeat for several', repeated)
+    .option('--time <column>', 'time column (default: recognised)')
+    .option('--lookback <steps>', 'steps a forecast reads', wholeNumber(1))
+    .option('--horizon <steps>', 'steps a forecast reaches ahead', wholeNumber(1))
+    .option('--split <train,validation,test>', 'rows (8640,2880,2880) or shares (0.7,0.1,0.2)')
+    .option('--no-subtract-last', "do not take each window's last value off")
+    .addOption(new Option('--scaling <kind>', 'scaling of the columns').choices(['standard', 'none']).default('standard'))
+    .addOption(new Option('--encoding <name>', 'encoding of a text (default: recognised)').choices(['utf-8', 'utf-16le', 'utf-16be']))
+    .option('--delimiter <character>', 'delimiter of a table (default: recognised); \\t for a tab')
+    .action((files: string[], options: ImportOptions & CommonOptions) => importFiles(contextOf(options), files, options));
+
+  command('train [config]', 'Trains a configuration file or a preset, or goes on with a run.')
+    .option('--preset <name>', 'char-lstm, char-gru, char-rnn, forecast-lstm, forecast-gru')
+    .option('--dataset <name>', 'dataset to train on')
+    .option('--set <path=value>', 'change one field, for example model.layers.0.cell=gru; repeat for several', repeated)
+    .option('--name <name>', 'name of the run')
+    .option('--resume <run>', 'go on with an interrupted, stopped or failed run')
+    .action((config: string | undefined, options: TrainOptions & CommonOptions) => train(contextOf(options), config, options));
+
+  command('evaluate <run>', "Metrics of a run's best checkpoint.")
+    .addOption(splitChoice())
+    .action((run: string, options: { split: 'train' | 'validation' | 'test' } & CommonOptions) => evaluate(contextOf(options), run, options));
+
+  command('sample <run>', 'Continues a text.')
+    .option('--prompt <text>', 'text to continue', '')
+    .option('--length <tokens>', 'tokens to write', wholeNumber(1), 500)
+    .option('--temperature <number>', '0 always takes the likeliest token', decimal(0, 10), 0.8)
+    .option('--top-k <number>', 'choose among the k likeliest; 0 = all', wholeNumber(0), 0)
+    .option('--top-p <share>', 'choose among the likeliest that hold this share; 1 = all', decimal(0, 1), 1)
+    .option('--seed <number>', 'seed of the choice', wholeNumber(0), 1)
+    .action((run: string, options: SampleOptions & CommonOptions) => {
+      const { prompt, length, temperature, topK, topP, seed } = options;
+      return sample(contextOf(options), run, { prompt, length, temperature, topK, topP, seed });
+    });
+
+  command('forecast <run>', 'Predictions with intervals, beside naive ones and what came.')
+    .option('--at <time>', 'last known time, as the table writes it')
+    .addOption(new Option('--split <name>', 'part of the data; end = what comes after the table').choices(['train', 'validation', 'test', 'end']).default('end'))
+    .option('--window <number>', 'window of that part', wholeNumber(0), 0)
+    .action((run: string, options: { at?: string; split: 'train' | 'validation' | 'test' | 'end'; window: number } & CommonOptions) => forecast(contextOf(options), run, options));
+
+  command('trace <run>', 'Writes gates and states over a sequence to a safetensors file.')
+    .option('--input <file>', 'a text, or a table with the input columns')
+    .option('--text <text>', 'a text')
+    .addOption(new Option('--split <name>', "a window of the run's own dataset").choices(['train', 'validation', 'test']))
+    .option('--window <number>', 'which window', wholeNumber(0), 0)
+    .requiredOption('--out <file>', 'file to write')
+    .option('--gradients', 'also the gradients of the mean loss')
+    .action((run: string, options: TraceOptions & CommonOptions) => trace(contextOf(options), run, options));
+
+  command('export <run>', 'Writes a verified ONNX file.')
+    .option('--out <file>', "file to write (default: in the run's exports)")
+    .option('--stateful', 'states as named inputs and outputs')
+    .option('--gates', 'gates as further outputs')
+    .option('--opset <number>', 'ONNX opset, 14 to 22', wholeNumber(1), 17)
+    .action((run: string, options: { out?: string; stateful?: boolean; gates?: boolean; opset: number } & CommonOptions) => exportOnnx(contextOf(options), run, options));
+
+  command('infer <model>', 'Runs any ONNX file.')
+    .requiredOption('--input <file>', 'data: .json, .csv, .npz, .safetensors, .txt')
+    .addOption(new Option('--device <name>', 'where to run').choices(['cpu', 'cuda']).default('cpu'))
+    .action((model: string, options: { input: string; device: 'cpu' | 'cuda' } & CommonOptions) => infer(contextOf(options), model, options));
+
+  command('parity <fixtures...>', 'Compares the engine with reference values.').action((files: string[], options: CommonOptions) => parity(contextOf(options), files));
+
+  command('bench [file]', 'Measures training or inference of given shapes; - reads standard input.')
+    .option('--serve', 'answer each JSON line of standard input with one line')
+    .action((file: string | undefined, options: { serve?: boolean } & CommonOptions) => {
+      if (options.serve === true) return benchServe(contextOf({ ...options, json: true }));
+      if (file === undefined) throw new SluiceError({ code: 'USAGE', message: 'give a file of shapes, - for standard input, or --serve' });
+      return bench(contextOf(options), file);
+    });
+
+  // Set on each command: those made before do not inherit it.
+  for (const each of [program, ...program.commands]) each.exitOverride().configureOutput({ outputError: () => undefined });
+  return program;
+}

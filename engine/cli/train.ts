@@ -1,0 +1,121 @@
+import { readFile } from 'node:fs/promises';
+import { SluiceError, type RunEvent } from '../contracts';
+import { applyAssignments } from '../workbench';
+import type { Context } from './context';
+import { headline, metricsTable } from './metrics-lines';
+import { count, duration, figure } from './output';
+
+export interface TrainOptions {
+  preset?: string;
+  dataset?: string;
+  set?: string[];
+  resume?: string;
+  name?: string;
+}
+
+function usage(message: string): SluiceError {
+  return new SluiceError({ code: 'USAGE', message });
+}
+
+/** The configuration as it was asked for, with `--set` applied; the workbench completes and checks it. */
+async function readConfiguration(context: Context, file: string | undefined, options: TrainOptions): Promise<unknown> {
+  if (file !== undefined && options.preset !== undefined) throw usage('give a configuration file or --preset, not both');
+  let config: unknown;
+  if (options.preset !== undefined) {
+    if (options.dataset === undefined) throw usage('--preset needs --dataset NAME');
+    config = (await context.workbench.call('models.preset', { preset: options.preset, dataset: options.dataset })).config;
+  } else if (file !== undefined) {
+    const path = context.path(file);
+    let text: string;
+    try {
+      text = await readFile(path, 'utf8');
+    } catch (error) {
+      throw new SluiceError({ code: 'FILE_NOT_FOUND', message: `${path} cannot be read; check the path`, where: path }, { cause: error });
+    }
+    try {
+      config = JSON.parse(text);
+    } catch (error) {
+      throw new SluiceError({ code: 'CONFIG_INVALID', message: `${path} is not JSON: ${error instanceof Error ? error.message : String(error)}`, where: path }, { cause: error });
+    }
+    if (options.dataset !== undefined) config = applyAssignments(config, [`dataset=${options.dataset}`]);
+  } else {
+    throw usage('give a configuration file, or --preset P --dataset N, or --resume RUN');
+  }
+  return options.set && options.set.length > 0 ? applyAssignments(config, options.set) : config;
+}
+
+/** Says what a training does, as people read it. */
+function tell(context: Context, event: RunEvent): void {
+  const { output } = context;
+  switch (event.event) {
+    case 'started':
+      output.message(`run ${event.run}: ${count(event.parameters)} parameters, ${event.threads} thread${event.threads === 1 ? '' : 's'}, ${event.kernel}${event.resumed ? `, continued at step ${event.step}` : ''}`);
+      break;
+    case 'step': {
+      const left = event.secondsLeft === null ? '' : `  ${duration(event.secondsLeft)} left`;
+      output.progress(`step ${event.step}${event.totalSteps === null ? '' : ` of ${event.totalSteps}`}  loss ${figure(event.loss)}  ${count(event.tokensPerSecond)} tokens/s${left}`);
+      break;
+    }
+    case 'evaluated':
+      output.message(`step ${event.step}  ${event.split}  ${headline(event.metrics)}${event.best ? '  best' : ''}`);
+      break;
+    case 'finished':
+      output.line(`run ${event.run}: ${event.status} after ${event.steps} steps${event.stoppedEarly ? ' (no better validation any more)' : ''}, ${count(event.tokensPerSecond)} tokens/s`);
+      for (const line of metricsTable(event.metrics)) output.line(line);
+      break;
+    default:
+      break;
+  }
+}
+
+/**
+ * Trains until the end. The first Ctrl-C stops with a checkpoint and status 0, a second one ends the process at
+ * once; SIGTERM writes a checkpoint and leaves the run interrupted.
+ */
+export async function train(context: Context, file: string | undefined, options: TrainOptions): Promise<void> {
+  const { workbench, output } = context;
+  if (options.resume !== undefined && (file !== undefined || options.preset !== undefined || options.set !== undefined || options.dataset !== undefined)) {
+    throw usage('--resume goes on with the configuration of the run; leave out file, --preset, --dataset and --set');
+  }
+  let run: string | null = null;
+  let stopping = false;
+  const stop = (): void => {
+    if (run !== null) workbench.call('runs.stop', { id: run }).catch((error: unknown) => output.error(error, false));
+  };
+  const onInterrupt = (): void => {
+    if (stopping) process.exit(1);
+    stopping = true;
+    output.message('stopping: writing a checkpoint and evaluating the best one (press again to end at once)');
+    stop();
+  };
+  let terminate: () => void = () => undefined;
+  const terminated = new Promise<'terminated'>((resolve) => (terminate = () => resolve('terminated')));
+
+  const ended = new Promise<RunEvent>((resolve) => {
+    workbench.on((event) => {
+      if (event.type !== 'run') return;
+      output.object({ ...event.event });
+      tell(context, event.event);
+      if (event.event.event === 'finished' || event.event.event === 'failed') resolve(event.event);
+    });
+  });
+  process.on('SIGINT', onInterrupt);
+  process.on('SIGTERM', terminate);
+  try {
+    const details =
+      options.resume !== undefined
+        ? await workbench.call('runs.continue', { id: options.resume })
+        : await workbench.call('runs.start', { config: await readConfiguration(context, file, options), name: options.name ?? null });
+    run = details.id;
+    if (stopping) stop();
+    const last = await Promise.race([ended, terminated]);
+    if (last === 'terminated') {
+      await workbench.shutdown();
+      throw new SluiceError({ code: 'CANCELLED', message: `run ${run} was interrupted; go on with train --resume ${run}` });
+    }
+    if (last.event === 'failed') throw new SluiceError(last.error);
+  } finally {
+    process.off('SIGINT', onInterrupt);
+    process.off('SIGTERM', terminate);
+  }
+}
