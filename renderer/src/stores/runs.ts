@@ -1,5 +1,5 @@
 import { defineStore } from 'pinia';
-import { computed, ref, shallowRef, triggerRef } from 'vue';
+import { computed, ref, shallowRef, triggerRef, watch } from 'vue';
 import type { RunConfig, RunDetails, RunEvent, RunSummary } from '../../../engine/contracts';
 import { t } from '../locales';
 import { useDatasets } from './datasets';
@@ -47,14 +47,16 @@ export const useRuns = defineStore('runs', () => {
       if (event.type === 'runsChanged') void refresh().catch(() => undefined);
       else if (event.type === 'run') queueEvent(event.event);
     });
-    let wasTraining: { run: string; step: number } | null = null;
-    useShell().$subscribe(() => {
-      const engine = useShell().engine;
-      if (engine.state === 'exited' && !wasTraining && active.value?.state === 'running') {
-        wasTraining = { run: active.value.id, step: live.value.get(active.value.id)?.step ?? active.value.step };
-        interrupted.value = { ...wasTraining, kept: active.value.lastCheckpoint };
-      } else if (engine.state === 'ready') wasTraining = null;
-    });
+    watch(
+      () => useShell().engine.state,
+      (state) => {
+        const run = active.value;
+        if (state !== 'exited' || !run) return;
+        interrupted.value = { run: run.id, step: live.value.get(run.id)?.step ?? run.step, kept: run.lastCheckpoint };
+        live.value.delete(run.id);
+        triggerRef(live);
+      },
+    );
   }
 
   async function refresh(): Promise<void> {

@@ -1,10 +1,12 @@
 import { defineStore } from 'pinia';
 import { computed, ref, shallowRef, watch } from 'vue';
 import type { CellInfo, ForecastResult, RunDetails } from '../../../engine/contracts';
-import { engine, errorShape, frames } from '../bridge';
+import { errorShape, frames } from '../bridge';
 import { orderByIndex, orderByLikeness, orderByResponse, type UnitOrder } from '../charts/order';
 import type { Ruler } from '../charts/signals';
+import { useDatasets } from './datasets';
 import { decodeTrace, drawnState, type TraceLayer, type TraceView } from './trace-view';
+import { useWorkbench } from './workbench';
 
 /** Recorded traces kept after they were shown, so that dragging the scrubber back and forth reads each once. */
 const cachedTraces = 24;
@@ -13,6 +15,7 @@ const orderEveryMs = 4000;
 
 /** Gates and states of one run: the live frame, or one of the recorded steps. Typed arrays stay outside reactivity. */
 export const useTraces = defineStore('traces', () => {
+  const workbench = useWorkbench();
   const run = shallowRef<RunDetails | null>(null);
   const view = shallowRef<TraceView | null>(null);
   const recorded = shallowRef<number[]>([]);
@@ -34,18 +37,6 @@ export const useTraces = defineStore('traces', () => {
 
   const layer = computed<TraceLayer | null>(() => view.value?.layers.find((one) => one.key === layerKey.value) ?? view.value?.layers[0] ?? null);
   const ruler = computed<Ruler>(() => rulerOf(view.value, vocabulary.value, probeForecast.value, run.value));
-
-  const vocabularies = new Map<string, Promise<string[]>>();
-  /** Text of each token of a dataset, read once. */
-  function vocabularyOf(dataset: string): Promise<string[]> {
-    let found = vocabularies.get(dataset);
-    if (!found) {
-      found = engine.call('datasets.vocabulary', { id: dataset }).then((answer) => answer.tokens);
-      found.catch(() => vocabularies.delete(dataset));
-      vocabularies.set(dataset, found);
-    }
-    return found;
-  }
 
   const cache = new Map<number, TraceView>();
   let orderedAt = 0;
@@ -102,9 +93,9 @@ export const useTraces = defineStore('traces', () => {
     }
     recorded.value = details?.traceSteps ?? [];
     if (!details) return;
-    if (cells.value.length === 0) cells.value = await engine.call('models.cells', {}).catch(() => []);
+    if (cells.value.length === 0) cells.value = await workbench.call('models.cells', {}).catch(() => []);
     if (details.taskKind === 'language-model') {
-      const tokens = await vocabularyOf(details.dataset).catch(() => []);
+      const tokens = await useDatasets().vocabulary(details.dataset).catch(() => []);
       if (run.value?.id === details.id) vocabulary.value = tokens;
     }
     const newest = details.traceSteps[details.traceSteps.length - 1];
@@ -119,7 +110,7 @@ export const useTraces = defineStore('traces', () => {
     try {
       let found = cache.get(step);
       if (!found) {
-        found = decodeTrace(await engine.call('runs.trace', { id, step }), cells.value);
+        found = decodeTrace(await workbench.call('runs.trace', { id, step }), cells.value);
         cache.set(step, found);
         if (cache.size > cachedTraces) cache.delete(cache.keys().next().value!);
       }
@@ -149,11 +140,11 @@ export const useTraces = defineStore('traces', () => {
     const details = run.value;
     if (!details || details.taskKind !== 'forecast') return;
     const { split, window } = details.config.probe;
-    const result = await engine.call('runs.forecast', { id: details.id, split, window }).catch(() => null);
+    const result = await workbench.call('runs.forecast', { id: details.id, split, window }).catch(() => null);
     if (run.value?.id === details.id && result) probeForecast.value = result;
   }
 
-  engine.on((event) => {
+  workbench.on((event) => {
     if (event.type !== 'run' || event.event.run !== run.value?.id) return;
     if (event.event.event === 'trace') {
       const { step } = event.event;
@@ -166,7 +157,7 @@ export const useTraces = defineStore('traces', () => {
 
   return {
     run, view, layer, recorded, isLive, loading, problem, layerKey, orderKind, order, unit, cursor, rowHeight, ruler, vocabulary, probeForecast,
-    open, showStep, showLive, readForecast, reorder, vocabularyOf,
+    open, showStep, showLive, readForecast, reorder,
   };
 });
 
