@@ -1,0 +1,64 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { loadEngine } from '../../engine/binding';
+import type { ModelSpec } from '../../engine/binding/types';
+import { OnnxRuntime } from '../../engine/inference';
+import { buildModel, type ForecastScaling } from '../../engine/onnx/build';
+import { verifyExport } from '../../engine/onnx/verify';
+import { exportModel } from '../../engine/onnx/weights';
+
+/** The exporter against the engine that trains, with weights it drew itself. */
+const engine = loadEngine();
+const runtime = new OnnxRuntime();
+const folders: string[] = [];
+afterAll(async () => {
+  await runtime.dispose();
+  for (const folder of folders) await rm(folder, { recursive: true, force: true });
+});
+
+const layer = (cell: string, hiddenSize: number, bidirectional = false): ModelSpec['layers'][number] => ({ cell, hiddenSize, bidirectional, dropout: 0.2 });
+
+async function verified(spec: ModelSpec, forecast: ForecastScaling | null, stateful: boolean, gates: boolean) {
+  const directory = await mkdtemp(join(tmpdir(), 'sluice-native-'));
+  folders.push(directory);
+  const drawn = await engine.randomModel(spec, 3);
+  const model = exportModel(spec, drawn.tensors(), engine.cells());
+  const random = await engine.randomModel(spec, 1);
+  const build = { model, stateful, gates, opset: 17, forecast, metadata: {}, producerVersion: 'test' };
+  const path = join(directory, 'model.onnx');
+  await writeFile(path, buildModel(build).bytes);
+  return verifyExport({
+    runtime,
+    threads: 1,
+    path,
+    stateful,
+    gates,
+    model,
+    engine: drawn,
+    forecast,
+    statefulBytes: () => buildModel({ ...build, stateful: true, gates: false }).bytes,
+    random: { engine: random, bytes: buildModel({ ...build, model: exportModel(spec, random.tensors(), engine.cells()) }).bytes },
+    progress: () => undefined,
+    throwIfAborted: () => undefined,
+  });
+}
+
+describe('files exported from the native engine', () => {
+  it.each(['rnn-tanh', 'lstm', 'gru'])('write text like the engine: %s', async (cell) => {
+    const spec: ModelSpec = { input: { kind: 'tokens', vocabularySize: 31, embeddingSize: 9 }, layers: [layer(cell, 17), layer(cell, 16)], head: { outputSize: 31, mode: 'everyStep' } };
+    const plain = await verified(spec, null, false, false);
+    expect([plain.passed, plain.greedyEqual]).toEqual([true, true]);
+    const full = await verified(spec, null, true, true);
+    expect([full.passed, full.greedyEqual, full.splitEqual]).toEqual([true, true, true]);
+    expect(full.maxAbsoluteError).toBeGreaterThan(0);
+  });
+
+  it.each(['rnn-tanh', 'lstm', 'gru'])('forecast like the engine in both directions: %s', async (cell) => {
+    const spec: ModelSpec = { input: { kind: 'series', inputSize: 2 }, layers: [layer(cell, 7, true), layer('lstm', 5, true)], head: { outputSize: 6, mode: 'lastStep' } };
+    const forecast = { horizon: 6, columns: ['a', 'b'], targetCount: 1, scaler: { mean: [400, -1], deviation: [20, 0.5] }, subtractLast: true };
+    const full = await verified(spec, forecast, true, true);
+    expect([full.passed, full.greedyEqual, full.splitEqual]).toEqual([true, null, null]);
+  });
+});
