@@ -54,18 +54,15 @@ function usualValue(defaults: unknown, path: Path): string | number | null {
   return typeof found === 'number' || typeof found === 'string' ? found : null;
 }
 
-/** The allowed field a person most likely meant: a sibling spelled alike, else a field of that name elsewhere. */
+/** The allowed field a person most likely meant: a sibling, unless a field elsewhere is spelled more alike. */
 function nearestField(unknown: string, path: Path, config: unknown): string | null {
-  const siblings = keysAt(runConfig, path, config);
-  const sibling = nearestName(unknown, siblings);
-  const here = (name: string): string => [...path, name].join('.');
-  if (sibling !== null && editDistance(unknown, sibling) <= Math.max(2, unknown.length / 3)) return here(sibling);
-  const elsewhere = leafPaths(runConfig);
   const lastPart = (full: string): string => full.slice(full.lastIndexOf('.') + 1);
+  const distance = (name: string | null): number => (name === null ? Infinity : editDistance(unknown, name));
+  const sibling = nearestName(unknown, keysAt(runConfig, path, config));
+  const elsewhere = leafPaths(runConfig);
   const alike = nearestName(unknown, elsewhere.map(lastPart));
-  const found = elsewhere.find((full) => lastPart(full) === alike);
-  if (alike !== null && found !== undefined && editDistance(unknown, alike) <= Math.max(1, unknown.length / 4)) return found;
-  return sibling === null ? (found ?? null) : here(sibling);
+  if (sibling !== null && distance(sibling) <= distance(alike)) return [...path, sibling].join('.');
+  return elsewhere.find((full) => lastPart(full) === alike) ?? null;
 }
 
 function issueProblems(issue: z.core.$ZodIssue, config: unknown, defaults: unknown): FieldProblem[] {

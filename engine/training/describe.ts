@@ -3,27 +3,8 @@ import { SluiceError, type CellInfo, type ModelDescription, type RunConfig, type
 import { windowCount, type CompletedConfig } from './config';
 import { dataSizes, modelSpec } from './model-spec';
 
-const floatBytes = 4;
-
 function product(shape: readonly number[]): number {
   return shape.reduce((size, factor) => size * factor, 1);
-}
-
-/**
- * Bytes of activations that one training step keeps for its backward pass: per layer and direction every
- * signal of the trace plus the input gradient, and the head's logits with their gradient.
- */
-function activationBytes(spec: ModelSpec, cells: readonly CellInfo[], batch: number, time: number): number {
-  let width = spec.input.kind === 'tokens' ? spec.input.embeddingSize : spec.input.inputSize;
-  let values = batch * time * width;
-  for (const layer of spec.layers) {
-    const directions = layer.bidirectional ? 2 : 1;
-    const signals = cells.find((cell) => cell.name === layer.cell)?.signals.length ?? 4;
-    values += batch * time * directions * layer.hiddenSize * (2 * signals) + batch * time * width;
-    width = directions * layer.hiddenSize;
-  }
-  const headSteps = spec.head.mode === 'everyStep' ? time : 1;
-  return (values + 2 * batch * headSteps * spec.head.outputSize) * floatBytes;
 }
 
 function layerOfTensor(name: string): number | null {
@@ -93,18 +74,18 @@ export function describeModel(completed: CompletedConfig, engine: Pick<EngineBin
   // The engine cannot size a cell it does not know; everything else it can still say.
   if (problems.some(({ code }) => code === 'UNKNOWN_CELL')) return empty;
   const spec = modelSpec(config, dataSizes(data));
+  const { stepsPerEpoch, tokensPerStep, time } = stepSizes(config, data);
   let built: ReturnType<EngineBinding['describe']>;
   try {
-    built = engine.describe(spec);
+    built = engine.describe(spec, { time, batch: config.training.batchSize });
   } catch (error) {
     if (!(error instanceof SluiceError)) throw error;
     return { ...empty, problems: [...problems, { path: error.where ?? 'model', code: error.code, message: error.message, details: {} }] };
   }
-  const { stepsPerEpoch, tokensPerStep, time } = stepSizes(config, data);
   return {
     blocks: stackBlocks(config, spec, built.tensors),
     parameters: built.parameters,
-    trainingBytes: built.trainingBytes + activationBytes(spec, cells, config.training.batchSize, time),
+    trainingBytes: built.trainingBytes,
     stepsPerEpoch,
     tokensPerStep,
     problems: [...problems],

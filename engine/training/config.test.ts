@@ -1,0 +1,194 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { SeriesData, TokenData } from '../binding/types';
+import { runConfig, SluiceError, type CellInfo, type Dataset } from '../contracts';
+import { applyAssignments } from './assignments';
+import { completeConfig, forecastBatch, requireConfig, textBatch, type ConfigContext } from './config';
+import { editDistance, nearestName } from './nearest-name';
+import { leafPaths } from './schema-paths';
+
+const cells: CellInfo[] = ['rnn-tanh', 'lstm', 'gru'].map((name) => ({ name, signals: [], gateOrder: [], states: ['h'], onnxOperator: null }));
+
+const source = { name: 'x', sizeBytes: 1, sha256: 'a', encoding: null, delimiter: null, sample: null };
+const text: Dataset = {
+  format: 'sluice-dataset/1', id: 'novel', createdAt: '', source, warnings: [], kind: 'text', task: { kind: 'language-model' },
+  split: { train: [0, 9000], validation: [9000, 9500], test: [9500, 10000] },
+  tokens: 10000, bytesPerToken: 2, vocabularySize: 60, characters: 10000, words: 2000, lines: 100, unknownTokens: 0,
+};
+const column = (name: string, offset: number | null) => ({ name, kind: offset === null ? ('text' as const) : ('number' as const), role: 'covariate' as const, offset, missing: 0, statistics: null });
+const table: Dataset = {
+  format: 'sluice-dataset/1', id: 'river', createdAt: '', source, warnings: [], kind: 'table',
+  task: { kind: 'forecast', lookback: 10, horizon: 5, targets: ['flow'], covariates: [], scaling: 'standard', subtractLast: true },
+  split: { train: [0, 70], validation: [70, 80], test: [80, 100] },
+  rows: 100, columns: [column('flow', 0), column('rain', 1), column('note', null)], valueColumns: ['flow', 'rain'], timeColumn: null, frequency: null, season: 1, gaps: [],
+};
+const tokens: TokenData = { kind: 'tokens', path: '/t', bytesPerToken: 2, vocabularySize: 60, split: text.split };
+const series: SeriesData = {
+  kind: 'series', path: '/s', rows: 100, columns: 2, inputs: [0], targetCount: 1, scaler: { mean: [0], deviation: [1] }, lookback: 10, horizon: 5,
+  subtractLast: true, season: 1, windows: { train: [[0, 56]], validation: [[60, 66]], test: [[70, 86]] },
+};
+
+const context: ConfigContext = {
+  dataset: (id) => {
+    const found = [text, table].find((dataset) => dataset.id === id);
+    return found ? Promise.resolve(found) : Promise.reject(new SluiceError({ code: 'DATASET_NOT_FOUND', message: 'no' }));
+  },
+  datasetNames: () => Promise.resolve(['novel', 'river']),
+  cells: () => cells,
+  trainingData: ({ dataset }) => Promise.resolve(dataset === 'novel' ? tokens : series),
+};
+
+async function problemsOf(input: unknown) {
+  return (await completeConfig(input, context)).problems;
+}
+
+describe('completing a configuration', () => {
+  it('fills every default in and is the same when completed again', async () => {
+    const { config, problems } = await completeConfig({ dataset: 'novel' }, context);
+    expect(problems).toEqual([]);
+    expect(config?.model.layers).toHaveLength(2);
+    expect(config?.training.optimizer).toMatchObject({ kind: 'adam', learningRate: 0.01, beta1: 0.9 });
+    expect((await completeConfig(config, context)).config).toEqual(config);
+  });
+
+  it('takes the task from the dataset and lays given fields over it', async () => {
+    const { config, problems } = await completeConfig({ dataset: 'river', task: { horizon: 3 } }, context);
+    expect(problems).toEqual([]);
+    expect(config?.task).toMatchObject({ kind: 'forecast', lookback: 10, horizon: 3, targets: ['flow'] });
+  });
+
+  it('stops a forecast early unless told otherwise', async () => {
+    expect((await completeConfig({ dataset: 'river' }, context)).config?.earlyStopping.patience).toBe(10);
+    expect((await completeConfig({ dataset: 'river', earlyStopping: { patience: null } }, context)).config?.earlyStopping.patience).toBeNull();
+  });
+
+  it('names the nearest field of an unknown one, with both paths', async () => {
+    expect(await problemsOf({ dataset: 'novel', training: { learnRate: 1 } })).toMatchObject([
+      { path: 'training.learnRate', code: 'UNKNOWN_FIELD', details: { nearest: 'training.optimizer.learningRate' } },
+    ]);
+    expect(await problemsOf({ dataset: 'novel', model: { layers: [{ hidenSize: 3 }] } })).toMatchObject([
+      { path: 'model.layers.0.hidenSize', details: { nearest: 'model.layers.0.hiddenSize' } },
+    ]);
+    expect(await problemsOf({ dataset: 'novel', traning: {} })).toMatchObject([{ path: 'traning', details: { nearest: 'training' } }]);
+    expect(await problemsOf({ datset: 'novel' })).toMatchObject([{ path: 'datset', details: { nearest: 'dataset' } }]);
+  });
+
+  it('says at the field what is wrong with a value, and one that works', async () => {
+    const [zero] = await problemsOf({ dataset: 'novel', model: { layers: [{ hiddenSize: 0 }] } });
+    expect(zero).toMatchObject({ path: 'model.layers.0.hiddenSize', code: 'TOO_SMALL', details: { value: '0', minimum: 1, usual: 128 } });
+    expect(zero?.message).toContain('for example 128');
+    expect(await problemsOf({ dataset: 'novel', training: { batchSize: 'many' } })).toMatchObject([{ path: 'training.batchSize', code: 'WRONG_TYPE' }]);
+    expect(await problemsOf({ dataset: 'novel', training: { optimizer: { kind: 'adm' } } })).toMatchObject([
+      { path: 'training.optimizer.kind', code: 'NOT_ALLOWED', details: { nearest: 'adam' } },
+    ]);
+    expect(await problemsOf({ dataset: 'novel', model: { layers: [] } })).toMatchObject([{ path: 'model.layers', code: 'TOO_SHORT' }]);
+  });
+
+  it('refuses unknown cells, looking ahead, and a training without end', async () => {
+    expect(await problemsOf({ dataset: 'novel', model: { layers: [{ cell: 'lstn' }] } })).toMatchObject([{ path: 'model.layers.0.cell', details: { nearest: 'lstm' } }]);
+    const [both] = await problemsOf({ dataset: 'novel', model: { layers: [{}, { bidirectional: true }] } });
+    expect(both).toMatchObject({ path: 'model.layers.1.bidirectional', code: 'BIDIRECTIONAL_LANGUAGE_MODEL' });
+    expect(both?.message).toContain('would see the tokens');
+    expect(await problemsOf({ dataset: 'river', model: { layers: [{ bidirectional: true }] } })).toEqual([]);
+    expect(await problemsOf({ dataset: 'novel', training: { maxSteps: null } })).toMatchObject([{ path: 'training.maxSteps', code: 'NO_END' }]);
+  });
+
+  it('checks targets and covariates against the columns', async () => {
+    expect(await problemsOf({ dataset: 'river', task: { targets: ['flwo'] } })).toMatchObject([{ path: 'task.targets.0', code: 'COLUMN_NOT_FOUND', details: { nearest: 'flow' } }]);
+    expect(await problemsOf({ dataset: 'river', task: { covariates: ['note'] } })).toMatchObject([{ path: 'task.covariates.0', code: 'COLUMN_NOT_NUMERIC' }]);
+    expect(await problemsOf({ dataset: 'river', task: { covariates: ['flow'] } })).toMatchObject([{ path: 'task.covariates.0', code: 'COLUMN_REPEATED' }]);
+  });
+
+  it('names the nearest dataset and the task that a dataset is for', async () => {
+    expect(await problemsOf({ dataset: 'nobel' })).toMatchObject([{ path: 'dataset', details: { nearest: 'novel' } }]);
+    expect(await problemsOf({ dataset: 'river', task: { kind: 'language-model' } })).toMatchObject([{ path: 'task.kind', code: 'TASK_MISMATCH' }]);
+  });
+
+  it('throws the first problem with its field, and wrong use of a dataset as such', async () => {
+    await expect(requireConfig({ dataset: 'novel', model: { layers: [{ hiddenSize: 0 }] } }, context)).rejects.toMatchObject({ code: 'CONFIG_INVALID', where: 'model.layers.0.hiddenSize' });
+    await expect(requireConfig({ dataset: 'nobel' }, context)).rejects.toMatchObject({ code: 'DATASET_NOT_FOUND' });
+  });
+
+  it('names a batch that the text cannot fill, and one that works', async () => {
+    const [problem] = await problemsOf({ dataset: 'novel', training: { batchSize: 4096, sequenceLength: 10 } });
+    expect(problem).toBeUndefined();
+    const short: ConfigContext = { ...context, trainingData: () => Promise.resolve({ ...tokens, split: { ...tokens.split, train: [0, 40] } }) };
+    expect((await completeConfig({ dataset: 'novel', training: { batchSize: 50 } }, short)).problems).toMatchObject([{ path: 'training.batchSize', code: 'TOO_BIG' }]);
+    expect((await completeConfig({ dataset: 'novel' }, short)).problems).toEqual([]);
+  });
+});
+
+describe('sizes for small data', () => {
+  it('always leaves a stream with something to learn', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 2, max: 100_000 }), fc.integer({ min: 1, max: 500 }), fc.integer({ min: 1, max: 500 }), (tokensOfTraining, batch, length) => {
+        const fitting = textBatch(tokensOfTraining, batch, length);
+        expect(fitting.batchSize).toBeGreaterThanOrEqual(1);
+        expect(fitting.batchSize).toBeLessThanOrEqual(batch);
+        expect(fitting.sequenceLength).toBeLessThanOrEqual(length);
+        expect(Math.floor((tokensOfTraining - 1) / fitting.batchSize)).toBeGreaterThanOrEqual(1);
+      }),
+    );
+  });
+
+  it('keeps the defaults where there is enough, and trains few windows for more epochs', () => {
+    expect(textBatch(1_000_000, 50, 50)).toEqual({ batchSize: 50, sequenceLength: 50 });
+    expect(forecastBatch(8000, 32, 50)).toEqual({ batchSize: 32, maxEpochs: 50 });
+    expect(forecastBatch(56, 32, 50)).toEqual({ batchSize: 7, maxEpochs: 250 });
+    expect(forecastBatch(1, 32, 50).batchSize).toBe(1);
+  });
+});
+
+describe('--set', () => {
+  it('reads values as JSON where they are, as text where the field is one', () => {
+    const config = applyAssignments({}, ['training.maxSteps=10', 'training.clip.norm=null', 'model.layers.0.cell=gru', 'dataset=2024', 'task.targets=["a","b"]', 'task.covariates=x,y']);
+    expect(config).toEqual({
+      training: { maxSteps: 10, clip: { norm: null } },
+      model: { layers: [{ cell: 'gru' }] },
+      dataset: '2024',
+      task: { targets: ['a', 'b'], covariates: ['x', 'y'] },
+    });
+  });
+
+  it('drops the fields of another kind, whatever the order', () => {
+    const base = { training: { optimizer: { kind: 'adam', learningRate: 0.01, beta1: 0.9 } } };
+    for (const order of [['training.optimizer.learningRate=0.5', 'training.optimizer.kind=sgd'], ['training.optimizer.kind=sgd', 'training.optimizer.learningRate=0.5']]) {
+      expect(applyAssignments(base, order)).toEqual({ training: { optimizer: { kind: 'sgd', learningRate: 0.5 } } });
+    }
+  });
+
+  it('adds a layer at the end of the stack and no hole', () => {
+    expect(applyAssignments({ model: { layers: [{}] } }, ['model.layers.1.cell=gru'])).toEqual({ model: { layers: [{}, { cell: 'gru' }] } });
+    expect(() => applyAssignments({ model: { layers: [{}] } }, ['model.layers.3.cell=gru'])).toThrow(/use 0 to 1/);
+    expect(() => applyAssignments({}, ['nonsense'])).toThrow(/path=value/);
+  });
+
+  it('leaves the given configuration as it was', () => {
+    const given = { model: { layers: [{ cell: 'lstm' }] } };
+    applyAssignments(given, ['model.layers.0.cell=gru']);
+    expect(given).toEqual({ model: { layers: [{ cell: 'lstm' }] } });
+  });
+
+  it('reaches every field of the schema', () => {
+    for (const path of leafPaths(runConfig)) expect(() => applyAssignments({}, [`${path}=1`])).not.toThrow();
+    expect(leafPaths(runConfig)).toContain('training.schedule.warmupSteps');
+  });
+});
+
+describe('nearest names', () => {
+  it('counts edits like a person does', () => {
+    expect(editDistance('hidenSize', 'hiddenSize')).toBe(1);
+    expect(editDistance('flwo', 'flow')).toBe(1);
+    expect(editDistance('', 'abc')).toBe(3);
+  });
+
+  it('is a distance: zero to itself, the same both ways', () => {
+    fc.assert(
+      fc.property(fc.string({ maxLength: 12 }), fc.string({ maxLength: 12 }), (a, b) => {
+        expect(editDistance(a, a)).toBe(0);
+        expect(editDistance(a, b)).toBe(editDistance(b, a));
+        expect(nearestName(a, [b, a])).toBe(editDistance(a, b) === 0 ? b : a);
+      }),
+    );
+  });
+});
