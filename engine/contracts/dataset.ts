@@ -99,6 +99,8 @@ export const tableDataset = z.strictObject({
   kind: z.literal('table'),
   task: forecastTask,
   rows: z.int(),
+  /** Row number in the source file of row 0: 2 below a header. Problems name rows of the file. */
+  firstRow: z.int().min(1).default(2),
   columns: z.array(columnInfo),
   /** Columns of `values.bin`: little-endian float32 `[rows, valueColumns]`, unscaled; short gaps are filled, NaN = still missing. */
   valueColumns: z.array(z.string()),
@@ -122,6 +124,7 @@ export const importRequest = z.strictObject({
   task: z.enum(['language-model', 'forecast']).nullable().default(null),
   targets: z.array(z.string()).default([]),
   covariates: z.array(z.string()).default([]),
+  /** null = recognised from the file, empty = none. */
   timeColumn: z.string().nullable().default(null),
   lookback: z.int().min(1).nullable().default(null),
   horizon: z.int().min(1).nullable().default(null),

@@ -150,7 +150,7 @@ function firstLoneSurrogate(bytes: Uint8Array, encoding: Encoding): number {
  * inside a surrogate pair or between CR and LF. Throws FILE_NOT_TEXT with the byte position.
  */
 export class TextDecoding {
-  private readonly decoder: TextDecoder;
+  private readonly decoder: { decode(bytes: Uint8Array): string };
   /** Bytes of a sequence that the last block did not finish. */
   private rest: Uint8Array = new Uint8Array(0);
   private position = 0;

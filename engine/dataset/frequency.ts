@@ -97,6 +97,12 @@ export function frequencyName({ unit, count }: Frequency): string {
   return count === 1 ? unit : `${count} ${unit}s`;
 }
 
+/** The frequency of a name that `frequencyName` gave; null for null. */
+export function parseFrequency(name: string | null): Frequency | null {
+  const match = /^(?:(\d+) )?(second|minute|hour|day|business day|week|month|quarter|year)s?$/.exec(name ?? '');
+  return match ? { unit: match[2] as Frequency['unit'], count: Number(match[1] ?? 1) } : null;
+}
+
 /** Steps in the cycle that the calendar gives this frequency; 1 = none. */
 export function calendarSeason({ unit, count }: Frequency): number {
   const cycle = { second: 60, minute: 1440, hour: 24, day: 7, 'business day': 5, week: 52, month: 12, quarter: 4, year: 1 }[unit];

@@ -1,0 +1,239 @@
+import { createHash } from 'node:crypto';
+import { open } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { ColumnInfo, FilePreview, Gap, ImportRequest, Problem, TableDataset } from '../contracts';
+import type { JobContext } from '../ports';
+import { ensureFolder, nameFromFile, writeError } from '../workspace';
+import { readBlocks, readHead } from './encoding';
+import { columnStatistics, fillGaps, longestFilledGap } from './series';
+import { defaultShares, splitRanges } from './split';
+import { analyseTable, roleOf } from './table-analysis';
+import { databaseError, openTable, quoteName, quoteText, removeFolder, streamNumbers, type TableFormat } from './table-source';
+import { planWindows, rowMarks } from './table-windows';
+
+/** Rows that a preview reads; a longer file is only guessed at until it is imported. */
+const previewRows = 50_000;
+/** Rows that a preview shows. */
+const shownRows = 200;
+
+/** Reads the start of a table and says what an import would make of it. `folder` is empty and may be filled. */
+export async function previewTable(file: string, format: TableFormat, request: ImportRequest, folder: string, signal: AbortSignal): Promise<FilePreview> {
+  const { sizeBytes } = await readHead(file, 4);
+  const source = await openTable(file, format, { encoding: request.encoding, delimiter: request.delimiter, limit: previewRows, folder, signal });
+  try {
+    const analysis = await analyseTable(source, request, signal);
+    const shown = source.columns.map((column) => (column.kind === 'number' && column !== analysis.time ? column.number : column.text));
+    const result = await source.connection.runAndReadAll(`SELECT ${shown.map((expression, index) => `${expression} AS c${index}`).join(', ')} FROM source ORDER BY rowid LIMIT ${shownRows}`);
+    return {
+      kind: 'table',
+      name: basename(file),
+      sizeBytes,
+      encoding: source.encoding,
+      delimiter: source.delimiter,
+      rowsRead: source.rows,
+      columns: source.columns.map((column) => ({ name: column.name, kind: column === analysis.time ? 'time' : column.kind, role: roleOf(column, analysis) })),
+      rows: result.getRowsJson() as (string | number | null)[][],
+      problems: analysis.problems,
+      suggested: {
+        ...request,
+        task: 'forecast',
+        name: request.name ?? nameFromFile(file, 'data'),
+        targets: analysis.targets.map((column) => column.name),
+        covariates: analysis.covariates.map((column) => column.name),
+        timeColumn: analysis.time?.name ?? (request.timeColumn === '' ? '' : null),
+        lookback: analysis.lookback,
+        horizon: analysis.horizon,
+        split: request.split ?? { shares: [...defaultShares.table] },
+        encoding: source.encoding,
+        delimiter: source.delimiter,
+      },
+    };
+  } catch (error) {
+    throw databaseError(error, file);
+  } finally {
+    source.close();
+  }
+}
+
+async function hashFile(file: string, signal: AbortSignal): Promise<{ sha256: string; sizeBytes: number }> {
+  const hash = createHash('sha256');
+  let sizeBytes = 0;
+  for await (const { bytes } of readBlocks(file, 0, signal)) {
+    hash.update(bytes);
+    sizeBytes += bytes.length;
+  }
+  return { sha256: hash.digest('hex'), sizeBytes };
+}
+
+/**
+ * Imports a table into `folder` (empty; it becomes the dataset's): table.parquet with typed columns,
+ * values.bin with the numbers, and the dataset's description, which the caller writes last.
+ */
+export async function importTable(
+  file: string,
+  format: TableFormat,
+  request: ImportRequest,
+  id: string,
+  createdAt: string,
+  folder: string,
+  job: JobContext,
+): Promise<TableDataset> {
+  const { signal, progress } = job;
+  const report = (phase: string, share: number | null) => progress({ phase, share, rate: null, secondsLeft: null });
+  report('reading', 0);
+  const { sha256, sizeBytes } = await hashFile(file, signal);
+  const scratch = join(folder, 'scratch');
+  await ensureFolder(scratch);
+  const source = await openTable(file, format, {
+    encoding: request.encoding,
+    delimiter: request.delimiter,
+    limit: null,
+    folder: scratch,
+    signal,
+    progress: (share) => report('reading', 0.5 * share),
+  });
+  try {
+    report('checking', 0.5);
+    const analysis = await analyseTable(source, request, signal);
+    const { connection, rows, firstRow } = source;
+    const problems: Problem[] = analysis.problems.filter((problem) => problem.severity !== 'error');
+    const numeric = source.columns.filter((column) => column !== analysis.time && column.kind === 'number' && !column.textValues);
+    const split = splitRanges(request.split ?? { shares: [...defaultShares.table] }, rows);
+
+    // One column at a time: the only whole copy of the table in memory is the one that is written.
+    const data = new Float32Array(rows * numeric.length);
+    const gaps: Gap[] = [];
+    const columns: ColumnInfo[] = source.columns.map((column) => ({
+      name: column.name,
+      kind: column === analysis.time ? 'time' : numeric.includes(column) ? 'number' : 'text',
+      role: roleOf(column, analysis),
+      offset: numeric.includes(column) ? numeric.indexOf(column) : null,
+      missing: 0,
+      statistics: null,
+    }));
+    for (const [offset, column] of numeric.entries()) {
+      const values = await streamNumbers(connection, `SELECT ${column.number} FROM source ORDER BY ${analysis.order}`, rows, signal);
+      const info = columns.find((candidate) => candidate.name === column.name) as ColumnInfo;
+      info.statistics = columnStatistics(values);
+      const found = fillGaps(values, column.name, longestFilledGap(analysis.season));
+      info.missing = found.reduce((sum, gap) => sum + gap.count, 0);
+      gaps.push(...found);
+      for (let row = 0; row < rows; row += 1) data[row * numeric.length + offset] = values[row] as number;
+      if (info.role !== 'ignored') problems.push(...columnProblems(info, found, firstRow));
+      report('checking', 0.5 + (0.3 * (offset + 1)) / numeric.length);
+      await nextTurn();
+    }
+
+    const unused = rows - split.test[1];
+    if (unused > 0) {
+      problems.push({ severity: 'info', code: 'ROWS_UNUSED', message: `${unused} rows behind the split are not used.`, row: split.test[1] + firstRow, column: null, count: unused });
+    }
+    const valueColumns = numeric.map((column) => column.name);
+    const task: TableDataset['task'] = {
+      kind: 'forecast',
+      lookback: analysis.lookback,
+      horizon: analysis.horizon,
+      targets: analysis.targets.map((column) => column.name),
+      covariates: analysis.covariates.map((column) => column.name),
+      scaling: request.scaling,
+      subtractLast: request.subtractLast,
+    };
+    const dataset: TableDataset = {
+      format: 'sluice-dataset/1',
+      id,
+      createdAt,
+      source: { name: basename(file), sizeBytes, sha256, encoding: source.encoding, delimiter: source.delimiter, sample: request.sample },
+      split,
+      warnings: problems,
+      kind: 'table',
+      task,
+      rows,
+      firstRow,
+      columns,
+      valueColumns,
+      timeColumn: analysis.time?.name ?? null,
+      frequency: analysis.frequencyText,
+      season: analysis.season,
+      gaps,
+    };
+    const marks = rowMarks({ data, rows, columns: valueColumns }, dataset, task);
+    if (request.lookback === null) shortenLookback(dataset, marks);
+    const windows = planWindows(dataset, dataset.task, marks);
+    const inTraining = windows.train.reduce((sum, [start, end]) => sum + end - start, 0);
+    if (inTraining < 50) {
+      problems.push({ severity: 'info', code: 'SHORT_DATA', message: `Training has only ${inTraining} windows; expect a rough model.`, row: null, column: null, count: inTraining });
+    }
+
+    report('writing', 0.85);
+    await writeValues(join(folder, 'values.bin'), data, signal);
+    const typed = source.columns.map((column, index) => {
+      const kind = columns[index]?.kind;
+      const expression = kind === 'time' ? column.time : kind === 'number' ? column.number : column.text;
+      return `${expression} AS ${quoteName(column.name)}`;
+    });
+    await connection.run(`COPY (SELECT ${typed.join(', ')} FROM source ORDER BY ${analysis.order}) TO ${quoteText(join(folder, 'table.parquet'))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480)`);
+    report('writing', 1);
+    return dataset;
+  } catch (error) {
+    throw databaseError(error, file);
+  } finally {
+    source.close();
+    await removeFolder(scratch);
+  }
+}
+
+/** A default lookback that no stretch between long gaps can hold is halved until training has windows. */
+function shortenLookback(dataset: TableDataset, marks: ReturnType<typeof rowMarks>): void {
+  for (let lookback = dataset.task.lookback; lookback >= 1; lookback = Math.floor(lookback / 2)) {
+    try {
+      planWindows(dataset, { ...dataset.task, lookback }, marks);
+    } catch {
+      continue;
+    }
+    dataset.task.lookback = lookback;
+    return;
+  }
+}
+
+function columnProblems(column: ColumnInfo, gaps: Gap[], firstRow: number): Problem[] {
+  const problems: Problem[] = [];
+  const sum = (list: Gap[]) => list.reduce((total, gap) => total + gap.count, 0);
+  const filled = gaps.filter((gap) => gap.filled);
+  const open = gaps.filter((gap) => !gap.filled);
+  if (filled.length > 0) {
+    const count = sum(filled);
+    problems.push({ severity: 'warning', code: 'MISSING_INTERPOLATED', message: `Column ${column.name}: ${count} missing values in ${filled.length} short gaps are interpolated, the first in row ${(filled[0] as Gap).row + firstRow}.`, row: (filled[0] as Gap).row + firstRow, column: column.name, count });
+  }
+  for (const gap of open.slice(0, 20)) {
+    problems.push({ severity: 'warning', code: 'MISSING_SPLITS_SERIES', message: `Column ${column.name}: ${gap.count} values are missing from row ${gap.row + firstRow} on; no window crosses them.`, row: gap.row + firstRow, column: column.name, count: gap.count });
+  }
+  if (open.length > 20) {
+    const rest = open.slice(20);
+    problems.push({ severity: 'warning', code: 'MISSING_SPLITS_SERIES', message: `Column ${column.name}: ${rest.length} more long gaps (${sum(rest)} values).`, row: (rest[0] as Gap).row + firstRow, column: column.name, count: sum(rest) });
+  }
+  if (column.statistics && column.statistics.deviation === 0) {
+    problems.push({ severity: 'warning', code: 'CONSTANT_COLUMN', message: `Column ${column.name} never changes; nothing can be learned from it.`, row: null, column: column.name, count: null });
+  }
+  return problems;
+}
+
+/** Little-endian on every platform; all platforms that Node 20 runs on are. */
+async function writeValues(path: string, data: Float32Array, signal: AbortSignal): Promise<void> {
+  const blockBytes = 4 * 1024 * 1024;
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  try {
+    const file = await open(path, 'wx');
+    try {
+      for (let start = 0; start < bytes.length; start += blockBytes) {
+        signal.throwIfAborted();
+        await file.writeFile(bytes.subarray(start, start + blockBytes));
+      }
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw writeError(error, path);
+  }
+}

@@ -1,0 +1,88 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { DuckDBConnection } from '@duckdb/node-api';
+import { SluiceError, type DatasetPage, type TableDataset, type TableProfile } from '../contracts';
+import { formatTime, parseFrequency } from './frequency';
+import { autocorrelation, meanDeviation, overview } from './series';
+import { quoteName, quoteText, streamNumbers } from './table-source';
+import { planWindows, rowMarks, type TableValues } from './table-windows';
+import { countWindows } from './windows';
+
+/** Points of an overview: more than any time line has pixels for. */
+const overviewBuckets = 1200;
+
+/** Reads `values.bin`. Throws DATASET_DAMAGED where its size is not rows × columns. */
+export async function readValues(folder: string, dataset: TableDataset): Promise<TableValues> {
+  const path = join(folder, 'values.bin');
+  const expected = dataset.rows * dataset.valueColumns.length * 4;
+  const damaged = (reason: string, cause?: unknown) =>
+    new SluiceError({ code: 'DATASET_DAMAGED', message: `${path} is damaged: ${reason}. Import the file again.`, where: path }, { cause });
+  const bytes = await readFile(path).catch((error: unknown) => {
+    throw damaged('it cannot be read', error);
+  });
+  if (bytes.byteLength !== expected) throw damaged(`${bytes.byteLength} bytes, not ${expected}`);
+  const buffer = bytes.byteOffset % 4 === 0 ? bytes : Buffer.from(bytes);
+  return { data: new Float32Array(buffer.buffer, buffer.byteOffset, expected / 4), rows: dataset.rows, columns: dataset.valueColumns };
+}
+
+/** One column of row-major values. */
+export function columnOf({ data, rows, columns }: TableValues, name: string): Float32Array {
+  const offset = columns.indexOf(name);
+  return Float32Array.from({ length: rows }, (_, row) => data[row * columns.length + offset] as number);
+}
+
+function parquet(folder: string): string {
+  return `read_parquet(${quoteText(join(folder, 'table.parquet'))}, file_row_number=true)`;
+}
+
+/** Times of all rows in milliseconds, null without a time column. */
+export async function readTimes(connection: DuckDBConnection, folder: string, dataset: TableDataset): Promise<Float64Array | null> {
+  if (dataset.timeColumn === null) return null;
+  return streamNumbers(connection, `SELECT epoch_ms(${quoteName(dataset.timeColumn)})::DOUBLE FROM ${parquet(folder)} ORDER BY file_row_number`, dataset.rows, new AbortController().signal);
+}
+
+/** Rows `[offset, offset + limit)` as their user knows them: times as text, missing values null. */
+export async function readRows(connection: DuckDBConnection, folder: string, dataset: TableDataset, offset: number, limit: number): Promise<DatasetPage> {
+  const frequency = parseFrequency(dataset.frequency);
+  const expressions = dataset.columns.map(({ name, kind }) => (kind === 'time' ? `epoch_ms(${quoteName(name)})::DOUBLE` : quoteName(name)));
+  const result = await connection.runAndReadAll(
+    `SELECT ${expressions.map((expression, index) => `${expression} AS c${index}`).join(', ')} FROM ${parquet(folder)} ` +
+      `WHERE file_row_number >= ${offset} AND file_row_number < ${offset + limit} ORDER BY file_row_number`,
+  );
+  const rows = result.getRowsJson() as (string | number | null)[][];
+  dataset.columns.forEach(({ kind }, index) => {
+    if (kind !== 'time') return;
+    for (const row of rows) if (typeof row[index] === 'number') row[index] = formatTime(row[index], frequency);
+  });
+  return { kind: 'table', total: dataset.rows, offset, rows };
+}
+
+/** What the Data screen draws of a table. Works column by column and lets other work go on between. */
+export async function profileTable(connection: DuckDBConnection, folder: string, dataset: TableDataset): Promise<TableProfile> {
+  const values = await readValues(folder, dataset);
+  const times = await readTimes(connection, folder, dataset);
+  const frequency = parseFrequency(dataset.frequency);
+  const rowsPerBucket = Math.max(1, Math.ceil(dataset.rows / overviewBuckets));
+  const lags = Math.min(400, Math.max(24, 4 * dataset.season), Math.floor(dataset.rows / 2));
+  const profile: TableProfile = {
+    kind: 'table',
+    autocorrelation: {},
+    overview: {},
+    rowsPerBucket,
+    times: times && Array.from({ length: Math.ceil(dataset.rows / rowsPerBucket) }, (_, bucket) => formatTime(times[bucket * rowsPerBucket] as number, frequency)),
+    scale: {},
+    windows: { train: 0, validation: 0, test: 0 },
+  };
+  for (const name of dataset.valueColumns) {
+    const column = columnOf(values, name);
+    profile.autocorrelation[name] = autocorrelation(column, lags);
+    profile.overview[name] = overview(column, rowsPerBucket);
+    const scale = meanDeviation(column, dataset.split.train);
+    if (scale) profile.scale[name] = scale;
+    await nextTurn();
+  }
+  const windows = planWindows(dataset, dataset.task, rowMarks(values, dataset, dataset.task));
+  profile.windows = { train: countWindows(windows.train), validation: countWindows(windows.validation), test: countWindows(windows.test) };
+  return profile;
+}
