@@ -69,6 +69,20 @@ function parseInput<M extends Method>(method: M, input: unknown): MethodParsed<M
   });
 }
 
+/** What libraries say of the disk in their own words, with a code; null for anything else. */
+function diskError(error: unknown): SluiceError | null {
+  const message = error instanceof Error ? error.message : String(error);
+  const where = /"([^"]+)"/.exec(message)?.[1];
+  const place = where === undefined ? {} : { where };
+  if (/no space left on device|ENOSPC|disk quota exceeded/i.test(message)) {
+    return new SluiceError({ code: 'DISK_FULL', message: 'The disk is full. Free some space and try again.', ...place }, { cause: error });
+  }
+  if (/read-only file system|EROFS/i.test(message)) {
+    return new SluiceError({ code: 'WORKSPACE_READ_ONLY', message: 'This folder may not be written. Choose a workspace folder that you can write to.', ...place }, { cause: error });
+  }
+  return null;
+}
+
 /** Free bytes where a folder is, or where its nearest existing parent is. */
 async function freeBytes(folder: string): Promise<number> {
   try {
@@ -212,6 +226,8 @@ export function createWorkbench(options: WorkbenchOptions): LocalWorkbench {
         return await handlers[method](parsed);
       } catch (error) {
         if (error instanceof SluiceError) throw error;
+        const ofDisk = diskError(error);
+        if (ofDisk) throw ofDisk;
         const message = error instanceof Error ? error.message : String(error);
         ports.log('error', `${method}: ${error instanceof Error ? (error.stack ?? message) : message}`);
         throw new SluiceError({ code: 'INTERNAL', message: `${method} failed: ${message}` }, { cause: error });

@@ -48,7 +48,8 @@ export function createContext(options: CommonOptions): Context {
   const output = createOutput(options.json === true);
   const workbench = createWorkbench({ workspace: workspacePath(options.workspace), samples: join(applicationFolder(), 'samples') });
   workbench.on((event) => {
-    if (event.type === 'log' && event.line.level !== 'info') output.message(`${event.line.level}: ${event.line.message}`);
+    // What failed is told once, by the command's own error.
+    if (event.type === 'log' && event.line.level === 'warning') output.message(`warning: ${event.line.message}`);
     if (event.type === 'progress') {
       const { title, phase, share, rate, secondsLeft } = event.progress;
       const parts = [`${title}: ${phase}`, share === null ? '' : `${count(share * 100)} %`, rate ?? '', secondsLeft === null ? '' : `${duration(secondsLeft)} left`];

@@ -50,10 +50,11 @@ export function createOutput(json: boolean, streams: Streams = { out: process.st
     },
     error(error, debug) {
       close();
-      const shape = toErrorShape(error);
+      const coded = toErrorShape(error);
+      const shape = { ...coded, message: coded.message.replace(/\s*\n\s*/g, ' ') };
       if (json) out.write(`${JSON.stringify({ event: 'error', ...shape })}\n`);
       const where = shape.where === undefined || shape.message.includes(shape.where) ? '' : `${shape.where}: `;
-      err.write(`error: ${where}${shape.message.replace(/\s*\n\s*/g, ' ')}\n`);
+      err.write(`error: ${where}${shape.message}\n`);
       if (debug && error instanceof Error) {
         for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) err.write(`${cause.stack ?? cause.message}\n`);
       }

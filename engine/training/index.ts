@@ -10,6 +10,7 @@ import { describeModel } from './describe';
 import { findWindow, forecastWindow, intervalLevel } from './forecasting';
 import { readMetrics } from './metrics-log';
 import { architecture, dataSizes, modelSpec } from './model-spec';
+import { nearestName } from './nearest-name';
 import { presetConfig, presetNamed, presetsFor } from './presets';
 import { encodeAt, resolveProbe, samplePrompt } from './probe';
 import { checkpointSteps, createRun, readConfig, readRunData, readStatus, readTrace, runFile, runIds, traceSteps } from './run-files';
@@ -94,8 +95,10 @@ function freshStatus(id: string, createdAt: string): RunStatus {
   };
 }
 
-function notFound(id: string): SluiceError {
-  return new SluiceError({ code: 'RUN_NOT_FOUND', message: `there is no run ${id} in this workspace`, where: 'id', details: { id } });
+function notFound(id: string, runs: readonly string[]): SluiceError {
+  const nearest = nearestName(id, runs);
+  const hint = nearest === null ? 'train one first' : `the nearest is ${nearest}`;
+  return new SluiceError({ code: 'RUN_NOT_FOUND', message: `there is no run ${id} in this workspace; ${hint}`, where: id, details: { id, nearest } });
 }
 
 export function createRunService(ports: Ports, datasets: DatasetService): RunService {
@@ -143,7 +146,7 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
       const status = active.get(id)?.status() ?? (await readStatus(workspace.run(id)).catch(() => null));
       if (status?.name === given) return id;
     }
-    throw notFound(given);
+    throw notFound(given, ids);
   };
 
   const summaryOf = async (id: string): Promise<{ summary: RunSummary; config: RunConfig; checkpoints: number[] }> => {
@@ -254,7 +257,11 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
   let quantilesOf: { directory: string; quantiles: Promise<{ lower: Float32Array; upper: Float32Array }> } | null = null;
   const residuals = (directory: string, config: RunConfig, data: SeriesData): Promise<{ lower: Float32Array; upper: Float32Array }> => {
     if (quantilesOf?.directory !== directory) {
-      const quantiles = ports.engine.residualQuantiles({ config, data, threads: evaluationThreads(config) }, directory, intervalLevel);
+      const quantiles = ports.engine.residualQuantiles({ config, data, threads: evaluationThreads(config) }, directory, intervalLevel).then(({ lower, upper }) => ({
+        // Where a few windows all err to one side, the interval still holds its own forecast.
+        lower: lower.map((value) => Math.min(value, 0)),
+        upper: upper.map((value) => Math.max(value, 0)),
+      }));
       quantilesOf = { directory, quantiles };
       quantiles.catch(() => {
         quantilesOf = null;

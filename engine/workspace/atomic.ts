@@ -16,12 +16,20 @@ export function temporaryPath(path: string): string {
   return join(dirname(path), `.${basename(path)}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`);
 }
 
-/** Makes a folder and its parents; errors are coded (DISK_FULL, WORKSPACE_READ_ONLY). */
+/**
+ * Makes a folder and its parents; errors are coded (DISK_FULL, WORKSPACE_READ_ONLY). Parents are made one by
+ * one: Node's own recursive mkdir calls a read-only file system a missing folder.
+ */
 export async function ensureFolder(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true });
+    await mkdir(path);
   } catch (error) {
-    throw writeError(error, path);
+    if (isMissing(error) && dirname(path) !== path) {
+      await ensureFolder(dirname(path));
+      await ensureFolder(path);
+    } else if (!(await stat(path).then((entry) => entry.isDirectory(), () => false))) {
+      throw writeError(error, path);
+    }
   }
 }
 
