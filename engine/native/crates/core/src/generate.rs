@@ -102,12 +102,12 @@ mod unit {
 
     fn shares(request: &SampleRequest, logits: &[f32]) -> Vec<f64> {
         let n = 10_000;
-        let mut counts = vec![0.0; logits.len()];
+        let mut counts = vec![0u32; logits.len()];
         let mut scratch = vec![];
         for i in 0..n {
-            counts[draw(logits, request, (i as f64 + 0.5) / n as f64, &mut scratch) as usize] += 1.0 / n as f64;
+            counts[draw(logits, request, (i as f64 + 0.5) / n as f64, &mut scratch) as usize] += 1;
         }
-        counts
+        counts.into_iter().map(|count| count as f64 / n as f64).collect()
     }
 
     #[test]
