@@ -14,7 +14,7 @@ function fakePort() {
       this.closed = true;
     },
     answer(message) {
-      this.onmessage?.({ data: message });
+      this.onmessage?.({ data: message } as MessageEvent);
     },
   };
   return port;
@@ -90,7 +90,7 @@ describe('engine client', () => {
     const handler = old.onmessage;
     old.answer({ kind: 'event', event: { type: 'runsChanged' } });
     client.attach(fakePort());
-    handler?.({ data: { kind: 'event', event: { type: 'runsChanged' } } });
+    handler?.({ data: { kind: 'event', event: { type: 'runsChanged' } } } as MessageEvent);
     leave();
     expect(heard).toHaveBeenCalledTimes(1);
   });

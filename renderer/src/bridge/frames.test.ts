@@ -8,7 +8,7 @@ function setUp() {
   const port: Port = { onmessage: null, postMessage: (message) => void sent.push(message as FrameRequest), close: () => undefined };
   let paints: (() => void)[] = [];
   const client = createFrameClient((paint) => void paints.push(paint));
-  const frame = (run: string, step: number) => port.onmessage?.({ data: { kind: 'frame', run, step, bytes: new Uint8Array(8) } satisfies FrameMessage });
+  const frame = (run: string, step: number) => port.onmessage?.({ data: { kind: 'frame', run, step, bytes: new Uint8Array(8) } satisfies FrameMessage } as MessageEvent);
   const paintAll = () => {
     const due = paints;
     paints = [];

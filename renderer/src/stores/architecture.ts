@@ -169,7 +169,7 @@ export const useArchitecture = defineStore('architecture', () => {
       await describe();
     }
     if (!draft.value || blocked.value) return null;
-    const threads = draft.value.training.threads ?? useSettings().value.threads;
+    const threads = draft.value.training.threads ?? useSettings().current.threads;
     const config: RunConfig = { ...draft.value, training: { ...draft.value.training, threads } };
     const run = await useRuns().start(config);
     useSession().open('train');

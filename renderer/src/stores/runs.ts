@@ -32,6 +32,8 @@ export const useRuns = defineStore('runs', () => {
   const version = ref(0);
   /** The engine died while this run trained; null once it was continued or dismissed. `step` is the last one heard of. */
   const interrupted = ref<{ run: string; step: number; kept: number | null } | null>(null);
+  /** When a checkpoint was last written while this window listened. */
+  const savedAt = ref<Date | null>(null);
   const logs = new Map<string, MetricsLog>();
   const loading = new Map<string, Promise<MetricsLog>>();
   let waiting: RunEvent[] = [];
@@ -117,6 +119,7 @@ export const useRuns = defineStore('runs', () => {
         if (log) addRecord(log, { kind: 'sample', step: event.step, text: event.text });
         break;
       case 'checkpoint':
+        savedAt.value = new Date();
         patch(event.run, { lastCheckpoint: event.step, ...(event.best && { bestStep: event.step }) });
         break;
       case 'trace':
@@ -237,7 +240,7 @@ export const useRuns = defineStore('runs', () => {
   }
 
   return {
-    list, loaded, selectedId, selected, details, live, version, interrupted, active, queued,
+    list, loaded, selectedId, selected, details, live, version, interrupted, savedAt, active, queued,
     listen, refresh, loadDetails, select, metrics, knownMetrics, start,
     pause: (id: string) => act('runs.pause', id),
     resume: (id: string) => act('runs.resume', id),

@@ -8,32 +8,32 @@ import { useToasts } from './toasts';
 
 /** Preferences; what they decide is applied to the document at once. */
 export const useSettings = defineStore('settings', () => {
-  const value = ref<Settings>({ language: 'system', theme: 'system', motion: 'system', threads: null, device: 'cpu', workspace: null });
+  const current = ref<Settings>({ language: 'system', theme: 'system', motion: 'system', threads: null, device: 'cpu', workspace: null });
   const systemLanguage = ref(navigator.language);
   const prefersDark = usePreferredDark();
   const reducedMotion = usePreferredReducedMotion();
 
   const language = computed<Language>(() => {
-    const wanted = value.value.language === 'system' ? systemLanguage.value : value.value.language;
+    const wanted = current.value.language === 'system' ? systemLanguage.value : current.value.language;
     return wanted.toLowerCase().startsWith('ko') ? 'ko' : 'en';
   });
-  const theme = computed(() => (value.value.theme === 'system' ? (prefersDark.value ? 'dark' : 'light') : value.value.theme));
-  const motion = computed(() => value.value.motion !== 'off' && reducedMotion.value !== 'reduce');
+  const theme = computed(() => (current.value.theme === 'system' ? (prefersDark.value ? 'dark' : 'light') : current.value.theme));
+  const motion = computed(() => current.value.motion !== 'off' && reducedMotion.value !== 'reduce');
 
   async function load(): Promise<void> {
     const [settings, info] = await Promise.all([shellBridge().call('settings.get', {}), shellBridge().call('app.info', {})]);
     systemLanguage.value = info.systemLanguage;
-    value.value = settings;
+    current.value = settings;
   }
 
   /** Shows a change at once and takes it back if it could not be kept. */
   async function change(changes: Partial<Settings>): Promise<void> {
-    const before = value.value;
-    value.value = { ...before, ...changes };
+    const before = current.value;
+    current.value = { ...before, ...changes };
     try {
-      value.value = await shellBridge().call('settings.set', changes);
+      current.value = await shellBridge().call('settings.set', changes);
     } catch (error) {
-      value.value = before;
+      current.value = before;
       useToasts().fail(error);
     }
   }
@@ -47,5 +47,5 @@ export const useSettings = defineStore('settings', () => {
     });
   }
 
-  return { value, language, theme, motion, load, change, apply };
+  return { current, language, theme, motion, load, change, apply };
 });

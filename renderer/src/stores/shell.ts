@@ -26,7 +26,7 @@ export const useShell = defineStore('shell', () => {
     /** Absolute paths of what the user picked, empty when the dialog was closed. */
     pickFiles: async (purpose: 'dataset' | 'onnx' | 'folder') => (await shellBridge().call('dialog.open', { purpose })).paths,
     /** Asks for a place and writes there; the path, or null when the dialog was closed. */
-    saveFile: async (suggestedName: string, data: string | Uint8Array) => (await shellBridge().call('dialog.save', { suggestedName, data })).path,
+    saveFile: async (suggestedName: string, data: string | Uint8Array<ArrayBuffer>) => (await shellBridge().call('dialog.save', { suggestedName, data })).path,
     /** Copies an exported file of the workspace to a place the user picks. */
     saveCopy: async (source: string, suggestedName: string) => (await shellBridge().call('dialog.saveCopy', { source, suggestedName })).path,
     copyText: async (text: string) => {
