@@ -17,7 +17,7 @@ export type ChartFormat = 'png' | 'svg' | 'csv';
 /** A picture or table on its way to a place that the user picks. */
 export interface ChartFile {
   suggestedName: string;
-  data: string | Uint8Array;
+  data: string | Uint8Array<ArrayBuffer>;
 }
 
 /** Pixels per CSS pixel of a saved PNG: sharp in print at the size it has on the screen. */
@@ -203,7 +203,7 @@ export function unitTable(picture: Pick<PlatesPicture, 'signals' | 'units' | 'ti
   return lines.join('\n');
 }
 
-async function pngBytes(canvas: HTMLCanvasElement): Promise<Uint8Array> {
+async function pngBytes(canvas: HTMLCanvasElement): Promise<Uint8Array<ArrayBuffer>> {
   const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, 'image/png'));
   if (!blob) throw new Error('The picture could not be written as PNG');
   return new Uint8Array(await blob.arrayBuffer());
