@@ -57,8 +57,12 @@ export function numericColumn(name: string, source: Pick<TableSource, 'columns' 
   return column;
 }
 
-/** Recognises time column, frequency and season, and settles roles, lookback and horizon that the request leaves open. */
-export async function analyseTable(source: TableSource, request: ImportRequest, signal: AbortSignal): Promise<TableAnalysis> {
+/**
+ * Recognises time column, frequency and season, and settles roles, lookback and horizon that the request
+ * leaves open. A preview must show a column that cannot be imported as it is, so `isPreview` keeps an input
+ * with text in it (its problem is among `problems`) and may end without any target.
+ */
+export async function analyseTable(source: TableSource, request: ImportRequest, signal: AbortSignal, isPreview = false): Promise<TableAnalysis> {
   const file = basename(request.files[0] ?? '');
   const problems: Problem[] = [];
   const { columns, connection, firstRow, rows } = source;
@@ -138,9 +142,13 @@ export async function analyseTable(source: TableSource, request: ImportRequest, 
     }
   }
 
-  const asked = request.targets.length > 0 ? request.targets : defaultTarget(columns, time, file);
-  const targets = asked.map((name) => numericColumn(name, source, file, 'targets'));
-  const covariates = request.covariates.map((name) => numericColumn(name, source, file, 'covariates'));
+  const asked = request.targets.length > 0 ? request.targets : defaultTarget(columns, time, file, isPreview);
+  const input = (name: string, field: string) => {
+    const column = isPreview ? columns.find((candidate) => candidate.name === name) : undefined;
+    return column ?? numericColumn(name, source, file, field);
+  };
+  const targets = asked.map((name) => input(name, 'targets'));
+  const covariates = request.covariates.map((name) => input(name, 'covariates'));
   const inputs = [...asked, ...request.covariates];
   const twice = inputs.find((name, index) => inputs.indexOf(name) !== index);
   if (twice !== undefined) {
@@ -149,8 +157,9 @@ export async function analyseTable(source: TableSource, request: ImportRequest, 
 
   const split = splitRanges(request.split ?? { shares: [...defaultShares.table] }, rows);
   let season = frequency ? calendarSeason(frequency) : 1;
-  if (season === 1) {
-    const values = await streamNumbers(connection, `SELECT ${(targets[0] as SourceColumn).number} FROM source ORDER BY ${order} LIMIT ${split.train[1]}`, split.train[1], signal);
+  const main = targets[0];
+  if (season === 1 && main) {
+    const values = await streamNumbers(connection, `SELECT ${main.number} FROM source ORDER BY ${order} LIMIT ${split.train[1]}`, split.train[1], signal);
     season = seasonFromValues(values);
   }
   const wish = defaultWindow(frequency, season, { train: length(split.train), validation: length(split.validation), test: length(split.test) });
@@ -170,9 +179,10 @@ export async function analyseTable(source: TableSource, request: ImportRequest, 
 }
 
 /** The last column of numbers: tables by habit end with what they are about. */
-function defaultTarget(columns: SourceColumn[], time: SourceColumn | null, file: string): string[] {
+function defaultTarget(columns: SourceColumn[], time: SourceColumn | null, file: string, isPreview: boolean): string[] {
   const last = columns.filter((column) => column !== time && column.kind === 'number').at(-1);
   if (last) return [last.name];
+  if (isPreview) return [];
   throw new SluiceError({
     code: 'COLUMN_NOT_NUMERIC',
     message: `${file} has no column of numbers besides its time. A forecast needs one; check the delimiter, or import the file as text.`,

@@ -22,8 +22,8 @@ export async function previewTable(file: string, format: TableFormat, request: I
   const { sizeBytes } = await readHead(file, 4);
   const source = await openTable(file, format, { encoding: request.encoding, delimiter: request.delimiter, limit: previewRows, folder, signal });
   try {
-    const analysis = await analyseTable(source, request, signal);
-    const shown = source.columns.map((column) => (column.kind === 'number' && column !== analysis.time ? column.number : column.text));
+    const analysis = await analyseTable(source, request, signal, true);
+    const shown = source.columns.map((column) => (column.kind === 'number' && !column.textValues && column !== analysis.time ? column.number : column.text));
     const result = await source.connection.runAndReadAll(`SELECT ${shown.map((expression, index) => `${expression} AS c${index}`).join(', ')} FROM source ORDER BY rowid LIMIT ${shownRows}`);
     return {
       kind: 'table',

@@ -1,0 +1,302 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { DuckDBInstance } from '@duckdb/node-api';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { SeriesData, TokenData } from '../binding/types';
+import type { ImportRequestInput, TableDataset, TextDataset, WorkbenchEvent } from '../contracts';
+import type { DatasetService, JobContext, Ports } from '../ports';
+import { createDatasetService } from '.';
+
+const samples = resolve(__dirname, '../../samples');
+let root: string;
+let service: DatasetService;
+let events: WorkbenchEvent[];
+
+const job = (signal: AbortSignal = new AbortController().signal): JobContext => ({ signal, progress: () => undefined });
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'sluice-datasets-'));
+  events = [];
+  const ports: Pick<Ports, 'workspace' | 'samples' | 'clock' | 'log' | 'events'> = {
+    workspace: join(root, 'workspace'),
+    samples,
+    clock: { now: () => new Date('2026-03-01T12:00:00Z') },
+    log: () => undefined,
+    events: { emit: (event) => events.push(event) },
+  };
+  // No test here reaches the native engine.
+  service = createDatasetService(ports as Ports);
+});
+afterEach(() => rm(root, { recursive: true, force: true }));
+
+async function file(name: string, content: string | Uint8Array): Promise<string> {
+  const path = join(root, name);
+  await writeFile(path, content);
+  return path;
+}
+const importOf = (path: string, request: Omit<ImportRequestInput, 'files'> = {}) => service.import({ files: [path], ...request }, job());
+const folderOf = (id: string) => join(root, 'workspace', 'datasets', id);
+async function nothingLeft(): Promise<void> {
+  expect(await readdir(join(root, 'workspace', 'datasets')).catch(() => [])).toEqual([]);
+}
+/** Days from 2024-01-01 with the given cells. */
+const days = (cells: (row: number) => string, count: number) =>
+  Array.from({ length: count }, (_, row) => `${new Date(Date.UTC(2024, 0, 1 + row)).toISOString().slice(0, 10)},${cells(row)}`).join('\n');
+
+describe('samples', () => {
+  const expected: Record<string, Partial<TableDataset>> = {
+    etth1: { rows: 17420, frequency: 'hour', season: 24, timeColumn: 'date' },
+    'air-passengers': { rows: 144, frequency: 'month', season: 12 },
+    'sunspots-monthly': { rows: 3126, frequency: 'month', season: 12 },
+    'sunspots-yearly': { rows: 309, frequency: 'year', season: 11 },
+    co2: { rows: 2284, frequency: 'week', season: 52 },
+    nile: { rows: 100, frequency: 'year', season: 1, task: { kind: 'forecast', lookback: 17, horizon: 5, targets: ['volume'], covariates: [], scaling: 'standard', subtractLast: true } },
+  };
+  for (const [id, facts] of Object.entries(expected)) {
+    it(`${id} is recognised and trains as it is`, async () => {
+      const dataset = (await service.importSample(id, job())) as TableDataset;
+      expect(dataset).toMatchObject({ id, ...facts });
+      const data = (await service.trainingData({ dataset: id, task: dataset.task })) as SeriesData;
+      for (const name of ['train', 'validation', 'test'] as const) expect(data.windows[name].length).toBeGreaterThan(0);
+      const profile = await service.profile({ id });
+      expect(profile).toMatchObject({ kind: 'table', windows: { train: expect.any(Number) as number } });
+    });
+  }
+
+  it('texts of both languages, and every entry has its file', async () => {
+    const list = await service.samples({});
+    expect(list).toHaveLength(9);
+    const novels = (await service.importSample('korean-novels', job())) as TextDataset;
+    expect(novels.warnings[0]).toMatchObject({ code: 'UNKNOWN_CHARACTERS', count: 20 });
+    const shakespeare = (await service.importSample('shakespeare', job())) as TextDataset;
+    expect(shakespeare).toMatchObject({ tokens: 1_115_394, vocabularySize: 65, lines: 40_000, unknownTokens: 0, bytesPerToken: 2 });
+    // Again: the same dataset, not a second one.
+    expect((await service.importSample('shakespeare', job())).id).toBe('shakespeare');
+    expect((await service.list({})).map((dataset) => dataset.id).sort()).toEqual(['korean-novels', 'shakespeare']);
+  });
+});
+
+describe('text', () => {
+  it('takes the vocabulary from the training part and loses no character', async () => {
+    const text = `${'ab\n'.repeat(300)}나는 새 글자`;
+    const dataset = (await importOf(await file('mine.txt', text.replaceAll('\n', '\r\n')))) as TextDataset;
+    expect(dataset).toMatchObject({ id: 'mine', tokens: text.length, lines: 301, vocabularySize: 4, unknownTokens: 7, split: { train: [0, 816] } });
+    const tokenizer = await service.tokenizer('mine');
+    expect(tokenizer.vocabulary).toEqual(['\n', 'a', 'b', '<unk>']);
+    const data = (await service.trainingData({ dataset: 'mine', task: dataset.task })) as TokenData;
+    const tokens = new Uint16Array((await readFile(data.path)).buffer.slice(0));
+    expect([...tokens.slice(0, 4)]).toEqual([1, 2, 0, 1]);
+    expect(tokenizer.decode(tokens)).toBe(text.slice(0, 900) + '<unk>'.repeat(7));
+    expect(await service.page({ id: 'mine', offset: 897, limit: 100 })).toEqual({ kind: 'text', total: 907, offset: 897, text: 'ab\n나는 새 글자' });
+    const profile = await service.profile({ id: 'mine' });
+    expect(profile.kind === 'text' && profile.tokens.find((entry) => entry.text === '새')).toEqual({ text: '새', count: 1, split: 'test' });
+    expect(profile.kind === 'text' && profile.tokens[0]?.count).toBe(300);
+  });
+
+  it('splits anew with a vocabulary of its own', async () => {
+    await importOf(await file('mine.txt', `${'ab\n'.repeat(300)}나는 새 글자${'c'.repeat(100)}`), { split: { shares: [0.5, 0.2, 0.3] } });
+    const before = await service.page({ id: 'mine', offset: 0, limit: 5000 });
+    const changed = (await service.change({ id: 'mine', change: { split: { rows: [950, 30, 27] } } })) as TextDataset;
+    expect(changed).toMatchObject({ split: { train: [0, 950], validation: [950, 980], test: [980, 1007] }, unknownTokens: 0 });
+    expect((await service.tokenizer('mine')).unknown).toBeNull();
+    expect(await service.page({ id: 'mine', offset: 0, limit: 5000 })).toEqual(before);
+    expect((await readdir(join(root, 'workspace', 'datasets')))).toEqual(['mine']);
+    await expect(service.change({ id: 'mine', change: { lookback: 3 } })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  });
+
+  it('reads UTF-16 and refuses what is no text, leaving nothing', async () => {
+    const text = '첫 줄\n둘째 줄 😀\n'.repeat(50);
+    const dataset = await importOf(await file('u16.txt', Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from(text, 'utf16le')])));
+    expect(dataset.source.encoding).toBe('utf-16le');
+    expect(await service.page({ id: 'u16', offset: 0, limit: 5000 })).toMatchObject({ text });
+    await rm(folderOf('u16'), { recursive: true });
+    await expect(importOf(await file('binary.txt', Buffer.from([0x7f, 0x45, 0x4c, 0x46, 0, 1, 2])))).rejects.toMatchObject({ code: 'FILE_NOT_TEXT', where: 'binary.txt, byte 4' });
+    await expect(importOf(await file('late.txt', Buffer.concat([Buffer.alloc(200_000, 'word '), Buffer.from([0xff, 0x41])])))).rejects.toMatchObject({ code: 'FILE_NOT_TEXT', details: { byte: 200_000 } });
+    await expect(importOf(await file('empty.txt', ''))).rejects.toMatchObject({ code: 'FILE_EMPTY' });
+    await expect(importOf(await file('mark.txt', Buffer.from([0xef, 0xbb, 0xbf])))).rejects.toMatchObject({ code: 'FILE_EMPTY' });
+    await expect(importOf(await file('short.txt', 'abc'))).rejects.toMatchObject({ code: 'DATASET_TOO_SHORT' });
+    await expect(importOf(join(root, 'none.txt'))).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' });
+    await nothingLeft();
+  });
+
+  it('cancelling leaves nothing', async () => {
+    const path = await file('long.txt', 'some words and more\n'.repeat(200_000));
+    const controller = new AbortController();
+    const cancelling: JobContext = { signal: controller.signal, progress: ({ phase }) => phase === 'writing' && controller.abort() };
+    await expect(service.import({ files: [path] }, cancelling)).rejects.toMatchObject({ code: 'CANCELLED' });
+    await nothingLeft();
+    expect(events).toEqual([]);
+  });
+});
+
+describe('tables', () => {
+  it('fills short gaps, splits at long ones, and no window holds a missing value', async () => {
+    const missing = new Set([20, 21, ...Array.from({ length: 12 }, (_, index) => 40 + index)]);
+    const path = await file('gaps.csv', `day,label,x\n${days((row) => `w${row},${missing.has(row) ? '' : row}`, 200)}\n`);
+    const dataset = (await importOf(path, { lookback: 5, horizon: 2 })) as TableDataset;
+    expect(dataset.gaps).toEqual([
+      { column: 'x', row: 20, count: 2, filled: true },
+      { column: 'x', row: 40, count: 12, filled: false },
+    ]);
+    expect(dataset.columns).toMatchObject([
+      { name: 'day', kind: 'time', role: 'time', offset: null },
+      { name: 'label', kind: 'text', role: 'ignored', offset: null },
+      { name: 'x', kind: 'number', role: 'target', offset: 0, missing: 14 },
+    ]);
+    expect(dataset.warnings.map(({ code, row }) => [code, row])).toEqual([
+      ['MISSING_INTERPOLATED', 22],
+      ['MISSING_SPLITS_SERIES', 42],
+    ]);
+    const { data } = await service.values('gaps');
+    expect([data[19], data[20], data[21], data[22]]).toEqual([19, 20, 21, 22]);
+    expect(data[45]).toBeNaN();
+    const series = (await service.trainingData({ dataset: 'gaps', task: dataset.task })) as SeriesData;
+    for (const [start, end] of series.windows.train) {
+      for (let window = start; window < end; window += 1) {
+        for (let row = window; row < window + 7; row += 1) expect(data[row]).not.toBeNaN();
+        expect([20, 21]).not.toContain(window + 4);
+      }
+    }
+    // Fitted on the first 140 rows without the gap.
+    expect(series.scaler.mean[0]).toBeCloseTo((139 * 70 - Array.from({ length: 12 }, (_, index) => 40 + index).reduce((a, b) => a + b)) / 128, 4);
+    const page = await service.page({ id: 'gaps', offset: 19, limit: 3 });
+    expect(page).toEqual({ kind: 'table', total: 200, offset: 19, rows: [['2024-01-20', 'w19', 19], ['2024-01-21', 'w20', null], ['2024-01-22', 'w21', null]] });
+    expect(await readdir(folderOf('gaps'))).toEqual(['dataset.json', 'table.parquet', 'values.bin']);
+  });
+
+  it('names row and value of text in the target column', async () => {
+    const path = await file('words.csv', `date,price\n${days((row) => (row === 57 ? 'twelve' : String(row)), 100)}`);
+    await expect(importOf(path)).rejects.toMatchObject({ code: 'COLUMN_NOT_NUMERIC', where: 'words.csv, row 59, column price', details: { row: 59, value: 'twelve' } });
+    await nothingLeft();
+    const marked = await file('marks.csv', `date,price\n${days((row) => (row === 57 ? 'n/a' : row === 60 ? '-' : String(row)), 100)}`);
+    const dataset = await importOf(marked);
+    expect(dataset.warnings[0]).toMatchObject({ code: 'TEXT_IN_NUMBER_COLUMN', severity: 'warning', row: 59, column: 'price', count: 2 });
+    await expect(importOf(marked, { name: 'b', targets: ['prize'] })).rejects.toMatchObject({ code: 'COLUMN_NOT_FOUND', details: { suggestion: 'price' } });
+    // A preview shows the trouble, so that another column can be chosen.
+    const preview = await service.preview({ files: [path], targets: ['price'] });
+    expect(preview).toMatchObject({ problems: [{ severity: 'error', code: 'TEXT_IN_NUMBER_COLUMN', row: 59, column: 'price' }] });
+    expect(preview.kind === 'table' && preview.rows[57]).toEqual(['2024-02-27', 'twelve']);
+  });
+
+  it('names the row of ragged records, open quotes and a wrong delimiter', async () => {
+    await expect(importOf(await file('ragged.csv', `a,b\n1,2\n3,4\n5,6,7\n8,9\n`))).rejects.toMatchObject({ code: 'DATASET_PARSE_FAILED', where: 'ragged.csv, row 4', details: { expected: 2, found: 3 } });
+    await expect(importOf(await file('open.csv', `a,b\n1,2\n3,"4\n5,6\n`))).rejects.toMatchObject({ code: 'DATASET_PARSE_FAILED' });
+    await expect(importOf(await file('wrong.csv', `a,b\n1,2\n3,4\n`), { delimiter: ';' })).rejects.toMatchObject({ code: 'DATASET_PARSE_FAILED', details: { row: 1, guess: ',' } });
+    await expect(importOf(await file('head.csv', `a,b\n`))).rejects.toMatchObject({ code: 'DATASET_PARSE_FAILED' });
+    await expect(importOf(await file('bad.jsonl', `{"a":1}\n{"a":\n`))).rejects.toMatchObject({ code: 'DATASET_PARSE_FAILED' });
+    await expect(importOf(await file('bad.parquet', `PAR1 and nothing`))).rejects.toMatchObject({ code: 'DATASET_PARSE_FAILED' });
+    await expect(importOf(await file('latin.csv', Buffer.from(`a,b\n1,caf\xe9\n`, 'latin1')))).rejects.toMatchObject({ code: 'FILE_NOT_TEXT', details: { byte: 9 } });
+    await expect(importOf(await file('empty.csv', ''))).rejects.toMatchObject({ code: 'FILE_EMPTY' });
+    await nothingLeft();
+  });
+
+  it('says what horizon works where the one asked for is too long', async () => {
+    const path = await file('short.csv', `date,x\n${days(String, 100)}`);
+    await expect(importOf(path, { horizon: 24, lookback: 10 })).rejects.toMatchObject({ code: 'DATASET_TOO_SHORT', where: 'task.horizon', details: { horizon: 24, part: 'validation', rows: 10, largestHorizon: 10 } });
+    await nothingLeft();
+    await expect(importOf(path, { horizon: 10, lookback: 10 })).resolves.toMatchObject({ rows: 100 });
+    await expect(service.change({ id: 'short', change: { horizon: 11 } })).rejects.toMatchObject({ code: 'DATASET_TOO_SHORT' });
+    await expect(importOf(path, { name: 'b', split: { rows: [80, 30, 10] } })).rejects.toMatchObject({ code: 'CONFIG_INVALID', where: 'split' });
+  });
+
+  it('puts rows in time order and names what is out of it', async () => {
+    const lines = days(String, 120).split('\n').reverse();
+    const dataset = (await importOf(await file('down.csv', `date,x\n${lines.join('\n')}`))) as TableDataset;
+    expect(dataset.warnings[0]).toMatchObject({ code: 'TIME_UNSORTED', row: 3 });
+    expect((await service.values('down')).data.slice(0, 3)).toEqual(Float32Array.from([0, 1, 2]));
+    expect((await service.page({ id: 'down', offset: 0, limit: 1 }))).toMatchObject({ rows: [['2024-01-01', 0]] });
+  });
+
+  it('reads other delimiters, decimal commas, UTF-16, files without header, JSON lines and Parquet', async () => {
+    const rows = Array.from({ length: 60 }, (_, row) => [`${(row % 28) + 1}.${Math.floor(row / 28) + 1}.2023`, `${row},5`, `${row * 2}`]);
+    const semicolon = (await importOf(await file('eu.csv', `Datum;a;b\n${rows.map((row) => row.join(';')).join('\n')}`), { targets: ['a'] })) as TableDataset;
+    expect(semicolon.source.delimiter).toBe(';');
+    expect(semicolon.timeColumn).toBe('Datum');
+    expect((await service.values('eu')).data.slice(0, 4)).toEqual(Float32Array.from([0.5, 0, 1.5, 2]));
+
+    const tab = `\ufeff시각\t값\r\n${Array.from({ length: 50 }, (_, row) => `2024-01-01 ${String(Math.floor(row / 4)).padStart(2, '0')}:${String((row % 4) * 15).padStart(2, '0')}\t${row}`).join('\r\n')}`;
+    const utf16 = (await importOf(await file('표.tsv', Buffer.from(tab, 'utf16le')))) as TableDataset;
+    expect(utf16).toMatchObject({ id: '표', frequency: '15 minutes', timeColumn: '시각', season: 96, source: { encoding: 'utf-16le', delimiter: '\t' } });
+
+    const bare = (await importOf(await file('bare.csv', Array.from({ length: 50 }, (_, row) => `${row % 7},${row}`).join('\n')))) as TableDataset;
+    expect(bare).toMatchObject({ firstRow: 1, timeColumn: null, valueColumns: ['column 1', 'column 2'], rows: 50 });
+
+    const json = Array.from({ length: 50 }, (_, row) => JSON.stringify({ when: `2024-02-01T${String(row % 24).padStart(2, '0')}:00:00`, v: row === 3 ? null : row / 2, tag: { a: 1 } })).join('\n');
+    const lines = (await importOf(await file('lines.jsonl', json))) as TableDataset;
+    expect(lines.columns.map(({ name, kind }) => [name, kind])).toEqual([['when', 'time'], ['v', 'number'], ['tag', 'text']]);
+
+    const parquet = join(root, 'p [1].parquet');
+    const instance = await DuckDBInstance.create(':memory:');
+    const connection = await instance.connect();
+    await connection.run(`COPY (SELECT TIMESTAMP '2024-01-01' + INTERVAL (i) HOUR AS t, i::DECIMAL(10,2) AS d, i % 2 = 0 AS flag FROM range(80) r(i)) TO '${parquet}'`);
+    connection.closeSync();
+    const typed = (await importOf(parquet, { targets: ['d'], covariates: ['flag'] })) as TableDataset;
+    expect(typed).toMatchObject({ id: 'p 1', frequency: 'hour', timeColumn: 't', valueColumns: ['d', 'flag'] });
+    expect(await service.page({ id: 'p 1', offset: 1, limit: 1 })).toMatchObject({ rows: [['2024-01-01 01:00', 1, 0]] });
+  });
+
+  it('previews real rows and suggests what the import then does', async () => {
+    const path = await file('prices.csv', `date,a,b\n${days((row) => `${row},${row * row}`, 300)}`);
+    const preview = await service.preview({ files: [path] });
+    expect(preview).toMatchObject({
+      kind: 'table',
+      rowsRead: 300,
+      delimiter: ',',
+      encoding: 'utf-8',
+      columns: [{ name: 'date', role: 'time' }, { name: 'a', role: 'ignored' }, { name: 'b', role: 'target' }],
+      suggested: { task: 'forecast', name: 'prices', targets: ['b'], timeColumn: 'date' },
+    });
+    expect(preview.kind === 'table' && preview.rows[2]).toEqual(['2024-01-03', 2, 4]);
+    const dataset = (await service.import(preview.suggested, job())) as TableDataset;
+    expect(dataset.task).toMatchObject({ lookback: preview.suggested.lookback, horizon: preview.suggested.horizon });
+    await expect(service.import(preview.suggested, job())).rejects.toMatchObject({ code: 'NAME_TAKEN' });
+    const text = await service.preview({ files: [await file('t.txt', 'hello\nworld')] });
+    expect(text).toMatchObject({ kind: 'text', head: 'hello\nworld', characters: 11, suggested: { task: 'language-model', name: 't' } });
+  });
+
+  it('changes roles, window and split, and only what fits', async () => {
+    await importOf(await file('m.csv', `date,a,b\n${days((row) => `${row},${row * row}`, 300)}`));
+    const changed = (await service.change({ id: 'm', change: { targets: ['a'], covariates: ['b'], lookback: 9, horizon: 3, split: { rows: [100, 50, 50] } } })) as TableDataset;
+    expect(changed.columns.map(({ role }) => role)).toEqual(['time', 'target', 'covariate']);
+    expect(changed.warnings).toMatchObject([{ code: 'ROWS_UNUSED', count: 100, row: 202 }]);
+    const data = (await service.trainingData({ dataset: 'm', task: changed.task })) as SeriesData;
+    expect(data).toMatchObject({ inputs: [0, 1], targetCount: 1, windows: { train: [[0, 89]], validation: [[91, 139]], test: [[141, 189]] } });
+    expect(data.scaler.mean[0]).toBeCloseTo(49.5, 6);
+    await expect(service.change({ id: 'm', change: { covariates: ['c'] } })).rejects.toMatchObject({ code: 'CONFIG_INVALID', where: 'task.covariates.0' });
+    await expect(service.trainingData({ dataset: 'm', task: { kind: 'language-model' } })).rejects.toMatchObject({ code: 'CONFIG_INVALID', where: 'task.kind' });
+    await truncate(join(folderOf('m'), 'values.bin'), 100);
+    await expect(service.trainingData({ dataset: 'm', task: changed.task })).rejects.toMatchObject({ code: 'DATASET_DAMAGED' });
+  });
+});
+
+describe('catalogue', () => {
+  it('renames, deletes and gives back', async () => {
+    await service.importText({ name: 'a', text: 'to be or not to be '.repeat(20) }, job());
+    await service.importText({ name: 'b', text: 'that is the question '.repeat(20) }, job());
+    await expect(service.rename({ id: 'a', name: 'B' })).rejects.toMatchObject({ code: 'NAME_TAKEN' });
+    expect(await service.rename({ id: 'a', name: '햄릿' })).toMatchObject({ id: '햄릿' });
+    await expect(service.get({ id: 'a' })).rejects.toMatchObject({ code: 'DATASET_NOT_FOUND' });
+    const { trashed } = await service.delete({ id: '햄릿' });
+    expect((await service.list({})).map(({ id }) => id)).toEqual(['b']);
+    await service.importText({ name: '햄릿', text: 'another one '.repeat(20) }, job());
+    expect(await service.restore({ trashed })).toEqual({ id: '햄릿 2' });
+    expect(await service.get({ id: '햄릿 2' })).toMatchObject({ id: '햄릿 2', source: { name: 'pasted.txt' } });
+    expect(events.every(({ type }) => type === 'datasetsChanged')).toBe(true);
+  });
+
+  it('takes a pasted table for a table', async () => {
+    const dataset = await service.importText({ name: null, text: `day\tx\r\n${days(String, 60).replaceAll(',', '\t').replaceAll('\n', '\r\n')}` }, job());
+    expect(dataset).toMatchObject({ kind: 'table', id: 'pasted', timeColumn: 'day' });
+  });
+
+  it('skips a damaged one in the list and names it when asked', async () => {
+    await service.importText({ name: 'good', text: 'to be or not to be '.repeat(20) }, job());
+    await mkdir(folderOf('bad'));
+    await writeFile(join(folderOf('bad'), 'dataset.json'), '{"format":');
+    expect((await service.list({})).map(({ id }) => id)).toEqual(['good']);
+    await expect(service.get({ id: 'bad' })).rejects.toMatchObject({ code: 'DATASET_DAMAGED' });
+    await service.delete({ id: 'bad' });
+    expect(await stat(folderOf('bad')).catch(() => null)).toBeNull();
+  });
+});
