@@ -80,12 +80,13 @@ export function createShellMethods(context: ShellContext): Handlers {
     },
     'dialog.open': async ({ purpose }) => {
       const texts = dialogTexts[language()];
-      const filters: Record<'dataset' | 'onnx', FileFilter[]> = {
+      const filters: Record<'dataset' | 'onnx' | 'input', FileFilter[]> = {
         dataset: [
           { name: texts.data, extensions: ['txt', 'text', 'md', 'csv', 'tsv', 'parquet', 'jsonl', 'ndjson', 'json'] },
           { name: texts.all, extensions: ['*'] },
         ],
         onnx: [{ name: texts.onnx, extensions: ['onnx'] }],
+        input: [{ name: texts.input, extensions: ['json', 'npz', 'safetensors', 'csv', 'tsv', 'txt'] }],
       };
       const answer = await dialog.showOpenDialog(
         requireWindow(),

@@ -22,7 +22,7 @@ export type EngineState =
 export const shellInputs = {
   'settings.get': z.strictObject({}),
   'settings.set': settings.partial(),
-  'dialog.open': z.strictObject({ purpose: z.enum(['dataset', 'onnx', 'folder']) }),
+  'dialog.open': z.strictObject({ purpose: z.enum(['dataset', 'onnx', 'input', 'folder']) }),
   /** Asks for a place and writes the bytes there; used for charts and exports. */
   'dialog.save': z.strictObject({
     suggestedName: z.string().min(1).max(200),

@@ -12,8 +12,6 @@ export interface Screen {
   /** Position in the rail and the number key that opens it; null stands at the foot of the rail without a key. */
   order: number | null;
   component: () => Promise<{ default: Component }>;
-  /** Mounted at all times beside the screens: a dialog that other screens open too. */
-  overlay?: () => Promise<{ default: Component }>;
   /** A component that lives outside the screen: a dialog that other screens open through a store. */
   overlay?: () => Promise<{ default: Component }>;
   /** Called once; what the palette, the menus and the keys reach, whichever screen is open. */

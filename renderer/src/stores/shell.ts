@@ -24,7 +24,7 @@ export const useShell = defineStore('shell', () => {
     maximized,
     start,
     /** Absolute paths of what the user picked, empty when the dialog was closed. */
-    pickFiles: async (purpose: 'dataset' | 'onnx' | 'folder') => (await shellBridge().call('dialog.open', { purpose })).paths,
+    pickFiles: async (purpose: 'dataset' | 'onnx' | 'input' | 'folder') => (await shellBridge().call('dialog.open', { purpose })).paths,
     /** Asks for a place and writes there; the path, or null when the dialog was closed. */
     saveFile: async (suggestedName: string, data: string | Uint8Array<ArrayBuffer>) => (await shellBridge().call('dialog.save', { suggestedName, data })).path,
     /** Copies an exported file of the workspace to a place the user picks. */
