@@ -18,7 +18,7 @@ function ownFolder(file) {
 
 /** Does an entry of a room's `rooms` open this path? @param {string} entry @param {string} target */
 function opens(entry, target) {
-  if (entry.endsWith('/')) return target.startsWith(entry);
+  if (entry.endsWith('/')) return `${target}/`.startsWith(entry);
   const door = entry.replaceAll('*', '[^/]+');
   return new RegExp(`^${door}(\\.ts|/index(\\.ts)?)?$`).test(target);
 }
