@@ -39,7 +39,7 @@ export interface OnnxSession {
   close(): Promise<void>;
 }
 
-const require = createRequire(import.meta.url);
+const packages = createRequire(import.meta.url);
 
 /** ONNX Runtime's folder of native libraries. */
 export function runtimeFolder(): string {
@@ -51,7 +51,7 @@ export function runtimeVersion(): string {
 }
 
 function runtimeRoot(): string {
-  return dirname(dirname(require.resolve('onnxruntime-node')));
+  return dirname(dirname(packages.resolve('onnxruntime-node')));
 }
 
 interface Pending {
@@ -133,7 +133,7 @@ export class OnnxRuntime {
   }
 
   private start(): Worker {
-    const worker = new Worker(workerSource, { eval: true, workerData: { runtime: require.resolve('onnxruntime-node') } });
+    const worker = new Worker(workerSource, { eval: true, workerData: { runtime: packages.resolve('onnxruntime-node') } });
     let failure = 'it ended';
     worker.on('error', (error) => {
       failure = error.message;
