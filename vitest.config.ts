@@ -16,7 +16,8 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
-          include: ['tests/integration/**/*.test.ts', 'tests/parity/**/*.test.ts'],
+          include: ['tests/integration/**/*.test.ts'],
+          globalSetup: ['tests/kit/cli-bundle.ts'],
           environment: 'node',
           testTimeout: 240_000,
           hookTimeout: 240_000,
@@ -27,6 +28,7 @@ export default defineConfig({
         test: {
           name: 'crash',
           include: ['tests/crash/**/*.test.ts'],
+          globalSetup: ['tests/kit/cli-bundle.ts'],
           environment: 'node',
           testTimeout: 240_000,
           hookTimeout: 240_000,
