@@ -38,25 +38,33 @@ fn is_nan<E: Element>(value: E) -> bool {
     value != value
 }
 
-/// Writes the loss of rows `rows` into `losses` (sums over a row's outputs, 0 for rows that do not count), and with
-/// `scale` = 1 / count turns `values` (`[rows][width]`, outputs) into dL/d(outputs).
+/// The head's outputs and where their losses go, shared by all workers.
+#[derive(Clone, Copy)]
+pub struct Rows<E> {
+    /// `[rows][width]`
+    pub values: *mut E,
+    pub width: usize,
+    pub losses: *mut f64,
+}
+
+/// Writes the loss of rows `rows` into `out.losses` (sums over a row's outputs, 0 for rows that do not count), and with
+/// `scale` = 1 / count turns `out.values` into dL/d(outputs).
 ///
 /// # Safety
-/// `values` and `losses` must cover the rows, and no other worker may touch them.
+/// `out` must cover the rows, and no other worker may touch them.
 pub unsafe fn row_losses<E: Element>(
     kernels: &Kernels<E>,
     scope: Scope,
     target: &Target<E>,
     rows: std::ops::Range<usize>,
-    values: *mut E,
-    width: usize,
+    out: Rows<E>,
     scale: Option<f64>,
-    losses: *mut f64,
 ) {
+    let width = out.width;
     for row in rows {
         unsafe {
-            let outputs = values.add(row * width);
-            let loss = losses.add(row);
+            let outputs = out.values.add(row * width);
+            let loss = out.losses.add(row);
             *loss = 0.0;
             let counts = scope.has(row);
             match target {

@@ -9,7 +9,7 @@ use crate::error::EngineError;
 use crate::kernels::elementwise::SquareSum;
 use crate::kernels::{KernelKind, Kernels};
 use crate::layers::{Direction, Embedding, Head, Pass, Source, Stack};
-use crate::loss::{Scope, row_losses};
+use crate::loss::{Rows, Scope, row_losses};
 use crate::optim::{Moments, Stretch, clip_factor, update_stretch};
 use crate::params::{Inner, Parameters};
 use crate::pool::{Pool, Worker};
@@ -367,10 +367,11 @@ impl<E: Element> Model<E> {
             }
             _ => return invalid("Tokens were given to a model of series, or the reverse.".into()),
         }
-        if let Some(lengths) = batch.lengths {
-            if lengths.len() != batch.batch || lengths.iter().any(|&n| n == 0 || n > batch.time) {
-                return invalid(format!("There must be {} lengths from 1 to {}.", batch.batch, batch.time));
-            }
+        let fits = |lengths: &[usize]| {
+            lengths.len() == batch.batch && lengths.iter().all(|&n| n >= 1 && n <= batch.time)
+        };
+        if !batch.lengths.is_none_or(fits) {
+            return invalid(format!("There must be {} lengths from 1 to {}.", batch.batch, batch.time));
         }
         Ok(())
     }
@@ -434,10 +435,8 @@ impl<E: Element> Model<E> {
                 *result.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = done;
             }
         });
-        if work.backward {
-            if let Some(embedding) = &mut self.embedding {
-                embedding.remember();
-            }
+        if let Some(embedding) = self.embedding.as_mut().filter(|_| work.backward) {
+            embedding.remember();
         }
         Ok(result.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()))
     }
@@ -472,9 +471,8 @@ impl<E: Element> Model<E> {
             // Without a valid target there is no gradient; a factor of 0 then makes all of them 0.
             let scale = if work.backward { Some(scale.unwrap_or(0.0)) } else { None };
             for (first, rows) in head.blocks(pass, worker).stretches() {
-                let values = head.values.at(0);
-                let losses = self.losses.at(0);
-                row_losses(&stack.kernels, scope, &target, first..first + rows, values, head.width, scale, losses);
+                let out = Rows { values: head.values.at(0), width: head.width, losses: self.losses.at(0) };
+                row_losses(&stack.kernels, scope, &target, first..first + rows, out, scale);
             }
             if work.backward {
                 head.backward(stack, pass, worker);
@@ -680,12 +678,13 @@ impl<E: Element> Model<E> {
             row,
             unit,
         };
-        if let (Input::Series(values), InputSpec::Series { input_size }) = (batch.input, self.spec.input) {
-            if let Some(at) = values.iter().position(|v| !v.finite()) {
-                let row = at / input_size;
-                let place = (Some(row / batch.batch), Some(row % batch.batch), Some(at % input_size));
-                return Ok(found("input", "series", place.0, place.1, place.2));
-            }
+        if let Input::Series(values) = batch.input
+            && let Some(at) = values.iter().position(|v| !v.finite())
+        {
+            let input_size = self.spec.input.width();
+            let row = at / input_size;
+            let place = (Some(row / batch.batch), Some(row % batch.batch), Some(at % input_size));
+            return Ok(found("input", "series", place.0, place.1, place.2));
         }
         let gradient = self.parameters.read(self.gradients.slice(self.parameters.length), "");
         for tensor in self.parameters() {

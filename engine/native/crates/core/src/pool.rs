@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 
 /// How long an idle worker spins before it parks.
 const SPIN: Duration = Duration::from_micros(200);
-/// Spins at a barrier before the thread offers its core to others.
-const SPINS_BEFORE_YIELD: u32 = 20_000;
+/// Spins at a barrier (tens of microseconds) before the thread offers its core to others: on a busy machine the worker it
+/// waits for may need this very core, on a free one the offer costs nothing.
+const SPINS_BEFORE_YIELD: u32 = 500;
 
 type Job<'a> = dyn Fn(&Worker) + Sync + 'a;
 
@@ -204,9 +205,8 @@ fn wait_for_job(shared: &Shared, index: usize, epoch: usize) {
     let start = Instant::now();
     let mut spins = 0u32;
     while shared.epoch.load(Ordering::Acquire) == epoch {
-        spins += 1;
-        std::hint::spin_loop();
-        if spins % 64 == 0 && start.elapsed() > SPIN {
+        pause(&mut spins);
+        if spins.is_multiple_of(64) && start.elapsed() > SPIN {
             shared.parked[index].store(true, Ordering::SeqCst);
             while shared.epoch.load(Ordering::SeqCst) == epoch {
                 std::thread::park();

@@ -7,7 +7,7 @@ use serde_json::Value;
 use sluice_core::buffer::Buffer;
 use sluice_core::element::Element;
 use sluice_core::kernels::{KernelKind, Kernels};
-use sluice_core::loss::{Scope, row_losses};
+use sluice_core::loss::{Rows, Scope, row_losses};
 use sluice_core::optim::{Moments, Stretch, clip_factor, update_stretch};
 use sluice_core::simd::Avx512;
 use sluice_core::spec::{
@@ -60,7 +60,8 @@ fn loss<E: Element>(kind: KernelKind, fixture: &Value, target: &Target<E>) -> (f
     let mut losses = Buffer::<f64>::new(rows);
     let scale = Some(1.0 / count as f64);
     let kernels = Kernels::of(kind);
-    unsafe { row_losses(&kernels, scope, target, 0..rows, values.at(0), width, scale, losses.at(0)) };
+    let out = Rows { values: values.at(0), width, losses: losses.at(0) };
+    unsafe { row_losses(&kernels, scope, target, 0..rows, out, scale) };
     let gradient =
         values.slice(rows * width).chunks_exact(width).flat_map(|row| row[..outputs].to_vec()).map(E::to_f64).collect();
     (losses.slice_mut(rows).iter().sum::<f64>() / count as f64, gradient)

@@ -1,6 +1,9 @@
 //! One time step of a recurrent layer: the recurrent product with the cell's equations on its sums, while they are
 //! still in registers.
 
+// Slots and states index several arrays at once; constant bounds let the compiler keep all of them in registers.
+#![allow(clippy::needless_range_loop)]
+
 use std::marker::PhantomData;
 
 use super::tile::{Left, even_tiles, most_rows, multiply, with_tile_rows};
