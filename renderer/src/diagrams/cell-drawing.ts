@@ -1,0 +1,231 @@
+import type { CellInfo } from '../../../engine/contracts';
+
+/**
+ * The drawing of a cell as plain data: channels carry values, paddles stand in them and are lifted by gates,
+ * control lines run from the node that computes a gate to its paddle. Coordinates on a field of 1008 × 640.
+ */
+export interface CellDrawing {
+  /** `x y width height` of what is looked at. */
+  viewBox: [number, number, number, number];
+  beds: Box[];
+  /** Water lies in its channel; `edge` is the side its surface shows. */
+  water: (Box & { edge: 'top' | 'none' })[];
+  banks: string[];
+  /** Direction marks; 0° points right. */
+  flows: { x: number; y: number; angle: number }[];
+  controls: { gate: string; path: string }[];
+  /** Thin lines from the inputs to the nodes, and the dots where they branch. */
+  bus: string;
+  dots: { x: number; y: number }[];
+  paddles: Paddle[];
+  junctions: { x: number; y: number; sign: '+' }[];
+  functions: { x: number; y: number; name: string }[];
+  nodes: { gate: string; x: number; y: number; activation: string }[];
+  labels: { x: number; y: number; text: string; anchor: 'start' | 'middle' | 'end'; tone: 'strong' | 'quiet'; gate?: string }[];
+  inputs: { x: number; y: number; text: string; width: 'input' | 'hidden' }[];
+}
+
+export interface Box {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
+/** A paddle over a horizontal channel is lifted upwards, one beside a vertical channel is drawn out to the left. */
+export interface Paddle {
+  gate: string;
+  /** Middle of the channel it stands in. */
+  x: number;
+  y: number;
+  channel: 'horizontal' | 'vertical';
+  /** Stands as far open as the gate is shut: 1 − gate. */
+  inverse: boolean;
+}
+
+/** Half the width of a belt and of a shaft. */
+export const beltHalf = 22;
+export const shaftHalf = 18;
+const nodeY = 462;
+const nodeTop = nodeY - 30;
+const nodeBottom = nodeY + 30;
+const busY = 576;
+
+/** Gates and states a cell has decide which drawing fits; null where none of ours does. */
+export function cellDrawing(cell: Pick<CellInfo, 'signals' | 'states'>): CellDrawing | null {
+  const names = new Set(cell.signals.map((signal) => signal.name));
+  const has = (...signals: string[]) => signals.every((signal) => names.has(signal));
+  if (has('f', 'i', 'g', 'o', 'c', 'h')) return lstm();
+  if (has('r', 'z', 'n', 'h')) return gru();
+  if (has('h') && names.size === 1) return simple();
+  return null;
+}
+
+const box = (x: number, y: number, width: number, height: number): Box => ({ x, y, width, height });
+
+/** c runs along the belt through f; g rises into it through i; h falls out of it through o. */
+function lstm(): CellDrawing {
+  const belt = 150;
+  const [top, bottom] = [belt - beltHalf, belt + beltHalf];
+  const [f, i, g, o, h, right] = [210, 365, 520, 690, 840, 968];
+  const [iY, oY] = [312, 322];
+  const turn = 424;
+  return {
+    viewBox: [10, 28, 988, 618],
+    beds: [box(40, top, right - 40, 44), box(g - 18, bottom, 36, nodeTop - bottom), box(h - 18, bottom, 36, turn - bottom), box(h - 18, turn - 18, right - h + 18, 36)],
+    water: [
+      { ...box(40, belt - 1, right - 40, beltHalf), edge: 'top' },
+      { ...box(g - 8, bottom, 16, nodeTop - bottom), edge: 'none' },
+      { ...box(h - 8, bottom, 16, turn + 8 - bottom), edge: 'none' },
+      { ...box(h + 8, turn - 8, right - h - 8, 16), edge: 'none' },
+    ],
+    banks: [
+      `M40 ${top}H${right}`,
+      `M40 ${bottom}H${g - 18}V${nodeTop}`,
+      `M${g + 18} ${nodeTop}V${bottom}H${h - 18}V${turn + 18}H${right}`,
+      `M${h + 18} ${turn - 18}V${bottom}H${right}`,
+      `M${h + 18} ${turn - 18}H${right}`,
+    ],
+    flows: [...[118, 325, 430, 640, 748, 912].map((x) => ({ x, y: belt, angle: 0 })), { x: g, y: 236, angle: -90 }, { x: g, y: 390, angle: -90 }, { x: h, y: 196, angle: 90 }, { x: h, y: 374, angle: 90 }, { x: 905, y: turn, angle: 0 }],
+    controls: [
+      { gate: 'f', path: `M${f} ${nodeTop}V${bottom + 7}` },
+      { gate: 'i', path: `M${i} ${nodeTop}V${iY}H${g - 58}` },
+      { gate: 'o', path: `M${o} ${nodeTop}V${oY}H${h - 58}` },
+    ],
+    bus: inputBus([f, i, g, o]),
+    dots: [f, i, g].map((x) => ({ x, y: busY })),
+    paddles: [
+      { gate: 'f', x: f, y: belt, channel: 'horizontal', inverse: false },
+      { gate: 'i', x: g, y: iY, channel: 'vertical', inverse: false },
+      { gate: 'o', x: h, y: oY, channel: 'vertical', inverse: false },
+    ],
+    junctions: [{ x: g, y: belt, sign: '+' }],
+    functions: [{ x: h, y: 231, name: 'tanh' }],
+    nodes: [
+      { gate: 'f', x: f, y: nodeY, activation: 'σ' },
+      { gate: 'i', x: i, y: nodeY, activation: 'σ' },
+      { gate: 'g', x: g, y: nodeY, activation: 'tanh' },
+      { gate: 'o', x: o, y: nodeY, activation: 'σ' },
+    ],
+    labels: [
+      { x: 40, y: 96, text: 'c_{t−1}', anchor: 'start', tone: 'strong' },
+      { x: right, y: 96, text: 'c_{t}', anchor: 'end', tone: 'strong' },
+      { x: right, y: 474, text: 'h_{t}', anchor: 'end', tone: 'strong' },
+      { x: f, y: 68, text: 'f', anchor: 'middle', tone: 'strong', gate: 'f' },
+      { x: g - 66, y: iY - 20, text: 'i', anchor: 'end', tone: 'strong', gate: 'i' },
+      { x: h - 66, y: oY - 20, text: 'o', anchor: 'end', tone: 'strong', gate: 'o' },
+      { x: 330, y: 118, text: 'f ⊙ c_{t−1}', anchor: 'start', tone: 'quiet' },
+      { x: g + 28, y: 262, text: 'i ⊙ g', anchor: 'start', tone: 'quiet' },
+      { x: h + 28, y: 272, text: 'tanh c_{t}', anchor: 'start', tone: 'quiet' },
+    ],
+    inputs: inputs(),
+  };
+}
+
+/**
+ * h itself runs along the belt through z; n rises into it through 1 − z. Below, the old h's part of n passes r:
+ * the gate stands after the product, as the engine computes it.
+ */
+function gru(): CellDrawing {
+  const belt = 150;
+  const [top, bottom] = [belt - beltHalf, belt + beltHalf];
+  const [z, r, n, right] = [230, 440, 700, 968];
+  const zY = 300;
+  const low = 632;
+  return {
+    viewBox: [10, 28, 988, 640],
+    beds: [box(40, top, right - 40, 44), box(n - 18, bottom, 36, nodeTop - bottom), box(150, low - 18, n - 150 + 18, 36), box(n - 18, nodeBottom, 36, low - 18 - nodeBottom)],
+    water: [
+      { ...box(40, belt - 1, right - 40, beltHalf), edge: 'top' },
+      { ...box(n - 8, bottom, 16, nodeTop - bottom), edge: 'none' },
+      { ...box(150, low - 8, n - 150 + 8, 16), edge: 'none' },
+      { ...box(n - 8, nodeBottom, 16, low - 8 - nodeBottom), edge: 'none' },
+    ],
+    banks: [
+      `M40 ${top}H${right}`,
+      `M40 ${bottom}H${n - 18}V${nodeTop}`,
+      `M${n + 18} ${nodeTop}V${bottom}H${right}`,
+      `M150 ${low - 18}H${n - 18}V${nodeBottom}`,
+      `M150 ${low + 18}H${n + 18}V${nodeBottom}`,
+    ],
+    flows: [...[120, 360, 520, 800, 912].map((x) => ({ x, y: belt, angle: 0 })), { x: n, y: 222, angle: -90 }, { x: n, y: 384, angle: -90 }, { x: 300, y: low, angle: 0 }, { x: 640, y: low, angle: 0 }, { x: n, y: 548, angle: -90 }],
+    controls: [
+      { gate: 'z', path: `M${z} ${nodeTop}V${bottom + 7}` },
+      { gate: 'z', path: `M${z} ${zY}H${n - 58}` },
+      { gate: 'r', path: `M${r} ${nodeTop}V404H540V${low - 72}` },
+    ],
+    bus: `M163 ${busY}H630V${nodeY + 20}H${n - 52}M${z} ${busY}V${nodeBottom}M${r} ${busY}V${nodeBottom}M150 ${busY - 24}H163V${busY}`,
+    dots: [{ x: z, y: busY }, { x: r, y: busY }, { x: z, y: zY }],
+    paddles: [
+      { gate: 'z', x: z, y: belt, channel: 'horizontal', inverse: false },
+      { gate: 'z', x: n, y: zY, channel: 'vertical', inverse: true },
+      { gate: 'r', x: 540, y: low, channel: 'horizontal', inverse: false },
+    ],
+    junctions: [{ x: n, y: belt, sign: '+' }],
+    functions: [],
+    nodes: [
+      { gate: 'z', x: z, y: nodeY, activation: 'σ' },
+      { gate: 'r', x: r, y: nodeY, activation: 'σ' },
+      { gate: 'n', x: n, y: nodeY, activation: 'tanh' },
+    ],
+    labels: [
+      { x: 40, y: 96, text: 'h_{t−1}', anchor: 'start', tone: 'strong' },
+      { x: right, y: 96, text: 'h_{t}', anchor: 'end', tone: 'strong' },
+      { x: z, y: 68, text: 'z', anchor: 'middle', tone: 'strong', gate: 'z' },
+      { x: n - 66, y: zY - 20, text: '1 − z', anchor: 'end', tone: 'strong', gate: 'z' },
+      { x: 520, y: 540, text: 'r', anchor: 'end', tone: 'strong', gate: 'r' },
+      { x: 340, y: 118, text: 'z ⊙ h_{t−1}', anchor: 'start', tone: 'quiet' },
+      { x: n + 28, y: 262, text: '(1 − z) ⊙ n', anchor: 'start', tone: 'quiet' },
+      { x: n + 28, y: 600, text: 'r ⊙ W_{hn}h_{t−1}', anchor: 'start', tone: 'quiet' },
+    ],
+    inputs: [
+      { x: 40, y: busY - 42, text: 'x_{t}', width: 'input' },
+      { x: 40, y: low - 16, text: 'h_{t−1}', width: 'hidden' },
+    ],
+  };
+}
+
+/** Nothing is gated: the old state and the new input meet, and tanh lets the sum through. */
+function simple(): CellDrawing {
+  const belt = 250;
+  const [top, bottom] = [belt - beltHalf, belt + beltHalf];
+  const [meet, tanh, right] = [400, 640, 968];
+  const low = 470;
+  return {
+    viewBox: [10, 90, 988, 520],
+    beds: [box(40, top, right - 40, 44), box(meet - 18, bottom, 36, low - bottom)],
+    water: [
+      { ...box(40, belt - 1, right - 40, beltHalf), edge: 'top' },
+      { ...box(meet - 8, bottom, 16, low - bottom), edge: 'none' },
+    ],
+    banks: [`M40 ${top}H${right}`, `M40 ${bottom}H${meet - 18}V${low}`, `M${meet + 18} ${low}V${bottom}H${right}`],
+    flows: [...[120, 250, 520, 760, 900].map((x) => ({ x, y: belt, angle: 0 })), { x: meet, y: 330, angle: -90 }, { x: meet, y: 430, angle: -90 }],
+    controls: [],
+    bus: `M${meet} ${low}V520`,
+    dots: [],
+    paddles: [],
+    junctions: [{ x: meet, y: belt, sign: '+' }],
+    functions: [{ x: tanh, y: belt, name: 'tanh' }],
+    nodes: [],
+    labels: [
+      { x: 40, y: 196, text: 'h_{t−1}', anchor: 'start', tone: 'strong' },
+      { x: right, y: 196, text: 'h_{t}', anchor: 'end', tone: 'strong', gate: 'h' },
+      { x: 200, y: 218, text: 'W_{h}h_{t−1} + b', anchor: 'start', tone: 'quiet' },
+      { x: meet + 28, y: 380, text: 'W_{x}x_{t}', anchor: 'start', tone: 'quiet' },
+      { x: 720, y: 218, text: 'h_{t} = tanh(…)', anchor: 'start', tone: 'quiet' },
+    ],
+    inputs: [{ x: meet - 55, y: 520, text: 'x_{t}', width: 'input' }],
+  };
+}
+
+function inputBus(columns: number[]): string {
+  const last = columns.at(-1)!;
+  return `M163 ${busY}H${last}${columns.map((x) => `M${x} ${busY}V${nodeBottom}`).join('')}M150 ${busY + 28}H163V${busY}M150 ${busY - 24}H163V${busY}`;
+}
+
+function inputs(): CellDrawing['inputs'] {
+  return [
+    { x: 40, y: busY - 42, text: 'x_{t}', width: 'input' },
+    { x: 40, y: busY + 12, text: 'h_{t−1}', width: 'hidden' },
+  ];
+}

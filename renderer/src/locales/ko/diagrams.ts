@@ -1,0 +1,20 @@
+import type { Translated } from '..';
+import type { messages as english } from '../en/diagrams';
+
+export const messages: Translated<typeof english> = {
+  cellLabel: '{cell} 셀의 그림',
+  noDrawing: '이 셀의 그림은 아직 없습니다.',
+  noEquations: '이 셀의 식은 아직 적혀 있지 않습니다.',
+  meaning: {
+    forget: '옛 상태를 얼마나 남길지',
+    input: '새 값을 얼마나 들일지',
+    candidate: '새 값 그 자체',
+    output: '얼마나 내보일지',
+    cell: '기억 그 자체',
+    hidden: '다음 층이 보는 값',
+    reset: '새 값을 만들 때 옛 상태를 얼마나 쓸지',
+    update: '옛 상태를 얼마나 남길지',
+    blend: 'z로 섞은 옛 값과 새 값',
+    simple: '한꺼번에 섞음. 옛 상태를 지키는 게이트가 없음',
+  },
+};
