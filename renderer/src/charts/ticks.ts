@@ -1,5 +1,6 @@
-/** Round values inside `[low, high]`, about `count` of them, evenly spaced by 1, 2 or 5 × 10ⁿ. */
+/** Round values inside `[low, high]`, about `count` of them (0 = none), evenly spaced by 1, 2 or 5 × 10ⁿ. */
 export function linearTicks(low: number, high: number, count: number): number[] {
+  if (count === 0) return [];
   if (!(high > low)) return [low];
   const rough = (high - low) / Math.max(1, count);
   const power = 10 ** Math.floor(Math.log10(rough));

@@ -41,6 +41,7 @@ export const useTraces = defineStore('traces', () => {
   const cache = new Map<number, TraceView>();
   let orderedAt = 0;
   let orderedFor = '';
+  let unitChosenFor = '';
 
   /** Sorts the units anew where the layer, the kind or the trace asks for it. */
   function reorder(force: boolean): void {
@@ -50,12 +51,17 @@ export const useTraces = defineStore('traces', () => {
     const now = performance.now();
     if (!force && key === orderedFor && now - orderedAt < orderEveryMs) return;
     if (!force && key === orderedFor && orderKind.value === 'index') return;
+    const { time } = view.value;
+    // A layer seen for the first time opens at the unit that moves most, since that one has something to show.
+    const place = `${view.value.run}/${current.key}/${current.units}`;
+    if (place !== unitChosenFor) {
+      unitChosenFor = place;
+      unit.value = orderByResponse(drawnState(current), time, current.units)[0] ?? 0;
+    }
     orderedFor = key;
     orderedAt = now;
-    const { time } = view.value;
     if (orderKind.value === 'index') order.value = orderByIndex(current.units);
     else order.value = (orderKind.value === 'likeness' ? orderByLikeness : orderByResponse)(drawnState(current), time, current.units);
-    if (unit.value >= current.units) unit.value = order.value[0] ?? 0;
   }
 
   function show(next: TraceView): void {

@@ -109,7 +109,7 @@ export function learningRateSpec(curves: RunCurves, totalSteps: number | null, t
     ],
     ...stepAxis(curves, totalSteps),
     y: { min: 0 },
-    ticks: { x: 3, y: 2 },
+    ticks: { x: 0, y: 2 },
     margins: { left: 32, right: 8, top: 6, bottom: 6 },
   };
 }

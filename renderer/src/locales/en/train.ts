@@ -97,7 +97,7 @@ export const messages = {
     shut: 'shut',
     open: 'open',
     scrubber: 'Recorded step',
-    recordedSteps: '{count} recorded steps',
+    recordedSteps: 'recorded: {count}',
     none: 'No traces yet',
     noneRunning: 'The gates appear here within a few steps.',
     noneQueued: 'This run waits in the queue. Its gates appear once it trains.',

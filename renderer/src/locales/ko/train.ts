@@ -100,7 +100,7 @@ export const messages: Translated<typeof english> = {
     shut: '닫힘',
     open: '열림',
     scrubber: '기록된 스텝',
-    recordedSteps: '기록된 스텝 {count}개',
+    recordedSteps: '기록 {count}개',
     none: '아직 기록이 없습니다',
     noneRunning: '몇 스텝 안에 게이트가 여기에 나타납니다.',
     noneQueued: '이 실행은 차례를 기다립니다. 학습을 시작하면 게이트가 나타납니다.',
