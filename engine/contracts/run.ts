@@ -34,6 +34,7 @@ export const metricsRecord = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('step'),
     step: z.number(),
+    /** Epoch of the step's batch, from 1. */
     epoch: z.number(),
     /** Mean loss of the step's batch. */
     loss: z.number(),

@@ -58,6 +58,7 @@ impl MetricsLog {
         if let Err(error) = result {
             // Half a line may have been written; whole lines stay. The write's error is the one to tell.
             let _ = self.file.set_len(self.written);
+            let _ = self.file.seek(SeekFrom::Start(self.written));
             return Err(io_error("write", &self.path, &error));
         }
         self.written += self.waiting.len() as u64;

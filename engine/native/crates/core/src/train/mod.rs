@@ -14,22 +14,20 @@ mod tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use crate::config::TrainJob;
 use crate::error::EngineError;
 
-pub use events::{EndStatus, Event, Failure, FrameSlot, Listener};
-pub use mailbox::{Command, Mailbox};
-pub use recorder::MOST_TRACES;
-pub use schedule::learning_rate;
-pub use trainer::{FINAL_TOKENS, VALIDATION_TOKENS, steps_per_epoch};
+use events::FrameSlot;
+use mailbox::Mailbox;
+
+pub use events::{EndStatus, Event, Failure, Listener};
+pub use mailbox::Command;
 
 /// A running training. Commands to one that has ended do nothing; dropping the handle does not end it.
 pub struct Training {
     mailbox: Arc<Mailbox>,
     frames: Arc<FrameSlot>,
-    thread: JoinHandle<()>,
 }
 
 impl Training {
@@ -40,7 +38,7 @@ impl Training {
         let mailbox = Arc::new(Mailbox::default());
         let frames = Arc::new(FrameSlot::default());
         let (commands, slot) = (mailbox.clone(), frames.clone());
-        let thread = std::thread::Builder::new()
+        std::thread::Builder::new()
             .name("sluice-training".into())
             .spawn(move || {
                 let outcome = catch_unwind(AssertUnwindSafe(|| trainer::run(&job, &listener, &commands, &slot)));
@@ -51,7 +49,7 @@ impl Training {
                 listener.ended();
             })
             .map_err(|error| EngineError::new("ENGINE_FAILED", format!("the system gives no thread to train on: {error}")))?;
-        Ok(Training { mailbox, frames, thread })
+        Ok(Training { mailbox, frames })
     }
 
     pub fn post(&self, command: Command) {
@@ -61,12 +59,6 @@ impl Training {
     /// The newest frame that was not taken yet.
     pub fn take_frame(&self) -> Option<Vec<u8>> {
         self.frames.take()
-    }
-
-    /// Blocks until the thread has ended.
-    pub fn join(self) {
-        // The thread catches its panics.
-        let _ = self.thread.join();
     }
 }
 

@@ -130,12 +130,13 @@ fn a_resumed_training_reaches_the_same_bits() {
         let folder = TempFolder::new();
         let whole = job(&folder.path().join("whole"), task, json!({}));
         assert!(finished(&play(&whole, &[], |_, _| {})));
-        // Interrupted after the first step, before and after a validation, around an epoch's end (12 steps of text,
+        // Interrupted before and after the first step, before and after a validation, around an epoch's end (12 steps of text,
         // 17 of windows) and before the last validation.
-        for at in [1, 10, 11, 12, 13, 17, 18, 30] {
+        for at in [0u64, 1, 10, 11, 12, 13, 17, 18, 30] {
             let mut part = job(&folder.path().join(format!("part-{at}")), task, json!({}));
-            part.config.checkpoint.every_steps = 1.max(at - 1);
-            let events = play(&part, &[], move |event, mailbox| {
+            part.config.checkpoint.every_steps = at.saturating_sub(1).max(1);
+            let before: &[Command] = if at == 0 { &[Command::Interrupt] } else { &[] };
+            let events = play(&part, before, move |event, mailbox| {
                 let is_there = match event {
                     Event::Checkpoint { step, .. } => step + 1 == at,
                     Event::Trace { step: 0 } => at == 1,
@@ -259,6 +260,21 @@ fn a_loss_that_is_not_finite_is_placed_and_the_last_checkpoint_stays() {
     let newest = checkpoint::newest(folder.path()).map(|newest| newest.step);
     assert_eq!(error.details["lastGoodStep"], json!(newest));
     assert!(newest.is_some_and(|newest| newest == step / 2 * 2));
+}
+
+#[test]
+fn weights_that_run_away_are_placed_at_a_gate_or_state() {
+    let folder = TempFolder::new();
+    let mut job = job(folder.path(), "language-model", json!({ "clip": { "norm": null }, "schedule": { "kind": "constant" }, "maxSteps": 500 }));
+    job.config.training.optimizer =
+        serde_json::from_value(json!({ "kind": "sgd", "learningRate": 90.0, "momentum": 0.0, "nesterov": false, "weightDecay": 5.0 })).unwrap();
+    let events = play(&job, &[], |_, _| {});
+    let Some(Event::Failed { step, error }) = events.last() else { panic!("{:?}", events.last()) };
+    assert_eq!(error.code, "LOSS_NOT_FINITE");
+    assert!(error.location.as_ref().unwrap().contains(&format!("step {}", step + 1)), "{error:?}");
+    for key in ["layer", "gate", "time", "unit", "step", "lastGoodStep"] {
+        assert!(error.details.contains_key(key), "{error:?}");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::cells::find_cell;
 use crate::checkpoint::{self, Best, CheckpointState, CheckpointTensors, DataPosition, RandomState};
 use crate::config::{DataConfig, Probe, SplitName, Splits, TrainJob};
 use crate::data::{TokenWindows, WindowBatch, shuffle};
@@ -30,9 +31,10 @@ use super::schedule::learning_rate;
 use super::stopwatch::Stopwatch;
 
 /// Most tokens of a validation during training, from the split's start.
-pub const VALIDATION_TOKENS: u64 = 1 << 17;
-/// Most tokens of the measurements at the end; the train split is bounded by `VALIDATION_TOKENS`.
-pub const FINAL_TOKENS: u64 = 1 << 20;
+const VALIDATION_TOKENS: u64 = 1 << 17;
+/// Most tokens of the measurements at the end, some seconds of work; the train split is bounded by
+/// `VALIDATION_TOKENS`. `evaluate` measures whole splits.
+const FINAL_TOKENS: u64 = 1 << 19;
 /// Most training windows measured at the end.
 const FINAL_TRAIN_WINDOWS: usize = 4096;
 /// Tokens and temperature of the samples at validations.
@@ -102,7 +104,7 @@ struct Trainer<'a> {
 /// Steps of one pass over the training part.
 ///
 /// Errors: `DATASET_TOO_SHORT` where there is none.
-pub fn steps_per_epoch(data: &DataConfig, batch_size: usize, sequence_length: usize) -> Result<u64, EngineError> {
+fn steps_per_epoch(data: &DataConfig, batch_size: usize, sequence_length: usize) -> Result<u64, EngineError> {
     match data {
         DataConfig::Tokens(tokens) => Ok(TokenWindows::new(tokens.split.train, batch_size, sequence_length)?.steps_per_epoch()),
         DataConfig::Series(series) => {
@@ -388,7 +390,8 @@ impl<'a> Trainer<'a> {
         ]);
         let mut location = Vec::new();
         if let Some(place) = place {
-            location.push(format!("{}, {}", spoken_layer(&place.layer), place.tensor));
+            location.push(spoken_layer(&place.layer));
+            location.push(self.spoken_tensor(&place));
             details.insert("layer".into(), json!(place.layer));
             details.insert("gate".into(), json!(place.tensor));
             details.insert("time".into(), json!(place.time_step));
@@ -408,6 +411,17 @@ impl<'a> Trainer<'a> {
             message: format!("the loss is no longer a finite number at step {step}; {kept}; lower the learning rate or the clipping norm and train again"),
             location: Some(location.join(", ")),
             details,
+        }
+    }
+
+    /// `gate f` or `state c` of a recurrent layer; other tensors by their name.
+    fn spoken_tensor(&self, place: &NonFinite) -> String {
+        let index = layer_index(&place.layer);
+        let cell = index.and_then(|index| self.spec.layers.get(index)).and_then(|layer| find_cell(&layer.cell).ok());
+        match cell.map(|cell| cell.info()) {
+            Some(info) if info.gate_order.contains(&place.tensor.as_str()) => format!("gate {}", place.tensor),
+            Some(info) if info.states.contains(&place.tensor.as_str()) => format!("state {}", place.tensor),
+            _ => place.tensor.clone(),
         }
     }
 
@@ -592,13 +606,15 @@ impl<'a> Trainer<'a> {
     }
 }
 
+/// Index of the layer that is called `l0`, `l0_reverse`, ….
+fn layer_index(name: &str) -> Option<usize> {
+    name.strip_suffix("_reverse").unwrap_or(name).strip_prefix('l')?.parse().ok()
+}
+
 /// `l0_reverse` as people say it: `layer 1 (reverse)`.
 fn spoken_layer(name: &str) -> String {
-    let (base, direction) = match name.strip_suffix("_reverse") {
-        Some(base) => (base, " (reverse)"),
-        None => (name, ""),
-    };
-    match base.strip_prefix('l').and_then(|index| index.parse::<usize>().ok()) {
+    let direction = if name.ends_with("_reverse") { " (reverse)" } else { "" };
+    match layer_index(name) {
         Some(index) => format!("layer {}{direction}", index + 1),
         None => name.to_string(),
     }
