@@ -16,6 +16,15 @@ describe('orderByLikeness', () => {
     expect([...order].map((unit) => unit % 2)).toEqual([0, 0, 0, 1, 1, 1]);
   });
 
+  it('gives an odd unit a place beside the one it is most like, not one at the end', () => {
+    // Three groups; the greedy chain starts in the first and would leave the straggler of it for the end.
+    const level = (value: number) => () => value;
+    const values = [0.9, -0.9, 0.88, 0.1, -0.88, 0.12, 0.86, 0.5, -0.5];
+    const order = [...orderByLikeness(trace(8, values.map(level)), 8, values.length)].map((unit) => values[unit]!);
+    const jumps = order.slice(1).reduce((sum, value, index) => sum + Math.abs(value - order[index]!), 0);
+    expect(jumps).toBeCloseTo(1.8);
+  });
+
   it('is a permutation for any size, also with non-finite values', () => {
     for (const units of [0, 1, 2, 7, 300, 1100]) {
       const values = Float32Array.from({ length: units * 30 }, (_, i) => (i % 97 === 0 ? NaN : Math.sin(i * 12.9898) * 3));
