@@ -1,6 +1,5 @@
 import { useCommands, type Command } from '../stores/commands';
 import { useLog } from '../stores/log';
-import { useModels } from '../stores/models';
 import { useSession } from '../stores/session';
 import { useSettings } from '../stores/settings';
 import { useShell } from '../stores/shell';
@@ -39,17 +38,6 @@ export function shellCommands(): Command[] {
     ...screens,
     { id: 'undo', title: 'shell.undoCommand', keys: 'Mod+Z', values: () => ({ what: undo.next?.label ?? '' }), when: () => undo.next !== null, run: () => undo.undo() },
     { id: 'redo', title: 'shell.redoCommand', keys: 'Mod+Shift+Z', values: () => ({ what: undo.nextRedo?.label ?? '' }), when: () => undo.nextRedo !== null, run: () => undo.redo() },
-    {
-      id: 'models.openFile',
-      title: 'shell.openOnnx',
-      when: () => session.screens.some((screen) => screen.id === 'models'),
-      run: async () => {
-        const [path] = await useShell().pickFiles('onnx');
-        if (!path) return;
-        useModels().open(path);
-        session.open('models');
-      },
-    },
     { id: 'log', title: 'shell.toggleLog', keys: 'Mod+J', run: () => void (log.open = !log.open) },
     {
       id: 'diagnostics',

@@ -24,6 +24,8 @@ export const useArchitecture = defineStore('architecture', () => {
   /** May hold values that do not work; the problems say which. */
   const draft = shallowRef<RunConfig | null>(null);
   const description = shallowRef<ModelDescription | null>(null);
+  /** The last description that had blocks: shapes stay in sight while a field is wrong. */
+  const shown = shallowRef<ModelDescription | null>(null);
   const describing = ref(false);
   /** `embedding`, `head`, or a layer's index. */
   const selected = ref<number | 'embedding' | 'head'>(0);
@@ -147,7 +149,10 @@ export const useArchitecture = defineStore('architecture', () => {
     try {
       const answer = await useWorkbench().call('models.describe', { config: draft.value });
       // A later edit has its own answer under way.
-      if (mine === turn) description.value = answer.description;
+      if (mine === turn) {
+        description.value = answer.description;
+        if (answer.description.blocks.length || !shown.value) shown.value = answer.description;
+      }
     } finally {
       if (mine === turn) describing.value = false;
     }
@@ -177,7 +182,7 @@ export const useArchitecture = defineStore('architecture', () => {
   }
 
   return {
-    cells, presets, preset, draft, description, describing, selected, changed, problems, layer, cell, blocked,
+    cells, presets, preset, draft, description, shown, describing, selected, changed, problems, layer, cell, blocked,
     problemAt, load, choosePreset, forget, set, insertLayer, deleteLayer, shiftLayer, train,
   };
 });

@@ -21,7 +21,6 @@ export const messages = {
   undone: 'Taken back: {what}',
   redone: 'Done again: {what}',
   pastedText: 'pasted text',
-  openOnnx: 'Open an ONNX file…',
   toggleLog: 'Show or hide the log',
   togglePaneLeft: 'Show or hide the left pane',
   togglePaneRight: 'Show or hide the right pane',

@@ -24,7 +24,6 @@ export const messages: Translated<typeof english> = {
   undone: '되돌림: {what}',
   redone: '다시 함: {what}',
   pastedText: '붙여 넣은 글',
-  openOnnx: 'ONNX 파일 열기…',
   toggleLog: '기록 보이기·숨기기',
   togglePaneLeft: '왼쪽 창 보이기·숨기기',
   togglePaneRight: '오른쪽 창 보이기·숨기기',

@@ -1,0 +1,37 @@
+import { presetNames } from '../../../../engine/contracts';
+import { t } from '../../locales';
+import { useArchitecture } from '../../stores/architecture';
+import { useDatasets } from '../../stores/datasets';
+import type { Screen } from '../../stores/screen';
+
+export const screen: Screen = {
+  id: 'model',
+  title: 'model.title',
+  icon: 'model',
+  order: 2,
+  component: () => import('./Model.vue'),
+  crumb: () => {
+    const dataset = useDatasets().selectedId;
+    return dataset === null ? null : [dataset, t('model.newRun')];
+  },
+  commands: () => {
+    const architecture = useArchitecture();
+    const fits = (name: string) => (useDatasets().selected?.kind === 'table') === name.startsWith('forecast');
+    return [
+      {
+        id: 'model.train',
+        title: 'model.trainCommand',
+        keys: 'Mod+Enter',
+        blocked: () => architecture.blocked,
+        run: async () => void (await architecture.train()),
+      },
+      ...presetNames.map((name) => ({
+        id: `model.preset.${name}`,
+        title: 'model.presetCommand',
+        values: () => ({ name }),
+        when: () => useDatasets().selected !== null && fits(name),
+        run: () => architecture.choosePreset(name),
+      })),
+    ];
+  },
+};

@@ -1,0 +1,38 @@
+import type { ModelDescription, RunConfig, StackBlock } from '../../../../engine/contracts';
+
+/** `['B', 'T', 128]` with the draft's numbers: `[50, 50, 128]`. */
+export function shapeText(shape: (string | number)[], config: RunConfig): string {
+  const sizes: Record<string, number> = { B: config.training.batchSize, T: config.task.kind === 'forecast' ? config.task.lookback : config.training.sequenceLength };
+  return `[${shape.map((size) => sizes[size] ?? size).join(', ')}]`;
+}
+
+/** `65 → 128`: what one value or vector becomes. */
+export function widthText(block: StackBlock): string {
+  const lookup = block.kind === 'embedding' ? block.weights[0]?.shape[0] : block.inputShape.at(-1);
+  return `${lookup ?? '?'} → ${block.outputShape.at(-1) ?? '?'}`;
+}
+
+/** Block of a layer, the embedding or the head. */
+export function blockOf(description: ModelDescription, place: number | 'embedding' | 'head'): StackBlock | null {
+  if (place === 'embedding') return description.blocks.find((block) => block.kind === 'embedding') ?? null;
+  if (place === 'head') return description.blocks.find((block) => block.kind === 'head') ?? null;
+  return description.blocks.filter((block) => block.kind === 'recurrent')[place] ?? null;
+}
+
+/** `W_{x}` for `recurrent.weight_ih_l0` and so on, with `reverse` told apart. */
+export function weightLabel(name: string): { symbol: string; reverse: boolean } {
+  const reverse = name.endsWith('_reverse');
+  if (name.includes('weight_ih')) return { symbol: 'W_{x}', reverse };
+  if (name.includes('weight_hh')) return { symbol: 'W_{h}', reverse };
+  if (name.includes('bias_ih')) return { symbol: 'b_{x}', reverse };
+  if (name.includes('bias_hh')) return { symbol: 'b_{h}', reverse };
+  if (name.endsWith('.bias')) return { symbol: 'b', reverse };
+  return { symbol: name.startsWith('embedding') ? 'E' : 'W', reverse };
+}
+
+/** Shares of the parameters, largest blocks by name and what is left in one. */
+export function parameterShares(description: ModelDescription): { kind: StackBlock['kind']; index: number; share: number }[] {
+  const total = description.parameters || 1;
+  let layer = 0;
+  return description.blocks.map((block) => ({ kind: block.kind, index: block.kind === 'recurrent' ? layer++ : -1, share: block.parameters / total }));
+}
