@@ -55,9 +55,9 @@ export interface LocalWorkbench extends Workbench {
 
 /** What a schema refused, as one sentence with the field. */
 function parseInput<M extends Method>(method: M, input: unknown): MethodParsed<M> {
-  const schema = methodInputs[method] as (typeof methodInputs)[Method] | undefined;
-  if (!schema) throw new SluiceError({ code: 'INPUT_INVALID', message: `there is no method ${String(method)}`, where: String(method) });
-  const result = schema.safeParse(input);
+  // A name from outside may also be one that every object inherits.
+  if (!Object.hasOwn(methodInputs, method)) throw new SluiceError({ code: 'INPUT_INVALID', message: `there is no method ${String(method)}`, where: String(method) });
+  const result = methodInputs[method].safeParse(input);
   if (result.success) return result.data as MethodParsed<M>;
   const issue = result.error.issues[0];
   const path = issue?.path.join('.') ?? '';

@@ -22,6 +22,8 @@ export interface ActiveRunSetup {
   resumeFrom: string | null;
   resumed: boolean;
   damaged: { checkpoint: string; reason: string }[];
+  /** Whether somebody watches its frames already. */
+  live: boolean;
 }
 
 /** A run that this process trains or holds in its queue. It is over when `ended` resolves: files written, lock given back. */
@@ -48,7 +50,7 @@ export function createActiveRun(ports: Ports, setup: ActiveRunSetup, onFrame: ()
   let status = setup.status;
   let config = setup.config;
   let probe = setup.probe;
-  let live = false;
+  let live = setup.live;
   let handle: TrainingHandle | null = null;
   /** What the training said last; told to listeners when its thread has ended and the files are written. */
   let ending: RunEvent | null = null;

@@ -20,7 +20,7 @@ const table: Dataset = {
   format: 'sluice-dataset/1', id: 'river', createdAt: '', source, warnings: [], kind: 'table',
   task: { kind: 'forecast', lookback: 10, horizon: 5, targets: ['flow'], covariates: [], scaling: 'standard', subtractLast: true },
   split: { train: [0, 70], validation: [70, 80], test: [80, 100] },
-  rows: 100, columns: [column('flow', 0), column('rain', 1), column('note', null)], valueColumns: ['flow', 'rain'], timeColumn: null, frequency: null, season: 1, gaps: [],
+  rows: 100, firstRow: 2, columns: [column('flow', 0), column('rain', 1), column('note', null)], valueColumns: ['flow', 'rain'], timeColumn: null, frequency: null, season: 1, gaps: [],
 };
 const tokens: TokenData = { kind: 'tokens', path: '/t', bytesPerToken: 2, vocabularySize: 60, split: text.split };
 const series: SeriesData = {

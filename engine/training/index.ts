@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import type { ModelSpec, NativeModel, SeriesData, TokenData } from '../binding/types';
-import { probeConfig, readSafetensors, SluiceError, type Dataset, type MethodInput, type MethodOutput, type ModelDescription, type RunConfig, type RunDetails, type RunStatus, type RunSummary } from '../contracts';
+import { probeConfig, readSafetensors, runConfig, SluiceError, type Dataset, type MethodInput, type MethodOutput, type ModelDescription, type RunConfig, type RunDetails, type RunStatus, type RunSummary, type TaskConfig } from '../contracts';
 import type { DatasetService, Ports, RunService } from '../ports';
 import { checkName, isTaken, moveToTrash, nameTaken, restoreFromTrash, workspacePaths, writeAtomic, writeJson } from '../workspace';
 import { createActiveRun, type ActiveRun } from './active-run';
@@ -11,7 +11,7 @@ import { findWindow, forecastWindow, intervalLevel } from './forecasting';
 import { readMetrics } from './metrics-log';
 import { architecture, dataSizes, modelSpec } from './model-spec';
 import { nearestName } from './nearest-name';
-import { presetConfig, presetNamed, presetsFor } from './presets';
+import { presetConfig, presetNamed, presetsFor, presetTask } from './presets';
 import { encodeAt, resolveProbe, samplePrompt } from './probe';
 import { checkpointSteps, createRun, readConfig, readRunData, readStatus, readTrace, runFile, runIds, traceSteps } from './run-files';
 import { acquireLock, lockOwner, releaseLock } from './run-lock';
@@ -27,6 +27,11 @@ export interface ModelService {
   cells(): Promise<MethodOutput<'models.cells'>>;
   preset(input: MethodInput<'models.preset'>): Promise<MethodOutput<'models.preset'>>;
   describe(input: MethodInput<'models.describe'>): Promise<MethodOutput<'models.describe'>>;
+}
+
+/** The task of a preset that is looked at before there is a dataset; nothing is trained with it. */
+function sketchTask(kind: 'language-model' | 'forecast'): TaskConfig {
+  return kind === 'language-model' ? { kind } : { kind, lookback: 96, horizon: 24, targets: ['value'], covariates: [], scaling: 'standard', subtractLast: true };
 }
 
 function configContext(ports: Ports, datasets: DatasetService): ConfigContext {
@@ -53,9 +58,7 @@ export function createModelService(ports: Ports, datasets: DatasetService): Mode
           return { name, layers, parameters: description.problems.length > 0 ? null : description.parameters };
         }),
       );
-      if (!dataset) {
-        throw new SluiceError({ code: 'CONFIG_INVALID', message: 'a preset is completed for a dataset; name one', where: 'dataset' });
-      }
+      if (!dataset) return { preset: found, presets, config: runConfig.parse({ dataset: '', task: sketchTask(presetTask(found)), ...presetConfig(found) }) };
       const { config } = await requireConfig({ dataset: dataset.id }, context, found);
       return { preset: found, presets, config };
     },
@@ -107,6 +110,8 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
   const active = new Map<string, ActiveRun>();
   const queue: ActiveRun[] = [];
   const frameListeners = new Set<(run: string) => void>();
+  /** Runs whose frames somebody wants, whether or not they are being trained now. */
+  const watched = new Set<string>();
   let training: ActiveRun | null = null;
   let closing = false;
   let loaded: { directory: string; model: Promise<NativeModel> } | null = null;
@@ -311,7 +316,7 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
       enlist(
         createActiveRun(
           ports,
-          { directory: created.directory, status, config, data, tokenizer, probe, prompt, lock: created.lock, resumeFrom: null, resumed: false, damaged: [] },
+          { directory: created.directory, status, config, data, tokenizer, probe, prompt, lock: created.lock, resumeFrom: null, resumed: false, damaged: [], live: watched.has(created.id) },
           notifyFrame(created.id),
         ),
       );
@@ -367,7 +372,7 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
         enlist(
           createActiveRun(
             ports,
-            { directory, status, config, data, tokenizer, probe, prompt, lock, resumeFrom: newest?.directory ?? null, resumed: true, damaged },
+            { directory, status, config, data, tokenizer, probe, prompt, lock, resumeFrom: newest?.directory ?? null, resumed: true, damaged, live: watched.has(id) },
             notifyFrame(id),
           ),
         );
@@ -512,7 +517,11 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
       return () => frameListeners.delete(listener);
     },
     takeFrame: (run) => active.get(run)?.takeFrame() ?? null,
-    setLive: (run, live) => active.get(run)?.setLive(live),
+    setLive(run, live) {
+      if (live) watched.add(run);
+      else watched.delete(run);
+      active.get(run)?.setLive(live);
+    },
 
     async shutdown() {
       closing = true;
