@@ -4,7 +4,6 @@ import type { OnnxSession, RuntimeTensor } from './runtime';
 export type StatePairs = [input: string, output: string][];
 
 export interface SamplingOptions {
-  length: number;
   /** 0 = always the likeliest token. */
   temperature: number;
   /** 0 = off. */
@@ -12,6 +11,14 @@ export interface SamplingOptions {
   /** 1 = off. */
   topP: number;
   seed: number;
+}
+
+/** Picks a token from a row of logits; `place` counts the tokens produced so far. */
+export type Choose = (logits: Float32Array, place: number) => number;
+
+export function sampler(options: SamplingOptions): Choose {
+  const draw = randomNumbers(options.seed);
+  return (logits) => chooseToken(logits, options, draw);
 }
 
 /** A stateless file reads its last tokens again for every new one; more than this many it does not. */
@@ -32,8 +39,7 @@ export function zeroStates(session: OnnxSession, pairs: StatePairs, batch: numbe
  * Tokens that go on from a prompt, by running the file: with its states carried on where it has them,
  * otherwise with the last `statelessContext` tokens read again at each step. `throwIfAborted` runs between calls.
  */
-export async function generateTokens(session: OnnxSession, prompt: ArrayLike<number>, pairs: StatePairs, options: SamplingOptions, throwIfAborted: () => void = () => undefined): Promise<{ tokens: number[]; milliseconds: number }> {
-  const draw = randomNumbers(options.seed);
+export async function generateTokens(session: OnnxSession, prompt: ArrayLike<number>, pairs: StatePairs, options: { length: number; choose: Choose }, throwIfAborted: () => void = () => undefined): Promise<{ tokens: number[]; milliseconds: number }> {
   const produced: number[] = [];
   const history = Array.from(prompt);
   let states = zeroStates(session, pairs, 1);
@@ -46,7 +52,7 @@ export async function generateTokens(session: OnnxSession, prompt: ArrayLike<num
     const result = await session.run(feeds, ['logits', ...pairs.map(([, output]) => output)]);
     milliseconds += result.milliseconds;
     const logits = result.outputs['logits']!;
-    const next = chooseToken((logits.data as Float32Array).subarray(-logits.shape[2]!), options, draw);
+    const next = options.choose((logits.data as Float32Array).subarray(-logits.shape[2]!), produced.length);
     produced.push(next);
     history.push(next);
     states = Object.fromEntries(pairs.map(([input, output]) => [input, result.outputs[output]!]));

@@ -1,10 +1,10 @@
-import { readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { open as openFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { webcrypto } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import type { SeriesData } from '../binding/types';
+import type { SeriesData, TokenData } from '../binding/types';
 import { exportReport, exportRequest, inferRequest, methodInputs, SluiceError, type ExportReport, type InferResult, type OpenedModel, type ProviderInfo, type RunConfig } from '../contracts';
-import { generateTokens, measureLatency, modelNotes, OnnxRuntime, readFeeds, runtimeVersion, toNumbers, zeroStates, type OnnxSession, type RuntimeTensor } from '../inference';
+import { generateTokens, measureLatency, modelNotes, OnnxRuntime, readFeeds, runtimeVersion, sampler, toNumbers, zeroStates, type OnnxSession, type RuntimeTensor } from '../inference';
 import type { DatasetService, ExportService, JobContext, Ports, RunService } from '../ports';
 import { checkName, ensureFolder, isTaken, moveToTrash, nameTaken, readJson, restoreFromTrash, syncFolder, temporaryPath, uniqueName, workspacePaths, writeError, writeJson } from '../workspace';
 import { buildModel, modelMetadata, statePairs, type BuildRequest, type ForecastScaling } from './build';
@@ -111,8 +111,9 @@ export function createExportService(ports: Ports, datasets: DatasetService, runs
           model,
           engine: await ports.engine.loadModel(directory, spec),
           forecast,
-          statefulBytes: () => buildModel({ ...build, stateful: true, gates: false }).bytes,
-          random: { engine: random, bytes: buildModel({ ...build, model: exportModel(spec, random.tensors(), ports.engine.cells()) }).bytes },
+          tokens: data.kind === 'tokens' ? await validationTokens(data) : null,
+          random: { engine: random, model: exportModel(spec, random.tensors(), ports.engine.cells()) },
+          build: (weights, stateful, gates) => buildModel({ ...build, model: weights, stateful, gates }).bytes,
           progress: (share) => job.progress({ phase: 'comparing', share, rate: null, secondsLeft: null }),
           throwIfAborted: () => throwIfAborted(job),
         });
@@ -192,14 +193,14 @@ export function createExportService(ports: Ports, datasets: DatasetService, runs
     },
 
     async sample(input) {
-      const { id, prompt, device, ...options } = methodInputs['exports.sample'].parse(input);
+      const { id, prompt, length, device, ...options } = methodInputs['exports.sample'].parse(input);
       const { path, task } = await find(id);
       if (task !== 'language-model') throw new SluiceError({ code: 'INPUT_INVALID', message: `${id} forecasts; it writes no text.`, where: 'id' });
       return using(path, device, async (session, notes) => {
         const vocabulary = notes.vocabulary ?? [];
         const start = prompt === '' ? (vocabulary.includes('\n') ? '\n' : vocabulary[0]!) : prompt;
         const feeds = await readFeeds({ text: start }, session, notes);
-        const { tokens, milliseconds } = await generateTokens(session, Array.from(feeds['tokens']!.data as BigInt64Array, Number), notes.states, options);
+        const { tokens, milliseconds } = await generateTokens(session, Array.from(feeds['tokens']!.data as BigInt64Array, Number), notes.states, { length, choose: sampler(options) });
         return { text: tokens.map((token) => vocabulary[token]).join(''), provider: session.provider, fallbackReason: session.fallbackReason, obstacle: session.obstacle, milliseconds };
       });
     },
@@ -267,6 +268,21 @@ async function windowOf(datasets: DatasetService, data: SeriesData, run: string,
   const size = data.inputs.length;
   const rows = Float32Array.from({ length: data.lookback * size }, (_, k) => values[(first + Math.floor(k / size)) * data.columns + data.inputs[k % size]!]!);
   return { type: 'float32', shape: [1, data.lookback, size], data: rows };
+}
+
+/** The first tokens of the validation part: what the file will be used on, and what training never saw. */
+async function validationTokens({ path, bytesPerToken, split }: TokenData): Promise<Uint32Array> {
+  const [start, end] = split.validation;
+  const count = Math.min(end - start, 50_000);
+  const bytes = new Uint8Array(count * bytesPerToken);
+  const file = await openFile(path, 'r');
+  try {
+    const { bytesRead } = await file.read(bytes, 0, bytes.length, start * bytesPerToken);
+    const tokens = bytesPerToken === 2 ? new Uint16Array(bytes.buffer) : new Uint32Array(bytes.buffer);
+    return Uint32Array.from(tokens.subarray(0, Math.floor(bytesRead / bytesPerToken)));
+  } finally {
+    await file.close();
+  }
 }
 
 function examplePrompt(config: RunConfig, vocabulary: string[] | null): string {

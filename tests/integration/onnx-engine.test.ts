@@ -38,8 +38,9 @@ async function verified(spec: ModelSpec, forecast: ForecastScaling | null, state
     model,
     engine: drawn,
     forecast,
-    statefulBytes: () => buildModel({ ...build, stateful: true, gates: false }).bytes,
-    random: { engine: random, bytes: buildModel({ ...build, model: exportModel(spec, random.tensors(), engine.cells()) }).bytes },
+    tokens: null,
+    random: { engine: random, model: exportModel(spec, random.tensors(), engine.cells()) },
+    build: (weights, withStates, withGates) => buildModel({ ...build, model: weights, stateful: withStates, gates: withGates }).bytes,
     progress: () => undefined,
     throwIfAborted: () => undefined,
   });

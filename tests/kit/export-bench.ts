@@ -23,7 +23,7 @@ export function languageModel(...layers: Layers): Trained {
   return {
     spec: { input: { kind: 'tokens', vocabularySize: vocabulary.length, embeddingSize: 3 }, layers, head: { outputSize: vocabulary.length, mode: 'everyStep' } },
     config: runConfig.parse({ dataset: 'letters', task: { kind: 'language-model' }, model: { embeddingSize: 3, layers } }),
-    data: { kind: 'tokens', path: '', bytesPerToken: 2, vocabularySize: vocabulary.length, split: { train: [0, 0], validation: [0, 0], test: [0, 0] } },
+    data: { kind: 'tokens', path: '', bytesPerToken: 2, vocabularySize: vocabulary.length, split: { train: [0, 200], validation: [200, 250], test: [250, 300] } },
   };
 }
 
@@ -68,6 +68,9 @@ export async function exportBench(trained: Trained, options: { engineSeed?: numb
   // Snippets are run where they lie and must find the runtime.
   await symlink(join(import.meta.dirname, '..', '..', 'node_modules'), join(folder, 'node_modules'), 'junction');
   const tensors = drawTensors(trained.spec, 5);
+  const text = Uint16Array.from({ length: 300 }, (_, k) => (k * k + 3 * k) % vocabulary.length);
+  await writeFile(join(folder, 'tokens.bin'), text);
+  const data = { ...trained.data, path: join(folder, 'tokens.bin') };
   await writeFile(join(directory, 'model.safetensors'), writeSafetensors(tensors));
   const engineTensors = drawTensors(trained.spec, options.engineSeed ?? 5);
   const events: WorkbenchEvent[] = [];
@@ -88,7 +91,7 @@ export async function exportBench(trained: Trained, options: { engineSeed?: numb
   const prediction = { value: 0, lower: null, upper: null, actual: 1, last: 2, seasonal: null };
   const runs: Partial<RunService> = {
     get: () => Promise.resolve(run),
-    checkpoint: () => Promise.resolve({ run, directory, step: 7, data: trained.data, model: trained.spec }),
+    checkpoint: () => Promise.resolve({ run, directory, step: 7, data, model: trained.spec }),
     forecast: ({ window = 0 }) =>
       Promise.resolve({
         times: null,

@@ -1,0 +1,53 @@
+import type { RuntimeTensor } from '../inference';
+import type { ExportModel, NamedTensor } from './weights';
+
+/**
+ * The same model with the units of every layer in reverse order: mathematically equal, but every sum over
+ * units is taken in another order, so that float32 rounds it differently.
+ */
+export function reverseUnits(model: ExportModel): ExportModel {
+  const tensors: Record<string, NamedTensor> = { ...model.tensors };
+  const change = (name: string, turn: (tensor: NamedTensor) => Float32Array): void => {
+    const tensor = tensors[name]!;
+    tensors[name] = { shape: tensor.shape, data: turn(tensor) };
+  };
+  /** Width of the blocks in which the columns that enter a layer are reversed, null for the model's own inputs. */
+  let below: number | null = null;
+  model.spec.layers.forEach(({ hiddenSize, bidirectional }, layer) => {
+    for (const suffix of bidirectional ? [`l${layer}`, `l${layer}_reverse`] : [`l${layer}`]) {
+      for (const name of ['bias_ih', 'bias_hh', 'weight_ih', 'weight_hh']) {
+        change(`recurrent.${name}_${suffix}`, ({ shape, data }) => {
+          const columns = shape[1] ?? 1;
+          const rows = reverseBlocks(data, hiddenSize, columns);
+          const block = name === 'weight_hh' ? hiddenSize : name === 'weight_ih' ? below : null;
+          return block === null ? rows : reverseBlocks(rows, block, 1);
+        });
+      }
+    }
+    below = hiddenSize;
+  });
+  change('head.weight', ({ data }) => (below === null ? data : reverseBlocks(data, below, 1)));
+  return { ...model, tensors };
+}
+
+/** The feeds of a file with reversed units: states turned along their last axis. */
+export function reverseStates(feeds: Record<string, RuntimeTensor>): Record<string, RuntimeTensor> {
+  return Object.fromEntries(
+    Object.entries(feeds).map(([name, tensor]) => {
+      if (!/^[hc]0_l\d+$/.test(name)) return [name, tensor];
+      return [name, { ...tensor, data: reverseBlocks(tensor.data as Float32Array, tensor.shape.at(-1)!, 1) }];
+    }),
+  );
+}
+
+/** Items of `width` values, reversed within every block of `items`. */
+function reverseBlocks(data: Float32Array, items: number, width: number): Float32Array {
+  const result = new Float32Array(data.length);
+  const block = items * width;
+  for (let start = 0; start < data.length; start += block) {
+    for (let item = 0; item < items; item++) {
+      result.set(data.subarray(start + item * width, start + (item + 1) * width), start + (items - 1 - item) * width);
+    }
+  }
+  return result;
+}
