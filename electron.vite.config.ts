@@ -29,7 +29,7 @@ export default defineConfig({
   preload: {
     build: {
       outDir: at('out/preload'),
-      target: 'chrome130',
+      target: 'node20.18',
       sourcemap: false,
       minify: false,
       // A sandboxed preload script can require nothing but electron, and has to be CommonJS.

@@ -30,7 +30,7 @@ const bridge: ShellBridge = {
   onCommand: (listener) => subscribe<string>(channels.command, listener),
   pathForFile: (file) => webUtils.getPathForFile(file as globalThis.File),
   requestEnginePorts: () => {
-    nonce ??= crypto.randomUUID();
+    nonce ??= [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(36)).join('-');
     ipcRenderer.send(channels.requestPorts, nonce);
     return nonce;
   },
