@@ -146,7 +146,7 @@ describe('what the engine says of itself', () => {
   });
 });
 
-describe('a configuration', () => {
+describe('a configuration', { timeout: 60_000 }, () => {
   it.each([
     ['adam', 'constant'],
     ['adamw', 'cosine'],
@@ -176,7 +176,7 @@ describe('a configuration', () => {
   });
 });
 
-describe('a language model', () => {
+describe('a language model', { timeout: 60_000 }, () => {
   it('learns, writes its files and says so', async () => {
     const job = textJob();
     const events = await trained(job);
@@ -320,7 +320,7 @@ describe('a language model', () => {
   });
 });
 
-describe('a forecast', () => {
+describe('a forecast', { timeout: 60_000 }, () => {
   it('beats its baselines, traces raw values and gives intervals', async () => {
     const job = forecastJob();
     const events = await trained(job);
@@ -368,7 +368,7 @@ describe('a forecast', () => {
   });
 });
 
-describe('verification', () => {
+describe('verification', { timeout: 60_000 }, () => {
   it('draws random models whose tensors are those that run', async () => {
     const spec = specOf(forecastJob());
     const model = await engine.randomModel(spec, 3);
