@@ -13,7 +13,7 @@ import { architecture, dataSizes, modelSpec } from './model-spec';
 import { nearestName } from './nearest-name';
 import { presetConfig, presetNamed, presetsFor, presetTask } from './presets';
 import { encodeAt, resolveProbe, samplePrompt } from './probe';
-import { checkpointSteps, createRun, readConfig, readRunData, readStatus, readTrace, runFile, runIds, traceSteps } from './run-files';
+import { checkpointSteps, createRun, readConfig, readRunData, readStatus, readTrace, removeLeftovers, runFile, runIds, traceSteps } from './run-files';
 import { acquireLock, lockOwner, releaseLock } from './run-lock';
 import { isActive, observedState, requireTransition } from './run-state';
 import { seriesToTrace } from './series-input';
@@ -358,6 +358,7 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
         // Another process may have continued and ended it since.
         const recorded = await readStatus(directory);
         requireTransition(id, observedState(recorded.state, false), 'continue');
+        await removeLeftovers(directory);
         const newest = ports.engine.newestCheckpoint(directory);
         const damaged = (newest?.damaged ?? []).map((one) => ({ checkpoint: one.directory, reason: one.reason }));
         for (const one of damaged) ports.log('warning', `run ${id}: checkpoint ${one.checkpoint} cannot be used: ${one.reason}`);

@@ -174,3 +174,14 @@ export async function readTrace(directory: string, step: number): Promise<Uint8A
     });
   }
 }
+
+/** Removes what a killed training left half-written. Only for the owner of the run's lock: nobody else writes there. */
+export async function removeLeftovers(directory: string): Promise<void> {
+  for (const folder of [directory, runFile.checkpoints(directory), runFile.traces(directory)]) {
+    const names = await readdir(folder).catch((error: unknown) => {
+      if (isMissing(error)) return [];
+      throw error;
+    });
+    for (const name of names.filter((one) => one.endsWith('.tmp'))) await rm(join(folder, name), { recursive: true, force: true });
+  }
+}

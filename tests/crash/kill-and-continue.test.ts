@@ -1,4 +1,4 @@
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fingerprint, runCli, samples, startCli, succeed, temporaryFolder, type Line } from '../kit/cli';
@@ -50,6 +50,8 @@ describe('a training killed with SIGKILL', () => {
     const first = startCli(train('killed'), workspace);
     await killAt(first, (line) => line.event === 'checkpoint' && (line['step'] as number) >= 60);
     expect((await status('killed'))['state']).toBe('running');
+    // What a kill in the middle of a checkpoint leaves.
+    await mkdir(join(runFolder('killed'), 'checkpoints/step-999.tmp'));
 
     const second = startCli(['train', '--resume', 'killed'], workspace);
     const started = await second.until((line) => line.event === 'started');
@@ -62,6 +64,8 @@ describe('a training killed with SIGKILL', () => {
     expect(await bestModel('killed')).toEqual(await bestModel('undisturbed'));
     expect(Object.keys(await bestModel('killed'))).toContain(`step-${steps}/model.safetensors`);
     expect(await losses('killed')).toEqual(await losses('undisturbed'));
+    expect(Object.keys(await fingerprint(runFolder('killed'))).filter((path) => path.includes('.tmp'))).toEqual([]);
+    expect(await readdir(join(runFolder('killed'), 'checkpoints'))).not.toContain('step-999.tmp');
     expect(await status('killed')).toMatchObject({ state: 'finished', step: steps, metrics: (await status('undisturbed'))['metrics'] });
   });
 
