@@ -10,12 +10,12 @@ export const menuCommands = [
   'screen.train',
   'screen.models',
   'screen.settings',
-  'palette.open',
-  'train.start',
-  'train.pauseOrResume',
-  'train.stop',
-  'log.open',
-  'log.copyDiagnostics',
+  'palette',
+  'model.train',
+  'run.pauseOrResume',
+  'run.stop',
+  'log',
+  'diagnostics',
 ] as const;
 export type MenuCommand = (typeof menuCommands)[number];
 
@@ -82,7 +82,7 @@ export function menuTemplate(texts: MenuTexts, platform: string, send: (command:
         command(texts.train, 'screen.train', '3'),
         command(texts.models, 'screen.models', '6'),
         line,
-        command(texts.palette, 'palette.open', 'CmdOrCtrl+K'),
+        command(texts.palette, 'palette', 'CmdOrCtrl+K'),
         line,
         { role: 'zoomIn', label: texts.zoomIn },
         { role: 'zoomOut', label: texts.zoomOut },
@@ -93,12 +93,12 @@ export function menuTemplate(texts: MenuTexts, platform: string, send: (command:
     {
       label: texts.run,
       submenu: [
-        command(texts.startTraining, 'train.start', 'CmdOrCtrl+Enter'),
-        command(texts.pauseOrResume, 'train.pauseOrResume'),
-        command(texts.stopAndKeep, 'train.stop'),
+        command(texts.startTraining, 'model.train', 'CmdOrCtrl+Enter'),
+        command(texts.pauseOrResume, 'run.pauseOrResume'),
+        command(texts.stopAndKeep, 'run.stop'),
       ],
     },
     { label: texts.window, submenu: [{ role: 'minimize', label: texts.minimize }, { role: 'close', label: texts.close }] },
-    { label: texts.help, role: 'help', submenu: [command(texts.log, 'log.open'), command(texts.copyDiagnostics, 'log.copyDiagnostics')] },
+    { label: texts.help, role: 'help', submenu: [command(texts.log, 'log'), command(texts.copyDiagnostics, 'diagnostics')] },
   ];
 }
