@@ -63,6 +63,7 @@ export function drawRuler(context: CanvasRenderingContext2D, ruler: Ruler, view:
   context.strokeStyle = theme.axis;
   context.textBaseline = 'alphabetic';
   const every = tickEvery(view);
+  let free = -Infinity;
   for (let step = Math.ceil(view.first / every) * every; step < view.first + view.count; step += every) {
     const x = Math.round((step - view.first + 0.5) * view.columnWidth) + 0.5;
     context.beginPath();
@@ -71,8 +72,11 @@ export function drawRuler(context: CanvasRenderingContext2D, ruler: Ruler, view:
     context.stroke();
     const label = ruler.times?.[step] ?? String(step);
     const width = context.measureText(label).width;
+    const left = Math.max(0, Math.min(view.count * view.columnWidth - width, x - width / 2));
+    if (left < free) continue;
+    free = left + width + 10;
     context.textAlign = 'left';
-    context.fillText(label, Math.max(0, Math.min(view.count * view.columnWidth - width, x - width / 2)), seriesRulerHeight);
+    context.fillText(label, left, seriesRulerHeight);
   }
 }
 

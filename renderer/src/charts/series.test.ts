@@ -56,6 +56,7 @@ describe('ticks', () => {
     expect([0, 1500, 150_000, 2e-3, -0.5, 3e6].map(axisNumber)).toEqual(['0', '1.5k', '150k', '2e−3', '−0.5', '3M']);
     expect(axisNumbers([2, 2.5, 3])).toEqual(['2.0', '2.5', '3.0']);
     expect(axisNumbers([0.1, 0.3, 1])).toEqual(['0.1', '0.3', '1']);
+    expect(axisNumbers([0.05, 0.1, 0.2])).toEqual(['0.05', '0.10', '0.20']);
   });
 });
 

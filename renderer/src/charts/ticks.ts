@@ -45,12 +45,14 @@ export function axisNumber(value: number): string {
   return realMinus(trimmed(value));
 }
 
-/** All labels of one axis with the same number of decimals, as figures in a column are. */
+/** All labels of one axis; with the same number of decimals where they lie within a decade. */
 export function axisNumbers(values: readonly number[]): string[] {
   const labels = values.map(axisNumber);
   if (labels.some((label) => /[ekM]/.test(label))) return labels;
   const decimals = Math.max(...labels.map((label) => label.split('.')[1]?.length ?? 0));
-  return decimals === 0 || values.some((value) => value !== 0 && Math.abs(value) < 1) ? labels : values.map((value) => realMinus(value.toFixed(decimals)));
+  const sizes = values.map(Math.abs);
+  const isOneDecade = Math.min(...sizes) > 0 && Math.max(...sizes) / Math.min(...sizes) < 10;
+  return decimals === 0 || !isOneDecade ? labels : values.map((value) => realMinus(value.toFixed(decimals)));
 }
 
 function trimmed(value: number): string {
