@@ -132,6 +132,7 @@ function gru(): CellDrawing {
   const [z, r, n, right] = [230, 440, 700, 968];
   const zY = 300;
   const low = 632;
+  const oldY = 594;
   return {
     viewBox: [10, 28, 988, 640],
     beds: [box(40, top, right - 40, 44), box(n - 18, bottom, 36, nodeTop - bottom), box(150, low - 18, n - 150 + 18, 36), box(n - 18, nodeBottom, 36, low - 18 - nodeBottom)],
@@ -154,8 +155,9 @@ function gru(): CellDrawing {
       { gate: 'z', path: `M${z} ${zY}H${n - 58}` },
       { gate: 'r', path: `M${r} ${nodeTop}V404H540V${low - 72}` },
     ],
-    bus: `M163 ${busY}H630V${nodeY + 20}H${n - 52}M${z} ${busY}V${nodeBottom}M${r} ${busY}V${nodeBottom}M150 ${busY - 24}H163V${busY}`,
-    dots: [{ x: z, y: busY }, { x: r, y: busY }, { x: z, y: zY }],
+    // x reaches all three nodes; the old h reaches z and r by a line of its own, since n sees it only behind r.
+    bus: `M163 ${busY}H630V${nodeY + 20}H${n - 48}M${z} ${busY}V${nodeBottom}M${r} ${busY}V${nodeBottom}M150 ${busY - 24}H163V${busY}M95 ${low - 16}V${oldY}H${r + 18}V${nodeBottom}M${z + 18} ${oldY}V${nodeBottom}`,
+    dots: [{ x: z, y: busY }, { x: r, y: busY }, { x: z + 18, y: oldY }, { x: z, y: zY }],
     paddles: [
       { gate: 'z', x: z, y: belt, channel: 'horizontal', inverse: false },
       { gate: 'z', x: n, y: zY, channel: 'vertical', inverse: true },

@@ -12,6 +12,11 @@ describe('palette search', () => {
     expect(matchScore('ㅎㅅ', '데이터')).toBe(0);
   });
 
+  it('takes words in any order, all of them', () => {
+    expect(matchScore('dataset etth1', 'ETTh1 Dataset')).toBeGreaterThan(0);
+    expect(matchScore('dataset nile', 'ETTh1 Dataset')).toBe(0);
+  });
+
   it('refuses what does not come in order', () => {
     expect(matchScore('nart', 'Train')).toBe(0);
   });

@@ -7,15 +7,24 @@ function initialOf(character: string): string {
 }
 
 /**
- * How well `query` fits `text`: 0 = not at all. Every character of the query has to come in order; whole words,
+ * How well `query` fits `text`: 0 = not at all. Every word of the query has to be found, in any order; whole words,
  * word beginnings and neighbours count more.
  */
 export function matchScore(query: string, text: string): number {
-  const wanted = [...query.toLowerCase().replace(/\s+/g, '')];
+  const words = query.toLowerCase().split(/\s+/).filter(Boolean);
   const letters = [...text.toLowerCase()];
-  if (!wanted.length) return 1;
-  const whole = letters.join('').indexOf(query.trim().toLowerCase());
-  if (whole >= 0) return 1000 - whole + (whole === 0 || letters[whole - 1] === ' ' ? 500 : 0) - letters.length * 0.1;
+  let total = 1;
+  for (const word of words) {
+    const score = wordScore([...word], letters);
+    if (score === 0) return 0;
+    total += score;
+  }
+  return total - letters.length * 0.01;
+}
+
+function wordScore(wanted: string[], letters: string[]): number {
+  const whole = letters.join('').indexOf(wanted.join(''));
+  if (whole >= 0) return 1000 - whole + (whole === 0 || letters[whole - 1] === ' ' ? 500 : 0);
   let score = 0;
   let from = 0;
   let last = -2;
@@ -26,5 +35,5 @@ export function matchScore(query: string, text: string): number {
     last = index;
     from = index + 1;
   }
-  return score - letters.length * 0.01;
+  return score;
 }

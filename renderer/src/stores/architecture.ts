@@ -6,7 +6,7 @@ import { useDatasets } from './datasets';
 import { useRuns } from './runs';
 import { useSession } from './session';
 import { useSettings } from './settings';
-import { addLayer, moveLayer, removeLayer, setAt } from './stack';
+import { addLayer, fieldKey, moveLayer, removeLayer, setAt } from './stack';
 import { useUndo } from './undo';
 import { useWorkbench } from './workbench';
 
@@ -102,8 +102,17 @@ export const useArchitecture = defineStore('architecture', () => {
   function edit(label: string, next: RunConfig, merge?: string): void {
     const before = draft.value;
     const place = selected.value;
+    const home = dataset ?? null;
     if (!before || next === before) return;
     const put = (value: RunConfig, at: typeof place) => {
+      // An undo may come after another dataset was chosen: it goes to the draft it belongs to and shows it.
+      if (home !== (dataset ?? null)) {
+        const entry = home === null ? undefined : kept.get(home);
+        if (home === null || !entry) return;
+        kept.set(home, { ...entry, draft: value });
+        useDatasets().select(home);
+        return;
+      }
       draft.value = value;
       selected.value = typeof at === 'number' ? Math.min(at, value.model.layers.length - 1) : at;
       describeSoon();
@@ -115,7 +124,7 @@ export const useArchitecture = defineStore('architecture', () => {
 
   /** Sets one field by its path; edits of the same field in a row are one step of undo. */
   function set(path: string, value: unknown): void {
-    if (draft.value) edit(t('model.edits.field', { field: path }), setAt(draft.value, path, value), path);
+    if (draft.value) edit(t('model.edits.field', { field: t(fieldKey(path)) }), setAt(draft.value, path, value), path);
   }
 
   function insertLayer(index: number): void {

@@ -63,8 +63,29 @@ export function scheduleOf(kind: ScheduleConfig['kind']): ScheduleConfig {
   return { kind };
 }
 
-/** `2 × 128`, or the sizes one by one where they differ. */
-export function architectureLabel(layers: LayerConfig[]): string {
-  const sizes = layers.map((layer) => layer.hiddenSize);
+/** Number of layers and size, `2 × 128`, of what the engine writes as `lstm 128 · lstm 128`; the sizes where they differ. */
+export function sizesLabel(architecture: string): string {
+  const sizes = architecture.split(' · ').map((layer) => /\d+/.exec(layer)?.[0] ?? layer);
   return sizes.every((size) => size === sizes[0]) ? `${sizes.length} × ${sizes[0]}` : sizes.join(' · ');
+}
+
+/** Fields whose name among the words is not their last key. */
+const fieldNames: Record<string, string> = {
+  bidirectional: 'direction',
+  'clip.norm': 'clip',
+  'evaluation.everySteps': 'evaluateEvery',
+  'checkpoint.everySteps': 'checkpointSteps',
+  'checkpoint.everySeconds': 'checkpointSeconds',
+  'checkpoint.keep': 'checkpointKeep',
+  'probe.text': 'probeText',
+  'probe.split': 'probeSplit',
+  'probe.window': 'probeWindow',
+  'probe.everyMs': 'probeEvery',
+};
+
+/** Message key of a field's name: `model.fields.hiddenSize` for `model.layers.0.hiddenSize`. */
+export function fieldKey(path: string): string {
+  const keys = path.split('.');
+  const last = keys.at(-1)!;
+  return `model.fields.${fieldNames[keys.slice(-2).join('.')] ?? fieldNames[last] ?? last}`;
 }

@@ -25,7 +25,7 @@ export const messages = {
   togglePaneLeft: 'Show or hide the left pane',
   togglePaneRight: 'Show or hide the right pane',
   restartEngine: 'Restart the engine',
-  threads: '{n} threads',
+  threads: '{n} thread | {n} threads',
   memory: '{used} of {total}',
   portable: 'portable',
   training: 'training',
