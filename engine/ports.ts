@@ -65,7 +65,7 @@ export interface DatasetService extends Methods<'datasets', 'list' | 'get' | 'sa
   readText(file: string): Promise<string>;
   /** Named numeric columns of any table file, `[rows, columns.length]` row-major, NaN = missing. Throws COLUMN_NOT_FOUND, COLUMN_NOT_NUMERIC, DATASET_PARSE_FAILED. */
   readTable(file: string, columns: string[]): Promise<{ data: Float32Array; rows: number }>;
-  /** Values `[rows, columns]` of a table as they are on disk (mapped or read), for forecasts. */
+  /** Values `[rows, columns]` of a table as they are on disk (mapped or read), for forecasts. `times` goes on beyond the last row where the frequency is known. */
   values(id: string): Promise<{ data: Float32Array; rows: number; columns: string[]; split: Split; times: (row: number) => string | null }>;
 }
 

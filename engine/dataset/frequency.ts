@@ -132,3 +132,29 @@ export function formatTime(ms: number, frequency: Frequency | null): string {
       return `${date} ${clock.endsWith('.000Z') ? clock.slice(0, 8) : clock.slice(0, 12)}`;
   }
 }
+
+/** The time `steps` rows after a given one, so that a forecast beyond the table's end has its dates. */
+export function laterTime(ms: number, { unit, count }: Frequency, steps: number): number {
+  const distance = steps * count;
+  switch (unit) {
+    case 'year':
+    case 'quarter':
+    case 'month': {
+      const date = new Date(ms);
+      const ahead = distance * { year: 12, quarter: 3, month: 1 }[unit];
+      const lastDay = new Date(Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + ahead + 1, 0)).getUTCDate();
+      return date.setUTCMonth(date.getUTCMonth() + ahead, Math.min(date.getUTCDate(), lastDay));
+    }
+    case 'business day': {
+      let time = ms;
+      for (let left = distance; left > 0; ) {
+        time += day;
+        const weekday = new Date(time).getUTCDay();
+        if (weekday !== 0 && weekday !== 6) left -= 1;
+      }
+      return time;
+    }
+    default:
+      return ms + distance * { second, minute, hour, day, week: 7 * day }[unit];
+  }
+}

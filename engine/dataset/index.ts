@@ -8,7 +8,7 @@ import { checkName, ensureFolder, isTaken, moveToTrash, nameFromFile, nameTaken,
 import { datasetNames, readDataset, writeDataset } from './catalogue';
 import { looksLikeTable } from './csv-dialect';
 import { detectEncoding, readHead, readText } from './encoding';
-import { formatTime, parseFrequency } from './frequency';
+import { formatTime, laterTime, parseFrequency } from './frequency';
 import { findSample, listSamples } from './samples';
 import { splitRanges } from './split';
 import { importTable, previewTable } from './table-import';
@@ -317,7 +317,9 @@ export function createDatasetService(ports: Ports): DatasetService {
         ...values,
         split: dataset.split,
         times: (row) => {
-          const time = times?.[row];
+          if (!times) return null;
+          const last = times.length - 1;
+          const time = row > last && frequency ? laterTime(times[last] as number, frequency, row - last) : times[row];
           return time === undefined ? null : formatTime(time, frequency);
         },
       };

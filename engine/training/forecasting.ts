@@ -133,7 +133,7 @@ export async function forecastWindow(
     const value = table.data[row * series.columns + (series.inputs[target] ?? 0)];
     return value === undefined || Number.isNaN(value) ? null : value;
   };
-  const times = Array.from({ length: series.lookback + series.horizon }, (_, step) => (start + step < table.rows ? table.times(start + step) : null));
+  const times = Array.from({ length: series.lookback + series.horizon }, (_, step) => table.times(start + step));
   const hasTimes = times.some((time) => time !== null);
   return {
     times: hasTimes ? times.map((time) => time ?? '') : null,
