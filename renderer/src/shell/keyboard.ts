@@ -16,7 +16,7 @@ export function listenToKeys(): void {
     if ((keys === 'Space' || keys === 'Enter') && event.target instanceof Element && event.target.closest('button, a, [role="option"], [role="menuitem"], [role="radio"]')) return;
     // The text field's own undo comes first while it is edited.
     if (keys.endsWith('Mod+Z') && typesText(event.target)) return;
-    if (keys !== 'Mod+K' && document.querySelector('[role="dialog"], [role="menu"], [role="listbox"]')) return;
+    if (keys !== 'Mod+K' && document.querySelector('[role="dialog"], [role="menu"], [role="listbox"][data-state="open"]')) return;
     const command = useCommands().forKey(keys);
     if (!command) return;
     event.preventDefault();

@@ -6,8 +6,8 @@ export interface LatencyScale {
 
 /** Whole decades and their halves (0.1, 0.5, 1, 5 …) around the values given. */
 export function latencyScale(values: number[]): LatencyScale {
-  const low = Math.floor(Math.log10(Math.min(...values)) - 0.05);
-  const high = Math.max(low + 1, Math.ceil(Math.log10(Math.max(...values)) + 0.05));
+  const low = Math.floor(Math.log10(Math.min(...values)) - 0.01);
+  const high = Math.max(low + 1, Math.ceil(Math.log10(Math.max(...values)) + 0.01));
   const ticks: number[] = [];
   for (let decade = low; decade <= high; decade++) {
     ticks.push(Number((10 ** decade).toPrecision(3)));

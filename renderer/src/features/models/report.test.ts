@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { VerificationCase } from '../../../../engine/contracts';
 import { differenceGrid, gateOutputs, portRows, recurrentSummary, scientific, shareTone, statePairText } from './report';
 
-const one = (batch: number, time: number, weights: VerificationCase['weights'], maxAbsoluteError: number): VerificationCase => ({ batch, time, weights, maxAbsoluteError, boundShare: maxAbsoluteError / 1e-5, passed: true });
+const one = (batch: number, time: number, weights: VerificationCase['weights'], maxAbsoluteError: number): VerificationCase => ({ batch, time, weights, maxAbsoluteError, boundShare: maxAbsoluteError / 1e-5, rounding: 0, passed: true });
 
 describe('the table of differences', () => {
   const cases = [one(3, 1, 'trained', 1e-7), one(1, 1, 'trained', 2e-8), one(1, 100, 'trained', 3.4e-7), one(1, 1, 'random', 9e-8)];
