@@ -35,7 +35,7 @@ export function refusal(file, specifier) {
   const isTest = /\.test\.ts$/.test(file);
   if (specifier.startsWith('.')) {
     const target = path.posix.normalize(path.posix.join(path.posix.dirname(file), specifier.replace(/\?.*$/, '')));
-    if (target.startsWith(ownFolder(file)) || room.rooms.some((entry) => opens(entry, target))) return null;
+    if (`${target}/`.startsWith(ownFolder(file)) || room.rooms.some((entry) => opens(entry, target))) return null;
     if (isTest && target.startsWith('tests/')) return null;
     return `room "${room.name}" may not import ${target}`;
   }

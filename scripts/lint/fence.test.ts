@@ -16,6 +16,7 @@ describe('import fences', () => {
     ['electron/preload/index.ts', '../shared/channels'],
     ['renderer/src/features/train/Plates.vue', '../../stores/traces'],
     ['renderer/src/features/train/Plates.vue', '../../../../engine/contracts'],
+    ['renderer/src/locales/ko/train.ts', '..'],
     ['renderer/src/charts/plate.test.ts', 'node:fs'],
     ['renderer/src/charts/plate.test.ts', 'vitest'],
   ])('%s may import %s', (file, specifier) => {
