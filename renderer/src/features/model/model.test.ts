@@ -26,6 +26,7 @@ describe('shapes', () => {
   it('say what a block makes of its input, the vocabulary for an embedding', () => {
     expect(widthText(description.blocks[0]!)).toBe('65 → 8');
     expect(widthText(description.blocks[1]!)).toBe('8 → 16');
+    expect(widthText(block('head', ['B', 64], ['B', 24, 2], 0, [{ name: 'head.weight', shape: [48, 64] }]))).toBe('64 → 48');
   });
 
   it('find the second layer behind the embedding', () => {

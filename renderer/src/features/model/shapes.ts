@@ -6,8 +6,10 @@ export function shapeText(shape: (string | number)[], config: RunConfig): string
   return `[${shape.map((size) => sizes[size] ?? size).join(', ')}]`;
 }
 
-/** `65 → 128`: what one value or vector becomes. */
+/** `65 → 128`: what one value or vector becomes; a head's answer is all its numbers, horizon × targets. */
 export function widthText(block: StackBlock): string {
+  const matrix = block.weights.find((weight) => weight.shape.length === 2);
+  if (block.kind === 'head' && matrix) return `${matrix.shape[1]} → ${matrix.shape[0]}`;
   const lookup = block.kind === 'embedding' ? block.weights[0]?.shape[0] : block.inputShape.at(-1);
   return `${lookup ?? '?'} → ${block.outputShape.at(-1) ?? '?'}`;
 }
