@@ -219,23 +219,39 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
     }
   };
 
-  /** Which checkpoint stands for a run: the best, else the newest whole one. Damaged ones are named in the log. */
+  /** The first whole checkpoint in an order of steps, and the damaged ones before it, which are also named in the log. */
+  const firstWhole = async (
+    id: string,
+    steps: readonly number[],
+  ): Promise<{ found: { directory: string; step: number } | null; damaged: { checkpoint: string; reason: string }[] }> => {
+    const damaged: { checkpoint: string; reason: string }[] = [];
+    for (const step of steps) {
+      const directory = runFile.checkpoint(workspace.run(id), step);
+      const reason = await checkpointFault(directory);
+      if (reason === null) return { found: { directory, step }, damaged };
+      // A training that goes on removes its older checkpoints: gone is not damaged.
+      if (!(await checkpointSteps(workspace.run(id))).includes(step)) continue;
+      damaged.push({ checkpoint: directory, reason });
+      ports.log('warning', `run ${id}: checkpoint ${directory} cannot be used: ${reason}`);
+    }
+    return { found: null, damaged };
+  };
+
+  const noneWhole = (id: string, damaged: readonly { checkpoint: string; reason: string }[]): SluiceError =>
+    new SluiceError({
+      code: 'CHECKPOINT_DAMAGED',
+      message: `no checkpoint of run ${id} is whole (${damaged.map(({ checkpoint: directory, reason }) => `${directory}: ${reason}`).join('; ')}); train it anew`,
+      where: workspace.run(id),
+    });
+
+  /** Which checkpoint stands for a run: the best, else the newest whole one. */
   const findCheckpoint = async (id: string, bestStep: number | null): Promise<{ directory: string; step: number }> => {
-    const directory = workspace.run(id);
-    const steps = await checkpointSteps(directory);
-    const wanted = [...(bestStep !== null && steps.includes(bestStep) ? [bestStep] : []), ...[...steps].reverse()];
-    const faults: string[] = [];
-    for (const step of new Set(wanted)) {
-      const candidate = runFile.checkpoint(directory, step);
-      const fault = await checkpointFault(candidate);
-      if (fault === null) return { directory: candidate, step };
-      faults.push(`${candidate}: ${fault}`);
-      ports.log('warning', `run ${id}: checkpoint step ${step} cannot be used: ${fault}`);
-    }
-    if (faults.length > 0) {
-      throw new SluiceError({ code: 'CHECKPOINT_DAMAGED', message: `no checkpoint of run ${id} is whole: ${faults.join('; ')}`, where: directory });
-    }
-    throw new SluiceError({ code: 'CHECKPOINT_MISSING', message: `run ${id} has no checkpoint yet; train it first`, where: directory });
+    const newestFirst = (await checkpointSteps(workspace.run(id))).reverse();
+    const best = newestFirst.filter((step) => step === bestStep);
+    const { found, damaged } = await firstWhole(id, [...best, ...newestFirst.filter((step) => step !== bestStep)]);
+    if (found) return found;
+    if (damaged.length > 0) throw noneWhole(id, damaged);
+    throw new SluiceError({ code: 'CHECKPOINT_MISSING', message: `run ${id} has no checkpoint yet; train it first`, where: workspace.run(id) });
   };
 
   const checkpoint: RunService['checkpoint'] = async (given) => {
@@ -359,12 +375,10 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
         const recorded = await readStatus(directory);
         requireTransition(id, observedState(recorded.state, false), 'continue');
         await removeLeftovers(directory);
-        const newest = ports.engine.newestCheckpoint(directory);
-        const damaged = (newest?.damaged ?? []).map((one) => ({ checkpoint: one.directory, reason: one.reason }));
-        for (const one of damaged) ports.log('warning', `run ${id}: checkpoint ${one.checkpoint} cannot be used: ${one.reason}`);
+        const { found: newest, damaged } = await firstWhole(id, (await checkpointSteps(directory)).reverse());
         if (!newest) {
-          // Throws CHECKPOINT_DAMAGED where there are some and none is whole: starting over would hide that.
-          if ((await checkpointSteps(directory)).length > 0) await findCheckpoint(id, null);
+          // Starting over would hide that there is something to lose.
+          if (damaged.length > 0) throw noneWhole(id, damaged);
           await rm(runFile.metrics(directory), { force: true });
           await rm(runFile.traces(directory), { recursive: true, force: true });
         }

@@ -118,7 +118,7 @@ describe('a damaged checkpoint', () => {
     const fallback = await runCli(['evaluate', 'hurt'], workspace);
     expect(fallback.status).toBe(0);
     expect(fallback.last['checkpoint']).not.toBe(best);
-    expect(fallback.stderr).toMatch(new RegExp(`step ${best} cannot be used.*model\\.safetensors`));
+    expect(fallback.stderr).toMatch(new RegExp(`step-${best} cannot be used.*model\\.safetensors`));
     const { checkpoints } = { checkpoints: join(workspace, 'runs/hurt/checkpoints') };
     for (const step of [4, 8, 12]) await writeFile(join(checkpoints, `step-${step}`, 'model.safetensors'), 'torn').catch(() => undefined);
     await refuse(['evaluate', 'hurt'], { code: 'CHECKPOINT_DAMAGED', status: 1, says: /no checkpoint of run hurt is whole/ });
