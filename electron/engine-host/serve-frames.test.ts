@@ -119,7 +119,7 @@ describe('frame port', () => {
     port.deliver({ kind: 'watch', run: 'a' });
     source.live.clear();
     for (const listener of events) {
-      listener({ type: 'run', event: { event: 'started', run: 'a', step: 0, parameters: 1, threads: 1, kernel: 'portable', totalSteps: 1, resumed: false } });
+      listener({ type: 'run', event: { event: 'started', run: 'a', step: 0, parameters: 1, threads: 1, kernel: 'portable', totalSteps: 1, resumed: false, damaged: [] } });
     }
     expect(source.live.get('a')).toBe(true);
   });
