@@ -1,3 +1,4 @@
+import { t } from '../../locales';
 import { useModels } from '../../stores/models';
 import type { Screen } from '../../stores/screen';
 import { modelCommands } from './commands';
@@ -14,6 +15,6 @@ export const screen: Screen = {
   crumb: () => {
     const { selected, selectedId } = useModels();
     const path = selected?.path ?? selectedId;
-    return path === null ? null : [fileName(path)];
+    return path === null ? null : [t('models.title'), fileName(path)];
   },
 };

@@ -5,7 +5,6 @@ export const messages = {
   exportRun: 'Export a run as ONNX…',
   noRun: 'No run has a checkpoint yet. Train one first.',
   drop: 'Drop any .onnx file to look inside and run it',
-  filter: 'Filter models',
   state: { verified: 'verified', opened: 'opened', refused: 'cannot run' },
   verified: 'Verified',
   stateful: 'stateful',
@@ -55,7 +54,6 @@ export const messages = {
     temperatureHint: '0 always takes the likeliest character',
     seed: 'Seed',
     generate: 'Write text',
-    running: 'Running…',
     again: 'Run',
     window: 'Test window',
     ofWindows: 'of {count}',
@@ -111,5 +109,5 @@ export const messages = {
     done: 'Exported {name}',
     run: 'Run',
   },
-  commands: { export: 'Export run as ONNX…', open: 'Open an ONNX file…', saveAs: 'Save model as…', remove: 'Delete export', copySnippet: 'Copy the program that runs this model', run: 'Run this model' },
+  commands: { export: 'Export run as ONNX…', open: 'Open an ONNX file…', saveAs: 'Save model as…', remove: 'Delete export', copySnippet: 'Copy the program that runs this model' },
 };

@@ -8,7 +8,6 @@ export const messages: Translated<typeof english> = {
   exportRun: '실행을 ONNX로 내보내기…',
   noRun: '체크포인트가 있는 실행이 아직 없습니다. 먼저 학습하십시오.',
   drop: '.onnx 파일을 여기에 놓으면 안을 보고 실행할 수 있습니다',
-  filter: '모델 거르기',
   state: { verified: '확인됨', opened: '외부', refused: '실행 불가' },
   verified: '확인됨',
   stateful: '상태 유지',
@@ -58,7 +57,6 @@ export const messages: Translated<typeof english> = {
     temperatureHint: '0이면 늘 가장 그럴듯한 글자를 고릅니다',
     seed: '시드',
     generate: '글 쓰기',
-    running: '실행 중…',
     again: '실행',
     window: '시험 창',
     ofWindows: '/ {count}',
@@ -114,5 +112,5 @@ export const messages: Translated<typeof english> = {
     done: '{name} 내보내기를 마쳤습니다',
     run: '실행',
   },
-  commands: { export: '실행을 ONNX로 내보내기…', open: 'ONNX 파일 열기…', saveAs: '모델을 다른 이름으로 저장…', remove: '내보낸 파일 삭제', copySnippet: '이 모델을 실행하는 프로그램 복사', run: '이 모델 실행' },
+  commands: { export: '실행을 ONNX로 내보내기…', open: 'ONNX 파일 열기…', saveAs: '모델을 다른 이름으로 저장…', remove: '내보낸 파일 삭제', copySnippet: '이 모델을 실행하는 프로그램 복사' },
 };
