@@ -48,7 +48,9 @@ describe('lineOption', () => {
 
   it('shows an empty chart without failing', () => {
     expect(svg({ lines: [] })).toContain('<svg');
-    expect(svg({ lines: [], log: true })).toContain('<svg');
+    const empty = svg({ lines: [], log: true, marks: loss.marks! });
+    expect(empty).toContain('<svg');
+    expect(empty).not.toContain('<text');
   });
 
   it('fits y to the part of x in view', () => {

@@ -81,6 +81,8 @@ export function chartScales(spec: ChartSpec, view: [number, number] | null, size
     low = Math.min(low, range[0]);
     high = Math.max(high, range[1]);
   };
+  // Without data the axes stand alone: labels would be made up.
+  const isEmpty = spec.lines.every((line) => line.silent || line.x.length === 0);
   for (const line of spec.lines) {
     const range = extent(line, x[0], x[1]);
     if (range && spec.log && range[0] <= 0) include([smallestPositive(line.y), Math.max(range[1], Number.MIN_VALUE)]);
@@ -90,7 +92,7 @@ export function chartScales(spec: ChartSpec, view: [number, number] | null, size
     include(extent({ x: band.x, y: band.lower }, x[0], x[1]));
     include(extent({ x: band.x, y: band.upper }, x[0], x[1]));
   }
-  for (const mark of spec.marks ?? []) if (!spec.log || mark.y > 0) include([mark.y, mark.y]);
+  for (const mark of isEmpty ? [] : (spec.marks ?? [])) if (!spec.log || mark.y > 0) include([mark.y, mark.y]);
   if (low > high) [low, high] = spec.log ? [0.1, 1] : [0, 1];
   if (spec.y?.min !== undefined) low = Math.min(low, spec.y.min);
   if (spec.y?.max !== undefined) high = Math.max(high, spec.y.max);
@@ -101,13 +103,12 @@ export function chartScales(spec: ChartSpec, view: [number, number] | null, size
   const width = Math.max(1, size.width - margins.left - margins.right);
   const height = Math.max(1, size.height - margins.top - margins.bottom);
   const yCount = spec.ticks?.y ?? 4;
-  const yTicks = spec.log
-    ? logTicks(10 ** y[0], 10 ** y[1], yCount).map(transform)
-    : linearTicks(y[0], y[1], yCount);
+  const scaleTicks = () => (spec.log ? logTicks(10 ** y[0], 10 ** y[1], yCount).map(transform) : linearTicks(y[0], y[1], yCount));
+  const yTicks = isEmpty ? [] : scaleTicks();
   return {
     x,
     y,
-    xTicks: linearTicks(x[0], x[1], spec.ticks?.x ?? 4),
+    xTicks: isEmpty ? [] : linearTicks(x[0], x[1], spec.ticks?.x ?? 4),
     yTicks,
     margins,
     bottom: margins.top + height,
@@ -293,7 +294,7 @@ function furniture(spec: ChartSpec, scales: ChartScales, theme: ChartTheme): Rec
       silent: true,
       animation: false,
       symbol: 'none',
-      data: (spec.marks ?? []).map((mark) => ({
+      data: (scales.yTicks.length > 0 ? (spec.marks ?? []) : []).map((mark) => ({
         yAxis: transform(mark.y),
         lineStyle: { color: mark.color, type: [3, 3], width: 1, opacity: 1 },
         label: { show: true, position: 'insideEndTop', distance: [0, 2], formatter: mark.label, color: mark.labelColor, fontFamily: theme.ui, fontSize: 10.5 },

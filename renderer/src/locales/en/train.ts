@@ -44,7 +44,7 @@ export const messages = {
     renamed: 'Renamed {from} to {to}',
     compareOne: 'Compare with the chosen run',
     dontCompare: 'Do not compare',
-    queuePlace: '{place}. in the queue',
+    queuePlace: 'place {place} in the queue',
     waitsFor: 'Waits until {name} ends',
   },
   header: {
@@ -56,6 +56,7 @@ export const messages = {
     pause: 'Pause',
     resume: 'Resume',
     stop: 'Stop and keep',
+    leaveQueue: 'Leave the queue',
     continue: 'Continue',
     export: 'Export ONNX…',
     exportWhy: 'There is no checkpoint yet',

@@ -59,6 +59,7 @@ export const messages: Translated<typeof english> = {
     pause: '일시정지',
     resume: '재개',
     stop: '멈추고 보관',
+    leaveQueue: '대기 취소',
     continue: '이어서 학습',
     export: 'ONNX 내보내기…',
     exportWhy: '아직 체크포인트가 없습니다',
