@@ -21,7 +21,7 @@ import type { Clock, Ports } from './ports';
 import { createModelService, createRunService } from './training';
 import { tidyWorkspace } from './workspace';
 
-export { applyAssignments } from './training';
+export { applyAssignments, configFields, presetLines } from './training';
 
 /** Lines of the log kept for "copy diagnostics". */
 const logLines = 2000;

@@ -4,6 +4,7 @@ import { createContext, type CommonOptions, type Context } from './context';
 import { importFiles, type ImportOptions } from './import';
 import { bench, benchServe, parity } from './measure';
 import { evaluate, exportOnnx, forecast, infer, sample, trace, type SampleOptions, type TraceOptions } from './models';
+import { configFields, presetLines } from '../workbench';
 import { train, type TrainOptions } from './train';
 
 function wholeNumber(minimum: number) {
@@ -23,6 +24,12 @@ function decimal(minimum: number, maximum: number) {
 }
 
 const repeated = (value: string, earlier: string[] | undefined): string[] => [...(earlier ?? []), value];
+
+/** Two columns, both beginning at the left. */
+function indented(rows: readonly [string, string][]): string[] {
+  const width = Math.max(...rows.map(([first]) => first.length));
+  return rows.map(([first, second]) => `  ${first.padEnd(width)}  ${second}`);
+}
 
 const splitChoice = (): Option => new Option('--split <name>', 'part of the data').choices(['train', 'validation', 'test']).default('test');
 
@@ -65,11 +72,12 @@ export function createProgram(version: string, ran: (context: Context, debug: bo
     .action((files: string[], options: ImportOptions & CommonOptions) => importFiles(contextOf(options), files, options));
 
   command('train [config]', 'Trains a configuration file or a preset, or goes on with a run.')
-    .option('--preset <name>', 'char-lstm, char-gru, char-rnn, forecast-lstm, forecast-gru')
+    .option('--preset <name>', 'a ready-made configuration, see below')
     .option('--dataset <name>', 'dataset to train on')
     .option('--set <path=value>', 'change one field, for example model.layers.0.cell=gru; repeat for several', repeated)
     .option('--name <name>', 'name of the run')
     .option('--resume <run>', 'go on with an interrupted, stopped or failed run')
+    .addHelpText('after', () => ['', 'Presets:', ...indented(presetLines().map(({ name, layers }) => [name, layers])), '', 'Fields for --set:', ...indented(configFields().map(({ path, takes }) => [path, takes]))].join('\n'))
     .action((config: string | undefined, options: TrainOptions & CommonOptions) => train(contextOf(options), config, options));
 
   command('evaluate <run>', "Metrics of a run's best checkpoint.")

@@ -20,6 +20,7 @@ import { seriesToTrace } from './series-input';
 import { withMetadata } from './trace-file';
 
 export { applyAssignments } from './assignments';
+export { configFields, presetLines } from './config-fields';
 export { dataSizes, modelSpec } from './model-spec';
 
 /** `models.*` of the workbench: what could be trained, before a run of it exists. */
