@@ -1,3 +1,4 @@
+import { t } from '../../locales';
 import { useDatasets } from '../../stores/datasets';
 import type { Screen } from '../../stores/screen';
 import { dataCommands } from './commands';
@@ -12,6 +13,6 @@ export const screen: Screen = {
   commands: dataCommands,
   crumb: () => {
     const id = useDatasets().selectedId;
-    return id === null ? null : [id];
+    return id === null ? null : [t('data.title'), id];
   },
 };

@@ -67,8 +67,8 @@ export const messages: Translated<typeof english> = {
   split: {
     title: '시간축 위의 나눔',
     textTitle: '글의 나눔',
-    hint: '{target} · 기둥을 끌어 옮깁니다. 상자는 실제 크기의 창 하나',
-    hintScaled: '{target} · 기둥을 끌어 옮깁니다. 상자는 창 하나 ({factor}배 너비)',
+    hint: '{target} · 기둥을 끌어 옮깁니다. 상자는 창 하나',
+    hintScaled: '{target} · 기둥을 끌어 옮깁니다. 상자는 창 하나 (×{factor})',
     textHint: '기둥을 끌어 옮깁니다. 어휘는 학습 부분에서 만듭니다',
     ok: '나눔을 넘는 창 없음',
     post: '{part} 부분의 끝',
