@@ -127,7 +127,7 @@ const specOf = (job: TrainJob): ModelSpec => {
 describe('what the engine says of itself', () => {
   it('names version, kernel, cores and cells', () => {
     expect(engine.version()).toMatch(/^\d+\.\d+\.\d+$/);
-    expect(['avx512', 'portable']).toContain(engine.kernel());
+    expect(['avx512', 'avx2', 'neon', 'portable']).toContain(engine.kernel());
     expect(engine.physicalCores()).toBeGreaterThan(0);
     const cells = engine.cells();
     expect(cells.map((cell) => cell.name)).toEqual(['rnn-tanh', 'lstm', 'gru']);

@@ -108,9 +108,8 @@ pub fn directory_of(run_directory: &Path, step: u64) -> PathBuf {
 /// Steps of the checkpoints that are there, ascending; temporary folders are not counted.
 pub fn steps(run_directory: &Path) -> Vec<u64> {
     let Ok(entries) = fs::read_dir(folder(run_directory)) else { return Vec::new() };
-    let mut steps: Vec<u64> = entries
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_prefix("step-")?.parse().ok())
-        .collect();
+    let mut steps: Vec<u64> =
+        entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_prefix("step-")?.parse().ok()).collect();
     steps.sort_unstable();
     steps
 }
@@ -122,11 +121,15 @@ fn hash(bytes: &[u8]) -> String {
 /// Writes a checkpoint; `state.files` is filled in here. On an error nothing is left and older ones are untouched.
 ///
 /// Errors: `DISK_FULL`, `WORKSPACE_READ_ONLY` with the path.
-pub fn save(run_directory: &Path, mut state: CheckpointState, tensors: &CheckpointTensors) -> Result<PathBuf, EngineError> {
+pub fn save(
+    run_directory: &Path,
+    mut state: CheckpointState,
+    tensors: &CheckpointTensors,
+) -> Result<PathBuf, EngineError> {
     let folder = folder(run_directory);
     let target = directory_of(run_directory, state.step);
     let temporary = with_suffix(&target, ".tmp");
-    let write = || -> Result<(), EngineError> {
+    let mut write = || -> Result<(), EngineError> {
         fs::create_dir_all(&folder).map_err(|error| io_error("write", &folder, &error))?;
         remove_folder(&temporary)?;
         fs::create_dir(&temporary).map_err(|error| io_error("write", &temporary, &error))?;
@@ -139,7 +142,8 @@ pub fn save(run_directory: &Path, mut state: CheckpointState, tensors: &Checkpoi
             write_synced(&temporary.join(name), &bytes)?;
             state.files.insert(name.to_string(), hash(&bytes));
         }
-        let json = serde_json::to_vec_pretty(&state).map_err(|error| EngineError::new("INTERNAL", error.to_string()))?;
+        let json =
+            serde_json::to_vec_pretty(&state).map_err(|error| EngineError::new("INTERNAL", error.to_string()))?;
         write_synced(&temporary.join(STATE), &json)?;
         sync_folder(&temporary).map_err(|error| io_error("write", &temporary, &error))?;
         // A folder of that step can be there already: one that was damaged, or one from before a resume.
@@ -152,7 +156,6 @@ pub fn save(run_directory: &Path, mut state: CheckpointState, tensors: &Checkpoi
         sync_folder(&folder).map_err(|error| io_error("write", &folder, &error))?;
         remove_folder(&old)
     };
-    let mut write = write;
     let result = write();
     if result.is_err() {
         // The first error is the one worth telling; readers ignore temporary folders.
@@ -195,14 +198,28 @@ pub fn remove_after(run_directory: &Path, step: u64) -> Result<(), EngineError> 
 }
 
 /// Reads `state.json` and the named files, and checks every file's hash.
-fn read_checked(directory: &Path, wanted: &[&str]) -> Result<(CheckpointState, BTreeMap<String, Vec<u8>>), EngineError> {
-    let damaged = |path: &Path, reason: String| EngineError::at("CHECKPOINT_DAMAGED", path.display().to_string(), format!("the checkpoint is damaged: {reason}"));
+fn read_checked(
+    directory: &Path,
+    wanted: &[&str],
+) -> Result<(CheckpointState, BTreeMap<String, Vec<u8>>), EngineError> {
+    let damaged = |path: &Path, reason: String| {
+        EngineError::at(
+            "CHECKPOINT_DAMAGED",
+            path.display().to_string(),
+            format!("the checkpoint is damaged: {reason}"),
+        )
+    };
     let path = directory.join(STATE);
     if !directory.is_dir() {
-        return Err(EngineError::at("CHECKPOINT_MISSING", directory.display().to_string(), "there is no checkpoint in this folder"));
+        return Err(EngineError::at(
+            "CHECKPOINT_MISSING",
+            directory.display().to_string(),
+            "there is no checkpoint in this folder",
+        ));
     }
     let json = fs::read(&path).map_err(|error| damaged(&path, format!("{STATE} cannot be read ({error})")))?;
-    let state: CheckpointState = serde_json::from_slice(&json).map_err(|error| damaged(&path, format!("{STATE} is not valid ({error})")))?;
+    let state: CheckpointState =
+        serde_json::from_slice(&json).map_err(|error| damaged(&path, format!("{STATE} is not valid ({error})")))?;
     if state.format != FORMAT {
         return Err(damaged(&path, format!("its format is {}, not {FORMAT}", state.format)));
     }
@@ -264,7 +281,10 @@ pub fn newest(run_directory: &Path) -> Option<Newest> {
         let directory = directory_of(run_directory, step);
         match verify(&directory) {
             Ok(state) if state.step == step => return Some(Newest { directory, step, damaged }),
-            Ok(state) => damaged.push(Damaged { directory, reason: format!("the checkpoint is damaged: {STATE} says step {}", state.step) }),
+            Ok(state) => damaged.push(Damaged {
+                directory,
+                reason: format!("the checkpoint is damaged: {STATE} says step {}", state.step),
+            }),
             Err(error) => damaged.push(Damaged { directory, reason: error.message }),
         }
     }
@@ -297,7 +317,9 @@ mod tests {
     }
 
     fn tensors(value: f32) -> CheckpointTensors {
-        let one = |name: &str| vec![NamedTensor { name: name.into(), shape: vec![2], data: vec![value, f32::MIN_POSITIVE / 8.0] }];
+        let one = |name: &str| {
+            vec![NamedTensor { name: name.into(), shape: vec![2], data: vec![value, f32::MIN_POSITIVE / 8.0] }]
+        };
         CheckpointTensors { model: one("head.bias"), optimizer: one("exp_avg.head.bias"), states: one("h0_l0") }
     }
 

@@ -311,7 +311,11 @@ impl RunConfig {
                 layers,
                 head: HeadSpec { output_size: series.horizon * series.target_count, mode: HeadMode::LastStep },
             }),
-            _ => Err(EngineError::at("CONFIG_INVALID", "task.kind", "the task does not fit the dataset: a language model needs a text, a forecast a table")),
+            _ => Err(EngineError::at(
+                "CONFIG_INVALID",
+                "task.kind",
+                "the task does not fit the dataset: a language model needs a text, a forecast a table",
+            )),
         }
     }
 }
@@ -320,9 +324,15 @@ impl TrainingConfig {
     /// The update rule at a learning rate.
     pub fn update(&self, learning_rate: f64) -> Update {
         let optimizer = match self.optimizer {
-            OptimizerConfig::Sgd { momentum, nesterov, weight_decay, .. } => Optimizer::Sgd { momentum, nesterov, weight_decay },
-            OptimizerConfig::Adam { beta1, beta2, epsilon, weight_decay, .. } => Optimizer::Adam { beta1, beta2, eps: epsilon, weight_decay },
-            OptimizerConfig::AdamW { beta1, beta2, epsilon, weight_decay, .. } => Optimizer::AdamW { beta1, beta2, eps: epsilon, weight_decay },
+            OptimizerConfig::Sgd { momentum, nesterov, weight_decay, .. } => {
+                Optimizer::Sgd { momentum, nesterov, weight_decay }
+            }
+            OptimizerConfig::Adam { beta1, beta2, epsilon, weight_decay, .. } => {
+                Optimizer::Adam { beta1, beta2, eps: epsilon, weight_decay }
+            }
+            OptimizerConfig::AdamW { beta1, beta2, epsilon, weight_decay, .. } => {
+                Optimizer::AdamW { beta1, beta2, eps: epsilon, weight_decay }
+            }
         };
         Update { optimizer, learning_rate, clip_norm: self.clip.norm, seed: self.seed }
     }

@@ -49,7 +49,9 @@ pub fn describe(spec: &ModelSpec, work: Option<(usize, usize)>) -> Result<Descri
     }
     for (index, layer) in spec.layers.iter().enumerate() {
         let field = |name: &str| format!("layers.{index}.{name}");
-        let cell = find_cell(&layer.cell).map_err(|error| EngineError::at("MODEL_INVALID", field("cell"), error.message))?.info();
+        let cell = find_cell(&layer.cell)
+            .map_err(|error| EngineError::at("MODEL_INVALID", field("cell"), error.message))?
+            .info();
         if layer.hidden_size == 0 {
             return invalid(field("hiddenSize"), "the hidden size must be at least 1");
         }

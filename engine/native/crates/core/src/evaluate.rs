@@ -104,7 +104,10 @@ fn windows_per_batch(lookback: usize) -> usize {
     (16_384 / lookback.max(1)).clamp(1, 256)
 }
 
-/// Calls `take(batch, starts, forecasts)` for the windows of a split; false when interrupted.
+/// Takes a batch, its windows' starts, and its forecasts.
+type TakeForecasts<'a> = dyn FnMut(&WindowBatch, &[usize], &[f32]) + 'a;
+
+/// Calls `take` for the windows of a split; false when interrupted.
 /// Forecasts are `[B*horizon*targets]`, scaled, without the last value.
 fn for_windows(
     model: &mut Model<f32>,
@@ -112,7 +115,7 @@ fn for_windows(
     split: SplitName,
     most: Option<usize>,
     keep_going: &mut dyn FnMut() -> bool,
-    take: &mut dyn FnMut(&WindowBatch, &[usize], &[f32]),
+    take: &mut TakeForecasts,
 ) -> Result<bool, EngineError> {
     let count = reader.count(split);
     let wanted = most.unwrap_or(count).min(count);
@@ -124,9 +127,12 @@ fn for_windows(
             return Ok(false);
         }
         let rows = size.min(wanted - done);
-        let starts: Vec<usize> = (done..done + rows).map(|i| reader.start(split, (i as u128 * count as u128 / wanted as u128) as usize)).collect();
+        let starts: Vec<usize> = (done..done + rows)
+            .map(|i| reader.start(split, (i as u128 * count as u128 / wanted as u128) as usize))
+            .collect();
         reader.gather(&starts, &mut gathered);
-        let batch = Batch { time: reader.data().lookback, batch: rows, input: Input::Series(&gathered.inputs), lengths: None };
+        let batch =
+            Batch { time: reader.data().lookback, batch: rows, input: Input::Series(&gathered.inputs), lengths: None };
         let mut states = model.zero_states(rows);
         let forecasts = model.forward(&batch, &mut states, None)?;
         take(&gathered, &starts, &forecasts);
@@ -164,7 +170,8 @@ fn measure_windows(
 ) -> Result<Measured, EngineError> {
     let data = reader.data().clone();
     let (horizon, targets, inputs) = (data.horizon, data.target_count, data.inputs.len());
-    let (mut model_sums, mut raw, mut last_sums, mut seasonal) = (Sums::default(), Sums::default(), Sums::default(), Sums::default());
+    let (mut model_sums, mut raw, mut last_sums, mut seasonal) =
+        (Sums::default(), Sums::default(), Sums::default(), Sums::default());
     let mut windows = 0u64;
     let whole = for_windows(model, reader, split, limit.windows, keep_going, &mut |batch, starts, forecasts| {
         windows += batch.batch as u64;
@@ -217,22 +224,41 @@ const MOST_RESIDUALS: usize = 20_000_000;
 /// a forecast plus `lower` and `upper` covers a share `level` of them. Interpolated linearly between order statistics.
 ///
 /// Errors: `CONFIG_INVALID` for a text or a level outside (0, 1); `DATASET_TOO_SHORT` without validation windows.
-pub fn residual_quantiles(model: &mut Model<f32>, source: &Source, level: f64) -> Result<(Vec<f32>, Vec<f32>), EngineError> {
+pub fn residual_quantiles(
+    model: &mut Model<f32>,
+    source: &Source,
+    level: f64,
+) -> Result<(Vec<f32>, Vec<f32>), EngineError> {
     let Source::Series(reader) = source else {
         return Err(EngineError::at("CONFIG_INVALID", "task.kind", "only a forecast has intervals"));
     };
     if !(level > 0.0 && level < 1.0) {
-        return Err(EngineError::at("INPUT_INVALID", "level", format!("the level of an interval lies between 0 and 1, not at {level}")));
+        return Err(EngineError::at(
+            "INPUT_INVALID",
+            "level",
+            format!("the level of an interval lies between 0 and 1, not at {level}"),
+        ));
     }
     let outputs = reader.data().horizon * reader.data().target_count;
     let mut residuals: Vec<Vec<f32>> = vec![Vec::new(); outputs];
-    for_windows(model, reader, SplitName::Validation, Some((MOST_RESIDUALS / outputs).max(1)), &mut || true, &mut |batch, _, forecasts| {
-        for (at, (&truth, &forecast)) in batch.targets.iter().zip(forecasts).enumerate() {
-            residuals[at % outputs].push(truth - forecast);
-        }
-    })?;
+    for_windows(
+        model,
+        reader,
+        SplitName::Validation,
+        Some((MOST_RESIDUALS / outputs).max(1)),
+        &mut || true,
+        &mut |batch, _, forecasts| {
+            for (at, (&truth, &forecast)) in batch.targets.iter().zip(forecasts).enumerate() {
+                residuals[at % outputs].push(truth - forecast);
+            }
+        },
+    )?;
     if residuals[0].is_empty() {
-        return Err(EngineError::at("DATASET_TOO_SHORT", "split", "there are no validation windows to take intervals from; enlarge the validation part"));
+        return Err(EngineError::at(
+            "DATASET_TOO_SHORT",
+            "split",
+            "there are no validation windows to take intervals from; enlarge the validation part",
+        ));
     }
     let (mut lower, mut upper) = (Vec::with_capacity(outputs), Vec::with_capacity(outputs));
     for values in &mut residuals {

@@ -10,12 +10,16 @@ use crate::error::EngineError;
 pub fn io_error(doing: &str, path: &Path, error: &io::Error) -> EngineError {
     let place = path.display().to_string();
     match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            EngineError::at("DISK_FULL", place, "the disk is full; free some space, then continue from the last checkpoint")
-        }
-        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied if doing == "write" => {
-            EngineError::at("WORKSPACE_READ_ONLY", place, "this folder cannot be written; change its permissions or choose another workspace")
-        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => EngineError::at(
+            "DISK_FULL",
+            place,
+            "the disk is full; free some space, then continue from the last checkpoint",
+        ),
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied if doing == "write" => EngineError::at(
+            "WORKSPACE_READ_ONLY",
+            place,
+            "this folder cannot be written; change its permissions or choose another workspace",
+        ),
         ErrorKind::NotFound if doing == "read" => EngineError::at("FILE_NOT_FOUND", place, "the file is not there"),
         _ if doing == "read" => EngineError::at("FILE_UNREADABLE", place, format!("the file cannot be read: {error}")),
         _ => EngineError::at("INTERNAL", place, format!("the file cannot be written: {error}")),
@@ -63,7 +67,10 @@ mod tests {
         let path = Path::new("/x/y");
         let full = io_error("write", path, &io::Error::from(ErrorKind::StorageFull));
         assert_eq!((full.code.as_str(), full.location.as_deref()), ("DISK_FULL", Some("/x/y")));
-        assert_eq!(io_error("write", path, &io::Error::from(ErrorKind::ReadOnlyFilesystem)).code, "WORKSPACE_READ_ONLY");
+        assert_eq!(
+            io_error("write", path, &io::Error::from(ErrorKind::ReadOnlyFilesystem)).code,
+            "WORKSPACE_READ_ONLY"
+        );
         assert_eq!(io_error("write", path, &io::Error::from(ErrorKind::PermissionDenied)).code, "WORKSPACE_READ_ONLY");
         assert_eq!(io_error("read", path, &io::Error::from(ErrorKind::PermissionDenied)).code, "FILE_UNREADABLE");
         assert_eq!(io_error("read", path, &io::Error::from(ErrorKind::NotFound)).code, "FILE_NOT_FOUND");

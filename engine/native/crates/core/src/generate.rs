@@ -26,9 +26,17 @@ const PROMPT_CHUNK: usize = 512;
 /// The tokens after the prompt. The same seed gives the same tokens.
 ///
 /// Errors: `INPUT_INVALID` for a token outside the vocabulary; those of the model.
-pub fn sample(model: &mut Model<f32>, vocabulary_size: usize, request: &SampleRequest) -> Result<Vec<u32>, EngineError> {
+pub fn sample(
+    model: &mut Model<f32>,
+    vocabulary_size: usize,
+    request: &SampleRequest,
+) -> Result<Vec<u32>, EngineError> {
     if let Some(token) = request.prompt.iter().find(|&&token| token as usize >= vocabulary_size) {
-        return Err(EngineError::at("INPUT_INVALID", "prompt", format!("token {token} is not in the vocabulary of {vocabulary_size}")));
+        return Err(EngineError::at(
+            "INPUT_INVALID",
+            "prompt",
+            format!("token {token} is not in the vocabulary of {vocabulary_size}"),
+        ));
     }
     let rng = Rng::new(request.seed, Purpose::Sample, 0);
     let mut tokens = Vec::with_capacity(request.length);

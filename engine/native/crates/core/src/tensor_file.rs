@@ -12,15 +12,19 @@ use crate::spec::NamedTensor;
 ///
 /// With at most one metadata entry the bytes depend on the tensors only.
 pub fn encode(tensors: &[NamedTensor<f32>], metadata: &[(&str, String)]) -> Result<Vec<u8>, EngineError> {
-    let failed = |error: safetensors::SafeTensorError| EngineError::new("INTERNAL", format!("tensors cannot be written: {error}"));
+    let failed = |error: safetensors::SafeTensorError| {
+        EngineError::new("INTERNAL", format!("tensors cannot be written: {error}"))
+    };
     let views = tensors
         .iter()
         .map(|tensor| {
-            let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytemuck::cast_slice(&tensor.data)).map_err(failed)?;
+            let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytemuck::cast_slice(&tensor.data))
+                .map_err(failed)?;
             Ok((tensor.name.as_str(), view))
         })
         .collect::<Result<Vec<_>, EngineError>>()?;
-    let metadata: HashMap<String, String> = metadata.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
+    let metadata: HashMap<String, String> =
+        metadata.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
     safetensors::serialize(views, Some(metadata)).map_err(failed)
 }
 
@@ -28,14 +32,24 @@ pub fn encode(tensors: &[NamedTensor<f32>], metadata: &[(&str, String)]) -> Resu
 ///
 /// Errors: `CHECKPOINT_DAMAGED`.
 pub fn decode(bytes: &[u8], path: &Path) -> Result<Vec<NamedTensor<f32>>, EngineError> {
-    let damaged = |reason: String| EngineError::at("CHECKPOINT_DAMAGED", path.display().to_string(), format!("the checkpoint's file is damaged: {reason}"));
+    let damaged = |reason: String| {
+        EngineError::at(
+            "CHECKPOINT_DAMAGED",
+            path.display().to_string(),
+            format!("the checkpoint's file is damaged: {reason}"),
+        )
+    };
     let file = SafeTensors::deserialize(bytes).map_err(|error| damaged(error.to_string()))?;
     file.iter()
         .map(|(name, view)| {
             if view.dtype() != Dtype::F32 {
                 return Err(damaged(format!("tensor {name} is {:?}, not float32", view.dtype())));
             }
-            let data = view.data().chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect();
+            let data = view
+                .data()
+                .chunks_exact(4)
+                .map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]))
+                .collect();
             Ok(NamedTensor { name: name.to_string(), shape: view.shape().to_vec(), data })
         })
         .collect()

@@ -50,17 +50,27 @@ fn named(name: &str, shape: Vec<usize>, data: Vec<f32>) -> NamedTensor<f32> {
 }
 
 fn push_taps(tensors: &mut Vec<NamedTensor<f32>>, prefix: &str, taps: Taps<f32>) {
-    tensors.extend(taps.entries.into_iter().map(|tap| named(&format!("{prefix}{}", tap.name), tap.shape.to_vec(), tap.data)));
+    tensors.extend(
+        taps.entries.into_iter().map(|tap| named(&format!("{prefix}{}", tap.name), tap.shape.to_vec(), tap.data)),
+    );
 }
 
 fn push_input(tensors: &mut Vec<NamedTensor<f32>>, batch: &Batch<f32>, width: usize) {
     match batch.input {
         Input::Tokens(tokens) => {
             let values: Vec<f32> = tokens.iter().map(|&token| token as f32).collect();
-            tensors.push(named("input", vec![batch.batch, batch.time], batch_first(&values, batch.time, batch.batch, 1)));
+            tensors.push(named(
+                "input",
+                vec![batch.batch, batch.time],
+                batch_first(&values, batch.time, batch.batch, 1),
+            ));
         }
         Input::Series(values) => {
-            tensors.push(named("input", vec![batch.batch, batch.time, width], batch_first(values, batch.time, batch.batch, width)));
+            tensors.push(named(
+                "input",
+                vec![batch.batch, batch.time, width],
+                batch_first(values, batch.time, batch.batch, width),
+            ));
         }
     }
 }
@@ -68,7 +78,9 @@ fn push_input(tensors: &mut Vec<NamedTensor<f32>>, batch: &Batch<f32>, width: us
 fn push_output(tensors: &mut Vec<NamedTensor<f32>>, spec: &ModelSpec, batch: &Batch<f32>, output: Vec<f32>) {
     let width = spec.head.output_size;
     tensors.push(match spec.head.mode {
-        HeadMode::EveryStep => named("output", vec![batch.batch, batch.time, width], batch_first(&output, batch.time, batch.batch, width)),
+        HeadMode::EveryStep => {
+            named("output", vec![batch.batch, batch.time, width], batch_first(&output, batch.time, batch.batch, width))
+        }
         HeadMode::LastStep => named("output", vec![batch.batch, width], output),
     });
 }
@@ -77,14 +89,24 @@ fn push_output(tensors: &mut Vec<NamedTensor<f32>>, spec: &ModelSpec, batch: &Ba
 ///
 /// A window's trace also has `forecast` and `target` in raw values, `[1, horizon, targets]`.
 /// Errors: `INPUT_INVALID` where the probe does not fit the data.
-pub fn probe(model: &mut Model<f32>, spec: &ModelSpec, source: &Source, probe: &Probe, label: &TraceLabel) -> Result<Vec<u8>, EngineError> {
+pub fn probe(
+    model: &mut Model<f32>,
+    spec: &ModelSpec,
+    source: &Source,
+    probe: &Probe,
+    label: &TraceLabel,
+) -> Result<Vec<u8>, EngineError> {
     let mut tensors = Vec::new();
     let mut taps = Taps::new();
     let mut states = model.zero_states(1);
     match (probe, source) {
         (Probe::Tokens { tokens, .. }, Source::Tokens { data, .. }) => {
             if tokens.is_empty() || tokens.iter().any(|&token| token as usize >= data.vocabulary_size) {
-                return Err(EngineError::at("INPUT_INVALID", "probe.text", "the probe must hold at least one character, all of the vocabulary"));
+                return Err(EngineError::at(
+                    "INPUT_INVALID",
+                    "probe.text",
+                    "the probe must hold at least one character, all of the vocabulary",
+                ));
             }
             let batch = Batch { time: tokens.len(), batch: 1, input: Input::Tokens(tokens), lengths: None };
             let output = model.forward(&batch, &mut states, Some(&mut taps))?;
@@ -97,7 +119,11 @@ pub fn probe(model: &mut Model<f32>, spec: &ModelSpec, source: &Source, probe: &
             let data = reader.data();
             let start = *start as usize;
             if start + data.lookback > data.rows {
-                return Err(EngineError::at("INPUT_INVALID", "probe.window", "the probe's window reaches beyond the last row"));
+                return Err(EngineError::at(
+                    "INPUT_INVALID",
+                    "probe.window",
+                    "the probe's window reaches beyond the last row",
+                ));
             }
             let (horizon, targets, width) = (data.horizon, data.target_count, data.inputs.len());
             let mut gathered = WindowBatch::default();
@@ -122,11 +148,21 @@ pub fn probe(model: &mut Model<f32>, spec: &ModelSpec, source: &Source, probe: &
                     .collect()
             };
             tensors.push(named("forecast", vec![1, horizon, targets], raw(&output)));
-            tensors.push(named("target", vec![1, horizon, targets], if known { raw(&gathered.targets) } else { vec![f32::NAN; horizon * targets] }));
+            tensors.push(named(
+                "target",
+                vec![1, horizon, targets],
+                if known { raw(&gathered.targets) } else { vec![f32::NAN; horizon * targets] },
+            ));
             push_input(&mut tensors, &batch, width);
             push_output(&mut tensors, spec, &batch, output);
         }
-        _ => return Err(EngineError::at("INPUT_INVALID", "probe", "the probe does not fit the dataset: a text needs tokens, a table a window")),
+        _ => {
+            return Err(EngineError::at(
+                "INPUT_INVALID",
+                "probe",
+                "the probe does not fit the dataset: a text needs tokens, a table a window",
+            ));
+        }
     }
     push_taps(&mut tensors, "", taps);
     encode(spec, label, &tensors)
@@ -149,7 +185,9 @@ pub fn batch(
     push_input(&mut tensors, batch, spec.input.width());
     let next: Vec<u32> = match batch.input {
         // Row t + 1 of the time-major tokens is the target of row t; the last has none.
-        Input::Tokens(tokens) => tokens[batch.batch..].iter().copied().chain(std::iter::repeat_n(IGNORED, batch.batch)).collect(),
+        Input::Tokens(tokens) => {
+            tokens[batch.batch..].iter().copied().chain(std::iter::repeat_n(IGNORED, batch.batch)).collect()
+        }
         Input::Series(_) => Vec::new(),
     };
     let goal = match (batch.input, target) {
@@ -159,7 +197,7 @@ pub fn batch(
     };
     match goal {
         Some(goal) if gradients => {
-            let traced = model.backward_traced(batch, &goal, &mut states)?;
+            let traced = model.backward_traced(batch, &goal, &states)?;
             push_output(&mut tensors, spec, batch, traced.outputs);
             push_taps(&mut tensors, "", traced.taps);
             push_taps(&mut tensors, "grad.", traced.gradients);

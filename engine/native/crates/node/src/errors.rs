@@ -25,8 +25,9 @@ pub fn to_json<T: Serialize>(value: &T) -> std::result::Result<String, EngineErr
 
 /// Runs engine code; a panic comes out as `INTERNAL`.
 pub fn caught<T>(work: impl FnOnce() -> std::result::Result<T, EngineError>) -> std::result::Result<T, EngineError> {
-    catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|panic| Err(EngineError::new("INTERNAL", format!("a fault in the engine: {}", panic_message(&*panic)))))
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        Err(EngineError::new("INTERNAL", format!("a fault in the engine: {}", panic_message(&*panic))))
+    })
 }
 
 pub fn guarded<T>(work: impl FnOnce() -> std::result::Result<T, EngineError>) -> Result<T> {

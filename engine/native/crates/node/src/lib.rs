@@ -72,11 +72,16 @@ pub fn newest_checkpoint(run_directory: String) -> Result<String> {
 pub fn evaluate(job_json: String, checkpoint_directory: String, split: String) -> AsyncTask<Work<String>> {
     Work::start(move || {
         let job: EvaluationJob = from_json("job", &job_json)?;
-        let split: SplitName = serde_json::from_value(serde_json::Value::String(split)).map_err(|error| json_error("split", &error))?;
+        let split: SplitName =
+            serde_json::from_value(serde_json::Value::String(split)).map_err(|error| json_error("split", &error))?;
         let mut model = loaded_for(&job, Path::new(&checkpoint_directory))?;
         match measure(&mut model, &Source::open(&job.data)?, split, Limit::default(), &mut || true)? {
             Measured::Metrics(metrics) => to_json(&metrics),
-            _ => Err(EngineError::at("DATASET_TOO_SHORT", "split", format!("the {} part holds nothing to evaluate", split.name()))),
+            _ => Err(EngineError::at(
+                "DATASET_TOO_SHORT",
+                "split",
+                format!("the {} part holds nothing to evaluate", split.name()),
+            )),
         }
     })
 }

@@ -48,7 +48,13 @@ struct OwnedBatch {
 }
 
 impl OwnedBatch {
-    fn new(spec: &ModelSpec, time: u32, batch: u32, tokens: Option<Uint32Array>, series: Option<Float32Array>) -> Result<Self, EngineError> {
+    fn new(
+        spec: &ModelSpec,
+        time: u32,
+        batch: u32,
+        tokens: Option<Uint32Array>,
+        series: Option<Float32Array>,
+    ) -> Result<Self, EngineError> {
         let (time, batch) = (time as usize, batch as usize);
         let wrong = |message: String| Err(EngineError::at("INPUT_INVALID", "input", message));
         if time == 0 || batch == 0 {
@@ -120,10 +126,18 @@ fn lock(model: &Mutex<Model<f32>>) -> MutexGuard<'_, Model<f32>> {
 fn set_states(states: &mut States<f32>, given: &HashMap<String, Vec<f32>>) -> Result<(), EngineError> {
     for (name, values) in given {
         let Some(entry) = states.entries.iter_mut().find(|entry| outer_name(&entry.name) == *name) else {
-            return Err(EngineError::at("INPUT_INVALID", format!("states.{name}"), "the model has no state of this name"));
+            return Err(EngineError::at(
+                "INPUT_INVALID",
+                format!("states.{name}"),
+                "the model has no state of this name",
+            ));
         };
         if entry.data.len() != values.len() {
-            return Err(EngineError::at("INPUT_INVALID", format!("states.{name}"), format!("{} values where {} are needed", values.len(), entry.data.len())));
+            return Err(EngineError::at(
+                "INPUT_INVALID",
+                format!("states.{name}"),
+                format!("{} values where {} are needed", values.len(), entry.data.len()),
+            ));
         }
         entry.data.copy_from_slice(values);
     }
@@ -161,7 +175,8 @@ impl EngineModel {
         states: HashMap<String, Float32Array>,
     ) -> AsyncTask<Work<ForwardResult>> {
         let batch = OwnedBatch::new(&self.spec, time, batch, tokens, series);
-        let given: HashMap<String, Vec<f32>> = states.into_iter().map(|(name, values)| (name, values.to_vec())).collect();
+        let given: HashMap<String, Vec<f32>> =
+            states.into_iter().map(|(name, values)| (name, values.to_vec())).collect();
         let model = self.model.clone();
         Work::start(move || {
             let batch = batch?;
@@ -175,12 +190,28 @@ impl EngineModel {
     }
 
     #[napi(ts_return_type = "Promise<Uint32Array>")]
-    pub fn sample(&self, prompt: Uint32Array, length: u32, temperature: f64, top_k: u32, top_p: f64, seed: f64) -> AsyncTask<Work<Uint32Array>> {
-        let request =
-            SampleRequest { prompt: prompt.to_vec(), length: length as usize, temperature, top_k: top_k as usize, top_p, seed: seed as u64 };
+    pub fn sample(
+        &self,
+        prompt: Uint32Array,
+        length: u32,
+        temperature: f64,
+        top_k: u32,
+        top_p: f64,
+        seed: f64,
+    ) -> AsyncTask<Work<Uint32Array>> {
+        let request = SampleRequest {
+            prompt: prompt.to_vec(),
+            length: length as usize,
+            temperature,
+            top_k: top_k as usize,
+            top_p,
+            seed: seed as u64,
+        };
         let (model, input) = (self.model.clone(), self.spec.input);
         Work::start(move || match input {
-            InputSpec::Tokens { vocabulary_size, .. } => Ok(generate::sample(&mut lock(&model), vocabulary_size, &request)?.into()),
+            InputSpec::Tokens { vocabulary_size, .. } => {
+                Ok(generate::sample(&mut lock(&model), vocabulary_size, &request)?.into())
+            }
             InputSpec::Series { .. } => Err(EngineError::new("INPUT_INVALID", "only a language model writes text")),
         })
     }

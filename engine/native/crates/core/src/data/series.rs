@@ -138,7 +138,8 @@ pub(crate) mod tests {
     /// Two columns: `10 + row` and `100 - row`; the second is the target.
     pub(crate) fn table(folder: &TempFolder, rows: usize, subtract_last: bool) -> SeriesData {
         let path = folder.path().join("values.bin");
-        let bytes: Vec<u8> = (0..rows).flat_map(|r| [10.0 + r as f32, 100.0 - r as f32]).flat_map(f32::to_le_bytes).collect();
+        let bytes: Vec<u8> =
+            (0..rows).flat_map(|r| [10.0 + r as f32, 100.0 - r as f32]).flat_map(f32::to_le_bytes).collect();
         std::fs::write(&path, bytes).unwrap();
         SeriesData {
             path,

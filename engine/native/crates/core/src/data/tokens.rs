@@ -16,7 +16,11 @@ impl TokenReader {
     pub fn open(data: &TokenData) -> Result<Self, EngineError> {
         let bytes_per_token = data.bytes_per_token as usize;
         if !matches!(bytes_per_token, 2 | 4) {
-            return Err(EngineError::at("DATASET_DAMAGED", data.path.display().to_string(), "tokens must have two or four bytes; import the dataset again"));
+            return Err(EngineError::at(
+                "DATASET_DAMAGED",
+                data.path.display().to_string(),
+                "tokens must have two or four bytes; import the dataset again",
+            ));
         }
         let split = &data.split;
         let end = split.train.1.max(split.validation.1).max(split.test.1);
@@ -45,7 +49,10 @@ impl TokenReader {
             Some(at) => Err(EngineError::at(
                 "DATASET_DAMAGED",
                 format!("{}, token {}", self.file.path().display(), start + at as u64),
-                format!("token {} is not in the vocabulary of {}; import the dataset again", out[at], self.vocabulary_size),
+                format!(
+                    "token {} is not in the vocabulary of {}; import the dataset again",
+                    out[at], self.vocabulary_size
+                ),
             )),
         }
     }
@@ -73,7 +80,9 @@ impl TokenWindows {
             return Err(EngineError::at(
                 "DATASET_TOO_SHORT",
                 "training.batchSize",
-                format!("the training part has {tokens} tokens, too few for {batch} streams; lower training.batchSize or bring more text"),
+                format!(
+                    "the training part has {tokens} tokens, too few for {batch} streams; lower training.batchSize or bring more text"
+                ),
             ));
         }
         Ok(TokenWindows { start: range.0, length, batch, time: time.min(length as usize) })
@@ -90,7 +99,13 @@ impl TokenWindows {
 
     /// Reads window `index` of an epoch, time-major `[T*B]`: inputs, and each one's next token as target.
     /// Returns T.
-    pub fn read(&self, reader: &TokenReader, index: u64, inputs: &mut Vec<u32>, targets: &mut Vec<u32>) -> Result<usize, EngineError> {
+    pub fn read(
+        &self,
+        reader: &TokenReader,
+        index: u64,
+        inputs: &mut Vec<u32>,
+        targets: &mut Vec<u32>,
+    ) -> Result<usize, EngineError> {
         let time = self.time(index);
         inputs.resize(time * self.batch, 0);
         targets.resize(time * self.batch, 0);
@@ -114,13 +129,17 @@ mod tests {
 
     fn reader(folder: &TempFolder, tokens: &[u32], bytes: u8) -> TokenReader {
         let path = folder.path().join("tokens.bin");
-        let data: Vec<u8> = tokens
-            .iter()
-            .flat_map(|t| t.to_le_bytes().into_iter().take(bytes as usize).collect::<Vec<u8>>())
-            .collect();
+        let data: Vec<u8> =
+            tokens.iter().flat_map(|t| t.to_le_bytes().into_iter().take(bytes as usize).collect::<Vec<u8>>()).collect();
         std::fs::write(&path, data).unwrap();
         let all = (0, tokens.len() as u64);
-        TokenReader::open(&TokenData { path, bytes_per_token: bytes, vocabulary_size: 100, split: Splits { train: all, validation: (0, 0), test: (0, 0) } }).unwrap()
+        TokenReader::open(&TokenData {
+            path,
+            bytes_per_token: bytes,
+            vocabulary_size: 100,
+            split: Splits { train: all, validation: (0, 0), test: (0, 0) },
+        })
+        .unwrap()
     }
 
     #[test]
@@ -166,7 +185,12 @@ mod tests {
         assert!(error.location.unwrap().ends_with("token 2"));
         let path = folder.path().join("short.bin");
         std::fs::write(&path, [0u8; 5]).unwrap();
-        let data = TokenData { path, bytes_per_token: 2, vocabulary_size: 9, split: Splits { train: (0, 3), validation: (0, 0), test: (0, 0) } };
+        let data = TokenData {
+            path,
+            bytes_per_token: 2,
+            vocabulary_size: 9,
+            split: Splits { train: (0, 3), validation: (0, 0), test: (0, 0) },
+        };
         assert_eq!(TokenReader::open(&data).err().unwrap().code, "DATASET_DAMAGED");
     }
 }

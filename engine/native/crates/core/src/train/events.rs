@@ -33,7 +33,12 @@ fn border_code(code: &str) -> &str {
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
-        Failure { code: border_code(&error.code).to_string(), message: error.message, location: error.location, details: BTreeMap::new() }
+        Failure {
+            code: border_code(&error.code).to_string(),
+            message: error.message,
+            location: error.location,
+            details: BTreeMap::new(),
+        }
     }
 }
 
@@ -44,22 +49,50 @@ pub enum EndStatus {
     Stopped,
 }
 
+// `Finished` is the large one; it is made once.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Event {
-    Started { step: u64, parameters: usize, threads: usize, kernel: String, total_steps: Option<u64> },
+    Started {
+        step: u64,
+        parameters: usize,
+        threads: usize,
+        kernel: String,
+        total_steps: Option<u64>,
+    },
     Step {
         #[serde(flatten)]
         record: StepRecord,
         total_steps: Option<u64>,
     },
-    Evaluated { step: u64, split: SplitName, metrics: Metrics, best: bool },
-    Sample { step: u64, tokens: Vec<u32> },
-    Checkpoint { step: u64, best: bool },
-    Trace { step: u64 },
-    Paused { step: u64 },
-    Resumed { step: u64 },
-    Failed { step: u64, error: Failure },
+    Evaluated {
+        step: u64,
+        split: SplitName,
+        metrics: Metrics,
+        best: bool,
+    },
+    Sample {
+        step: u64,
+        tokens: Vec<u32>,
+    },
+    Checkpoint {
+        step: u64,
+        best: bool,
+    },
+    Trace {
+        step: u64,
+    },
+    Paused {
+        step: u64,
+    },
+    Resumed {
+        step: u64,
+    },
+    Failed {
+        step: u64,
+        error: Failure,
+    },
     Finished {
         status: EndStatus,
         steps: u64,

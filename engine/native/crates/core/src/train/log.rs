@@ -26,7 +26,8 @@ impl MetricsLog {
     /// last line, and the final measurements of train and test, which the run's new end will make again.
     pub fn open(path: &Path, step: u64) -> Result<Self, EngineError> {
         let failed = |error: std::io::Error| io_error("write", path, &error);
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
         let mut content = Vec::new();
         file.read_to_end(&mut content).map_err(failed)?;
         let mut written = 0;
@@ -44,7 +45,8 @@ impl MetricsLog {
     }
 
     pub fn append(&mut self, record: &MetricsRecord) -> Result<(), EngineError> {
-        serde_json::to_writer(&mut self.waiting, record).map_err(|error| EngineError::new("INTERNAL", error.to_string()))?;
+        serde_json::to_writer(&mut self.waiting, record)
+            .map_err(|error| EngineError::new("INTERNAL", error.to_string()))?;
         self.waiting.push(b'\n');
         if self.waiting.len() > MOST_WAITING { self.flush() } else { Ok(()) }
     }
@@ -88,11 +90,24 @@ mod tests {
     use crate::testing::TempFolder;
 
     fn step(step: u64) -> MetricsRecord {
-        MetricsRecord::Step(StepRecord { step, epoch: 1, loss: 1.5, gradient_norm: 0.1, learning_rate: 0.01, elapsed_ms: 1.0, tokens_per_second: 2.0 })
+        MetricsRecord::Step(StepRecord {
+            step,
+            epoch: 1,
+            loss: 1.5,
+            gradient_norm: 0.1,
+            learning_rate: 0.01,
+            elapsed_ms: 1.0,
+            tokens_per_second: 2.0,
+        })
     }
 
     fn evaluation(step: u64, split: SplitName) -> MetricsRecord {
-        MetricsRecord::Evaluation { step, split, metrics: Metrics::LanguageModel(LanguageModelMetrics::new(1.0, 9)), best: true }
+        MetricsRecord::Evaluation {
+            step,
+            split,
+            metrics: Metrics::LanguageModel(LanguageModelMetrics::new(1.0, 9)),
+            best: true,
+        }
     }
 
     #[test]
@@ -100,7 +115,9 @@ mod tests {
         let folder = TempFolder::new();
         let path = folder.path().join("metrics.jsonl");
         let mut log = MetricsLog::open(&path, 0).unwrap();
-        for record in [step(1), step(2), evaluation(2, SplitName::Validation), step(3), step(4), evaluation(2, SplitName::Test)] {
+        for record in
+            [step(1), step(2), evaluation(2, SplitName::Validation), step(3), step(4), evaluation(2, SplitName::Test)]
+        {
             log.append(&record).unwrap();
         }
         log.sync().unwrap();
@@ -113,7 +130,8 @@ mod tests {
         log.append(&step(3)).unwrap();
         log.flush().unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
-        let steps: Vec<u64> = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["step"].as_u64().unwrap()).collect();
+        let steps: Vec<u64> =
+            text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["step"].as_u64().unwrap()).collect();
         assert_eq!(steps, [1, 2, 2, 3]);
     }
 

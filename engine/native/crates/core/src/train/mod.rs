@@ -43,12 +43,17 @@ impl Training {
             .spawn(move || {
                 let outcome = catch_unwind(AssertUnwindSafe(|| trainer::run(&job, &listener, &commands, &slot)));
                 if let Err(panic) = outcome {
-                    let error = EngineError::new("INTERNAL", format!("the training ended by a fault in the engine: {}", panic_message(&*panic)));
+                    let error = EngineError::new(
+                        "INTERNAL",
+                        format!("the training ended by a fault in the engine: {}", panic_message(&*panic)),
+                    );
                     listener.event(Event::Failed { step: 0, error: error.into() });
                 }
                 listener.ended();
             })
-            .map_err(|error| EngineError::new("ENGINE_FAILED", format!("the system gives no thread to train on: {error}")))?;
+            .map_err(|error| {
+                EngineError::new("ENGINE_FAILED", format!("the system gives no thread to train on: {error}"))
+            })?;
         Ok(Training { mailbox, frames })
     }
 

@@ -22,10 +22,13 @@ impl Recorder {
     pub fn open(run_directory: &Path, step: u64, total: Option<u64>) -> Result<Self, EngineError> {
         let folder = run_directory.join("traces");
         fs::create_dir_all(&folder).map_err(|error| io_error("write", &folder, &error))?;
-        let mut recorder = Recorder { folder, steps: Vec::new(), every: total.map_or(100, |total| (total / 100).max(1)) };
+        let mut recorder =
+            Recorder { folder, steps: Vec::new(), every: total.map_or(100, |total| (total / 100).max(1)) };
         let entries = fs::read_dir(&recorder.folder).map_err(|error| io_error("read", &recorder.folder, &error))?;
         let mut steps: Vec<u64> = entries
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok())
+            .filter_map(|entry| {
+                entry.ok()?.file_name().to_str()?.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok()
+            })
             .collect();
         steps.sort_unstable();
         for &later in steps.iter().filter(|&&at| at > step) {

@@ -67,7 +67,8 @@ fn job(directory: &Path, task: &str, training: serde_json::Value) -> TrainJob {
     fs::create_dir_all(directory).unwrap();
     let (task, data, probe) = if task == "language-model" {
         let path = directory.join("tokens.bin");
-        fs::write(&path, (0..400u32).flat_map(|i| ((i * i + i / 7) as u16 % 9).to_le_bytes()).collect::<Vec<u8>>()).unwrap();
+        fs::write(&path, (0..400u32).flat_map(|i| ((i * i + i / 7) as u16 % 9).to_le_bytes()).collect::<Vec<u8>>())
+            .unwrap();
         (
             json!({ "kind": "language-model" }),
             json!({ "kind": "tokens", "path": path, "bytesPerToken": 2, "vocabularySize": 9,
@@ -102,7 +103,10 @@ fn job(directory: &Path, task: &str, training: serde_json::Value) -> TrainJob {
 /// Weights, moments and carried states, as bytes.
 fn bits(directory: &Path, step: u64) -> Vec<Vec<u8>> {
     let folder = checkpoint::directory_of(directory, step);
-    ["model.safetensors", "optimizer.safetensors", "states.safetensors"].iter().map(|name| fs::read(folder.join(name)).unwrap_or_default()).collect()
+    ["model.safetensors", "optimizer.safetensors", "states.safetensors"]
+        .iter()
+        .map(|name| fs::read(folder.join(name)).unwrap_or_default())
+        .collect()
 }
 
 /// Lines of the metrics without times.
@@ -205,11 +209,15 @@ fn frames_pauses_and_stops_leave_no_mark_on_the_weights() {
     play(&whole, &[], |_, _| {});
     let mut watched = job(&folder.path().join("watched"), "language-model", json!({}));
     let probe = Probe::Tokens { tokens: vec![4; 20], every_ms: 0 };
-    let events = play(&watched, &[Command::SetLive(true), Command::SetProbe(probe), Command::Pause, Command::Resume], |event, mailbox| {
-        if matches!(event, Event::Checkpoint { step: 12, .. }) {
-            mailbox.post(Command::Stop);
-        }
-    });
+    let events = play(
+        &watched,
+        &[Command::SetLive(true), Command::SetProbe(probe), Command::Pause, Command::Resume],
+        |event, mailbox| {
+            if matches!(event, Event::Checkpoint { step: 12, .. }) {
+                mailbox.post(Command::Stop);
+            }
+        },
+    );
     let Some(Event::Finished { status, steps: 13, .. }) = events.last() else { panic!("{:?}", events.last()) };
     assert_eq!(json!(status), "stopped");
     watched.resume_from = Some(checkpoint::newest(&watched.directory).unwrap().directory);
@@ -224,8 +232,10 @@ fn early_stopping_keeps_the_best_and_tests_it() {
     job.config.evaluation.every_steps = Some(5);
     job.config.early_stopping.patience = Some(3);
     // A rate at which the loss soon wanders.
-    job.config.training.optimizer =
-        serde_json::from_value(json!({ "kind": "sgd", "learningRate": 1.0, "momentum": 0.9, "nesterov": true, "weightDecay": 0.0 })).unwrap();
+    job.config.training.optimizer = serde_json::from_value(
+        json!({ "kind": "sgd", "learningRate": 1.0, "momentum": 0.9, "nesterov": true, "weightDecay": 0.0 }),
+    )
+    .unwrap();
     let events = play(&job, &[], |_, _| {});
     let validations: Vec<(u64, f64)> = events
         .iter()
@@ -235,7 +245,9 @@ fn early_stopping_keeps_the_best_and_tests_it() {
         })
         .collect();
     let best = validations.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
-    let Some(Event::Finished { best_step, stopped_early, steps, metrics, .. }) = events.last() else { panic!("{:?}", events.last()) };
+    let Some(Event::Finished { best_step, stopped_early, steps, metrics, .. }) = events.last() else {
+        panic!("{:?}", events.last())
+    };
     assert_eq!((*best_step, *stopped_early, *steps), (Some(best.0), true, best.0 + 15));
     assert_eq!(metrics.validation.unwrap().loss(), best.1);
     assert!(checkpoint::steps(folder.path()).contains(&best.0));
@@ -265,9 +277,15 @@ fn a_loss_that_is_not_finite_is_placed_and_the_last_checkpoint_stays() {
 #[test]
 fn weights_that_run_away_are_placed_at_a_gate_or_state() {
     let folder = TempFolder::new();
-    let mut job = job(folder.path(), "language-model", json!({ "clip": { "norm": null }, "schedule": { "kind": "constant" }, "maxSteps": 500 }));
-    job.config.training.optimizer =
-        serde_json::from_value(json!({ "kind": "sgd", "learningRate": 90.0, "momentum": 0.0, "nesterov": false, "weightDecay": 5.0 })).unwrap();
+    let mut job = job(
+        folder.path(),
+        "language-model",
+        json!({ "clip": { "norm": null }, "schedule": { "kind": "constant" }, "maxSteps": 500 }),
+    );
+    job.config.training.optimizer = serde_json::from_value(
+        json!({ "kind": "sgd", "learningRate": 90.0, "momentum": 0.0, "nesterov": false, "weightDecay": 5.0 }),
+    )
+    .unwrap();
     let events = play(&job, &[], |_, _| {});
     let Some(Event::Failed { step, error }) = events.last() else { panic!("{:?}", events.last()) };
     assert_eq!(error.code, "LOSS_NOT_FINITE");
@@ -296,12 +314,15 @@ fn a_text_is_measured_as_if_read_once() {
     let DataConfig::Tokens(mut data) = job.data.clone() else { unreachable!() };
     // Longer than a chunk of 2,048 steps.
     let count = 5000u32;
-    fs::write(&data.path, (0..count).flat_map(|i| ((i * i + i / 7) as u16 % 9).to_le_bytes()).collect::<Vec<u8>>()).unwrap();
+    fs::write(&data.path, (0..count).flat_map(|i| ((i * i + i / 7) as u16 % 9).to_le_bytes()).collect::<Vec<u8>>())
+        .unwrap();
     data.split.test = (100, count as u64);
     let data = DataConfig::Tokens(data);
     let mut model = Model::new(job.config.model_spec(&data).unwrap(), 3, Arc::new(Pool::new(1))).unwrap();
     let source = Source::open(&data).unwrap();
-    let Measured::Metrics(Metrics::LanguageModel(measured)) = measure(&mut model, &source, SplitName::Test, Limit::default(), &mut || true).unwrap() else {
+    let Measured::Metrics(Metrics::LanguageModel(measured)) =
+        measure(&mut model, &source, SplitName::Test, Limit::default(), &mut || true).unwrap()
+    else {
         panic!()
     };
     let tokens: Vec<u32> = (100..count).map(|i| (i * i + i / 7) as u16 as u32 % 9).collect();
@@ -311,7 +332,11 @@ fn a_text_is_measured_as_if_read_once() {
     let once = model.loss(&batch, &Target::Tokens(&tokens[1..]), &mut states).unwrap();
     assert_eq!(measured.tokens, time as u64);
     assert!((measured.loss - once.mean()).abs() < 1e-9, "{} {}", measured.loss, once.mean());
-    let limited = measure(&mut model, &source, SplitName::Test, Limit { tokens: Some(10), windows: None }, &mut || true).unwrap();
+    let limited =
+        measure(&mut model, &source, SplitName::Test, Limit { tokens: Some(10), windows: None }, &mut || true).unwrap();
     assert!(matches!(limited, Measured::Metrics(Metrics::LanguageModel(metrics)) if metrics.tokens == 10));
-    assert_eq!(measure(&mut model, &source, SplitName::Test, Limit::default(), &mut || false).unwrap(), Measured::Interrupted);
+    assert_eq!(
+        measure(&mut model, &source, SplitName::Test, Limit::default(), &mut || false).unwrap(),
+        Measured::Interrupted
+    );
 }

@@ -106,14 +106,19 @@ struct Trainer<'a> {
 /// Errors: `DATASET_TOO_SHORT` where there is none.
 fn steps_per_epoch(data: &DataConfig, batch_size: usize, sequence_length: usize) -> Result<u64, EngineError> {
     match data {
-        DataConfig::Tokens(tokens) => Ok(TokenWindows::new(tokens.split.train, batch_size, sequence_length)?.steps_per_epoch()),
+        DataConfig::Tokens(tokens) => {
+            Ok(TokenWindows::new(tokens.split.train, batch_size, sequence_length)?.steps_per_epoch())
+        }
         DataConfig::Series(series) => {
             let count: u64 = series.windows.train.iter().map(|&(start, end)| end.saturating_sub(start)).sum();
             if count == 0 {
                 return Err(EngineError::at(
                     "DATASET_TOO_SHORT",
                     "task.lookback",
-                    format!("no training window of {} + {} rows fits the data; lower task.lookback or task.horizon", series.lookback, series.horizon),
+                    format!(
+                        "no training window of {} + {} rows fits the data; lower task.lookback or task.horizon",
+                        series.lookback, series.horizon
+                    ),
                 ));
             }
             Ok(count.div_ceil(batch_size as u64))
@@ -136,7 +141,12 @@ pub(super) fn run(job: &TrainJob, listener: &dyn Listener, mailbox: &Mailbox, fr
 }
 
 impl<'a> Trainer<'a> {
-    fn open(job: &'a TrainJob, listener: &'a dyn Listener, mailbox: &'a Mailbox, frames: &'a FrameSlot) -> Result<Self, EngineError> {
+    fn open(
+        job: &'a TrainJob,
+        listener: &'a dyn Listener,
+        mailbox: &'a Mailbox,
+        frames: &'a FrameSlot,
+    ) -> Result<Self, EngineError> {
         let training = &job.config.training;
         let spec = job.config.model_spec(&job.data)?;
         let steps_per_epoch = steps_per_epoch(&job.data, training.batch_size, training.sequence_length)?;
@@ -150,9 +160,12 @@ impl<'a> Trainer<'a> {
                 inputs: Vec::new(),
                 targets: Vec::new(),
             },
-            DataConfig::Series(_) => {
-                Feed::Series { batch_size: training.batch_size, order: Vec::new(), order_epoch: None, gathered: WindowBatch::default() }
-            }
+            DataConfig::Series(_) => Feed::Series {
+                batch_size: training.batch_size,
+                order: Vec::new(),
+                order_epoch: None,
+                gathered: WindowBatch::default(),
+            },
         };
         let mut states = model.zero_states(training.batch_size);
         let mut progress = Progress::default();
@@ -167,7 +180,10 @@ impl<'a> Trainer<'a> {
             elapsed_ms = state.elapsed_ms;
             saved_step = Some(state.step);
             // A best checkpoint that is gone or damaged cannot be tested at the end: the next validation sets a new one.
-            let best = state.best.filter(|best| best.step == state.step || checkpoint::verify(&checkpoint::directory_of(&job.directory, best.step)).is_ok());
+            let best = state.best.filter(|best| {
+                best.step == state.step
+                    || checkpoint::verify(&checkpoint::directory_of(&job.directory, best.step)).is_ok()
+            });
             progress = Progress {
                 step: state.step,
                 best,
@@ -177,7 +193,8 @@ impl<'a> Trainer<'a> {
                 tokens_seen: state.tokens_seen,
             };
         }
-        std::fs::create_dir_all(&job.directory).map_err(|error| crate::files::io_error("write", &job.directory, &error))?;
+        std::fs::create_dir_all(&job.directory)
+            .map_err(|error| crate::files::io_error("write", &job.directory, &error))?;
         Ok(Trainer {
             log: MetricsLog::open(&job.directory.join("metrics.jsonl"), progress.step)?,
             recorder: Recorder::open(&job.directory, progress.step, total_steps)?,
@@ -332,7 +349,8 @@ impl<'a> Trainer<'a> {
                 }
                 let time = windows.read(reader, index, inputs, targets)?;
                 let batch = Batch { time, batch: windows.batch, input: Input::Tokens(inputs), lengths: None };
-                let outcome = self.model.train_step(&batch, &Target::Tokens(targets), &mut self.states, done, &update)?;
+                let outcome =
+                    self.model.train_step(&batch, &Target::Tokens(targets), &mut self.states, done, &update)?;
                 (outcome, time * windows.batch)
             }
             (Feed::Series { batch_size, order, order_epoch, gathered }, Source::Series(reader)) => {
@@ -342,13 +360,15 @@ impl<'a> Trainer<'a> {
                 }
                 let first = index as usize * *batch_size;
                 let chosen = &order[first..order.len().min(first + *batch_size)];
-                let starts: Vec<usize> = chosen.iter().map(|&window| reader.start(SplitName::Train, window as usize)).collect();
+                let starts: Vec<usize> =
+                    chosen.iter().map(|&window| reader.start(SplitName::Train, window as usize)).collect();
                 reader.gather(&starts, gathered);
                 let time = reader.data().lookback;
                 let batch = Batch { time, batch: starts.len(), input: Input::Series(&gathered.inputs), lengths: None };
                 // Windows begin with zero states.
                 let mut states = self.model.zero_states(starts.len());
-                let outcome = self.model.train_step(&batch, &Target::Values(&gathered.targets), &mut states, done, &update)?;
+                let outcome =
+                    self.model.train_step(&batch, &Target::Values(&gathered.targets), &mut states, done, &update)?;
                 (outcome, time * starts.len())
             }
             _ => unreachable!("feed and source are made from the same data"),
@@ -384,10 +404,8 @@ impl<'a> Trainer<'a> {
 
     /// The failure of a step whose loss or gradient is not finite; the weights are still those before it.
     fn not_finite(&self, step: u64, place: Option<NonFinite>) -> Failure {
-        let mut details = BTreeMap::from([
-            ("step".to_string(), json!(step)),
-            ("lastGoodStep".to_string(), json!(self.saved_step)),
-        ]);
+        let mut details =
+            BTreeMap::from([("step".to_string(), json!(step)), ("lastGoodStep".to_string(), json!(self.saved_step))]);
         let mut location = Vec::new();
         if let Some(place) = place {
             location.push(spoken_layer(&place.layer));
@@ -408,7 +426,9 @@ impl<'a> Trainer<'a> {
         };
         Failure {
             code: "LOSS_NOT_FINITE".into(),
-            message: format!("the loss is no longer a finite number at step {step}; {kept}; lower the learning rate or the clipping norm and train again"),
+            message: format!(
+                "the loss is no longer a finite number at step {step}; {kept}; lower the learning rate or the clipping norm and train again"
+            ),
             location: Some(location.join(", ")),
             details,
         }
@@ -549,11 +569,16 @@ impl<'a> Trainer<'a> {
             Feed::Tokens { .. } => named_states(&self.states),
             Feed::Series { .. } => Vec::new(),
         };
-        let tensors = CheckpointTensors { model: self.model.parameters(), optimizer: self.model.optimizer_state(), states };
+        let tensors =
+            CheckpointTensors { model: self.model.parameters(), optimizer: self.model.optimizer_state(), states };
         checkpoint::save(&self.job.directory, state, &tensors)?;
         self.saved_step = Some(step);
         self.last_saved = Instant::now();
-        checkpoint::prune(&self.job.directory, self.job.config.checkpoint.keep, self.progress.best.map(|best| best.step))?;
+        checkpoint::prune(
+            &self.job.directory,
+            self.job.config.checkpoint.keep,
+            self.progress.best.map(|best| best.step),
+        )?;
         self.listener.event(Event::Checkpoint { step, best: is_best });
         Ok(())
     }
@@ -624,19 +649,31 @@ fn named_states(states: &States<f32>) -> Vec<NamedTensor<f32>> {
     states
         .entries
         .iter()
-        .map(|entry| NamedTensor { name: entry.name.clone(), shape: vec![states.batch, entry.hidden_size], data: entry.data.clone() })
+        .map(|entry| NamedTensor {
+            name: entry.name.clone(),
+            shape: vec![states.batch, entry.hidden_size],
+            data: entry.data.clone(),
+        })
         .collect()
 }
 
 /// Errors: `CHECKPOINT_DAMAGED` where a carried state is missing or has another shape. No file = zero states (forecast).
-fn load_states(states: &mut States<f32>, tensors: &[NamedTensor<f32>], directory: &std::path::Path) -> Result<(), EngineError> {
+fn load_states(
+    states: &mut States<f32>,
+    tensors: &[NamedTensor<f32>],
+    directory: &std::path::Path,
+) -> Result<(), EngineError> {
     if tensors.is_empty() {
         return Ok(());
     }
     for entry in &mut states.entries {
         let found = tensors.iter().find(|tensor| tensor.name == entry.name && tensor.data.len() == entry.data.len());
         let Some(found) = found else {
-            return Err(EngineError::at("CHECKPOINT_DAMAGED", directory.display().to_string(), format!("the carried state {} does not fit the model", entry.name)));
+            return Err(EngineError::at(
+                "CHECKPOINT_DAMAGED",
+                directory.display().to_string(),
+                format!("the carried state {} does not fit the model", entry.name),
+            ));
         };
         entry.data.copy_from_slice(&found.data);
     }
