@@ -58,3 +58,17 @@ export function createContext(options: CommonOptions): Context {
   });
   return { output, workbench, path: (given) => callerPath(given) };
 }
+
+/** Runs long work under the job `cli`; Ctrl-C cancels it, so that it can clean up behind itself, and a second one ends at once. */
+export async function cancellable<T>({ workbench }: Context, work: () => Promise<T>): Promise<T> {
+  const cancel = (): void => {
+    process.once('SIGINT', () => process.exit(1));
+    void workbench.call('jobs.cancel', { job: 'cli' });
+  };
+  process.once('SIGINT', cancel);
+  try {
+    return await work();
+  } finally {
+    process.off('SIGINT', cancel);
+  }
+}

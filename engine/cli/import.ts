@@ -1,5 +1,5 @@
 import { SluiceError, type Dataset, type ImportRequestInput, type SplitRequest } from '../contracts';
-import type { Context } from './context';
+import { cancellable, type Context } from './context';
 import { count, table } from './output';
 
 export interface ImportOptions {
@@ -44,7 +44,7 @@ export async function importFiles(context: Context, files: string[], options: Im
     encoding: options.encoding ?? null,
     delimiter: options.delimiter === undefined ? null : options.delimiter === '\\t' ? '\t' : options.delimiter,
   };
-  report(context, await context.workbench.call('datasets.import', { job: 'cli', request }));
+  report(context, await cancellable(context, () => context.workbench.call('datasets.import', { job: 'cli', request })));
 }
 
 function report(context: Context, dataset: Dataset): void {

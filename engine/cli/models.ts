@@ -1,5 +1,5 @@
 import { SluiceError, type MethodInput } from '../contracts';
-import type { Context } from './context';
+import { cancellable, type Context } from './context';
 import { metricsTable } from './metrics-lines';
 import { count, figure, table } from './output';
 
@@ -63,10 +63,9 @@ export async function trace(context: Context, run: string, options: TraceOptions
 }
 
 export async function exportOnnx(context: Context, run: string, options: { out?: string; stateful?: boolean; gates?: boolean; opset: number }): Promise<void> {
-  const report = await context.workbench.call('exports.create', {
-    job: 'cli',
-    request: { run, out: options.out === undefined ? null : context.path(options.out), stateful: options.stateful === true, gates: options.gates === true, opset: options.opset },
-  });
+  const out = options.out === undefined ? null : context.path(options.out);
+  const request = { run, out, stateful: options.stateful === true, gates: options.gates === true, opset: options.opset };
+  const report = await cancellable(context, () => context.workbench.call('exports.create', { job: 'cli', request }));
   const { path, opset, inputs, outputs, verification, step, sizeBytes } = report;
   context.output.object({ event: 'exported', run, path, opset, step, sizeBytes, inputs, outputs, verification });
   context.output.line(`${path}  ${count(sizeBytes)} bytes, opset ${opset}, checkpoint of step ${step}`);
@@ -76,10 +75,8 @@ export async function exportOnnx(context: Context, run: string, options: { out?:
 }
 
 export async function infer(context: Context, file: string, options: { input: string; device: 'cpu' | 'cuda' }): Promise<void> {
-  const result = await context.workbench.call('exports.infer', {
-    job: 'cli',
-    request: { path: context.path(file), input: { file: context.path(options.input) }, device: options.device },
-  });
+  const request = { path: context.path(file), input: { file: context.path(options.input) }, device: options.device };
+  const result = await cancellable(context, () => context.workbench.call('exports.infer', { job: 'cli', request }));
   context.output.object({ event: 'inferred', outputs: result.outputs, provider: result.provider, fallbackReason: result.fallbackReason, milliseconds: result.milliseconds });
   if (result.fallbackReason !== null) context.output.message(`ran on ${result.provider}: ${result.fallbackReason}`);
   const rows = Object.entries(result.outputs).map(([name, { shape, data }]) => [name, shape.join(' × '), `${data.slice(0, 6).map(figure).join('  ')}${data.length > 6 ? '  …' : ''}`]);

@@ -122,6 +122,33 @@ describe('Ctrl-C', () => {
   });
 });
 
+describe('an import that is ended', () => {
+  const big = (): string => join(folder.path, 'big.txt');
+  const temporaries = async (): Promise<string[]> => (await readdir(join(workspace, 'datasets'))).filter((name) => name.includes('.tmp'));
+  const begun = async (running: ReturnType<typeof startCli>): Promise<void> => {
+    // The work has begun when its temporary folder is there; watching the folder would be another race.
+    while ((await temporaries()).length === 0 && running.process.exitCode === null) await new Promise((resolve) => setImmediate(resolve));
+  };
+  beforeAll(() => writeFile(big(), 'Every river finds its own way to the sea. '.repeat(2_000_000)));
+
+  it('by Ctrl-C leaves nothing', async () => {
+    const running = startCli(['import', big(), '--name', 'big'], workspace);
+    await begun(running);
+    running.process.kill('SIGINT');
+    expect(await running.ended).toMatchObject({ status: 1, last: { event: 'error', code: 'CANCELLED' } });
+    expect(await temporaries()).toEqual([]);
+  });
+
+  it('by SIGKILL is no dataset, and the name is free', async () => {
+    const running = startCli(['import', big(), '--name', 'big'], workspace);
+    await begun(running);
+    running.process.kill('SIGKILL');
+    expect((await running.ended).signal).toBe('SIGKILL');
+    expect(await readdir(join(workspace, 'datasets'))).not.toContain('big');
+    expect(await succeed(['import', join(folder.path, 'play.txt'), '--name', 'big'], workspace)).toMatchObject({ dataset: 'big', tokens: 30_000 });
+  });
+});
+
 describe('several processes in one workspace', () => {
   it('train side by side under names of their own, and a run belongs to one of them', async () => {
     const unnamed = train('x').filter((part, index, all) => part !== '--name' && all[index - 1] !== '--name');
@@ -153,6 +180,6 @@ describe('several processes in one workspace', () => {
     const results = await Promise.all([runCli(args, workspace), runCli(args, workspace)]);
     expect(results.map((result) => result.status).sort()).toEqual([0, 2]);
     expect(results.find((result) => result.status === 2)?.last['code']).toBe('NAME_TAKEN');
-    expect((await readdir(join(workspace, 'datasets'))).filter((name) => name.includes('.tmp'))).toEqual([]);
+    expect((await readdir(join(workspace, 'datasets'))).filter((name) => name.startsWith('.twice'))).toEqual([]);
   });
 });
