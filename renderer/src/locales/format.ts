@@ -100,6 +100,12 @@ export function dateTime(time: string | Date): string {
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${clock(date)}`;
 }
 
+/** The instruction set the engine chose, as its makers write it. */
+export function kernelName(kernel: string): string {
+  const names: Record<string, string> = { avx512: 'AVX-512', avx2: 'AVX2', neon: 'NEON', portable: t('shell.portable') };
+  return names[kernel] ?? kernel;
+}
+
 function notFinite(value: number): string {
   return Number.isNaN(value) ? 'NaN' : value > 0 ? '∞' : '−∞';
 }

@@ -4,7 +4,7 @@ import { useSession } from '../stores/session';
 import { useSettings } from '../stores/settings';
 import { useShell } from '../stores/shell';
 import { useToasts } from '../stores/toasts';
-import { useUndo } from '../stores/undo';
+import { stepLabel, useUndo } from '../stores/undo';
 import { t } from '../locales';
 
 /** What the frame itself can do, whichever screen is open. */
@@ -36,8 +36,8 @@ export function shellCommands(): Command[] {
   return [
     { id: 'palette', title: 'shell.search', keys: 'Mod+K', run: () => void (commands.paletteOpen = true) },
     ...screens,
-    { id: 'undo', title: 'shell.undoCommand', keys: 'Mod+Z', values: () => ({ what: undo.next?.label ?? '' }), when: () => undo.next !== null, run: () => undo.undo() },
-    { id: 'redo', title: 'shell.redoCommand', keys: 'Mod+Shift+Z', values: () => ({ what: undo.nextRedo?.label ?? '' }), when: () => undo.nextRedo !== null, run: () => undo.redo() },
+    { id: 'undo', title: 'shell.undoCommand', keys: 'Mod+Z', values: () => ({ what: undo.next ? stepLabel(undo.next) : '' }), when: () => undo.next !== null, run: () => undo.undo() },
+    { id: 'redo', title: 'shell.redoCommand', keys: 'Mod+Shift+Z', values: () => ({ what: undo.nextRedo ? stepLabel(undo.nextRedo) : '' }), when: () => undo.nextRedo !== null, run: () => undo.redo() },
     { id: 'log', title: 'shell.toggleLog', keys: 'Mod+J', run: () => void (log.open = !log.open) },
     {
       id: 'diagnostics',

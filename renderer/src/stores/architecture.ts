@@ -90,7 +90,7 @@ export const useArchitecture = defineStore('architecture', () => {
       describeSoon();
     };
     const after = { preset: preset.value, base: base.value, draft: draft.value };
-    useUndo().record({ label: t('model.edits.preset', { name }), undo: () => restore(before), redo: () => restore(after) });
+    useUndo().record({ label: () => t('model.edits.preset', { name }), undo: () => restore(before), redo: () => restore(after) });
   }
 
   /** The dataset was renamed, imported again or got other windows: a kept draft no longer fits it. */
@@ -99,7 +99,7 @@ export const useArchitecture = defineStore('architecture', () => {
     if (dataset === id) dataset = undefined;
   }
 
-  function edit(label: string, next: RunConfig, merge?: string): void {
+  function edit(label: () => string, next: RunConfig, merge?: string): void {
     const before = draft.value;
     const place = selected.value;
     const home = dataset ?? null;
@@ -124,24 +124,24 @@ export const useArchitecture = defineStore('architecture', () => {
 
   /** Sets one field by its path; edits of the same field in a row are one step of undo. */
   function set(path: string, value: unknown): void {
-    if (draft.value) edit(t('model.edits.field', { field: t(fieldKey(path)) }), setAt(draft.value, path, value), path);
+    if (draft.value) edit(() => t('model.edits.field', { field: t(fieldKey(path)) }), setAt(draft.value, path, value), path);
   }
 
   function insertLayer(index: number): void {
     if (!draft.value) return;
-    edit(t('model.edits.added', { n: index + 1 }), addLayer(draft.value, index));
+    edit(() => t('model.edits.added', { n: index + 1 }), addLayer(draft.value, index));
     selected.value = Math.min(index, draft.value.model.layers.length - 1);
   }
 
   function deleteLayer(index: number): void {
-    if (draft.value) edit(t('model.edits.removed', { n: index + 1 }), removeLayer(draft.value, index));
+    if (draft.value) edit(() => t('model.edits.removed', { n: index + 1 }), removeLayer(draft.value, index));
   }
 
   function shiftLayer(from: number, to: number): void {
     if (!draft.value) return;
     const next = moveLayer(draft.value, from, to);
     if (next === draft.value) return;
-    edit(t('model.edits.moved', { n: from + 1 }), next);
+    edit(() => t('model.edits.moved', { n: from + 1 }), next);
     selected.value = Math.max(0, Math.min(to, next.model.layers.length - 1));
   }
 

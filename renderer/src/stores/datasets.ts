@@ -79,7 +79,7 @@ export const useDatasets = defineStore('datasets', () => {
       return dataset;
     };
     const dataset = await put(next);
-    if (before) useUndo().record({ label: t('shell.edits.datasetChanged', { name: id }), undo: async () => void (await put(before)), redo: async () => void (await put(next)) });
+    if (before) useUndo().record({ label: () => t('shell.edits.datasetChanged', { name: id }), undo: async () => void (await put(before)), redo: async () => void (await put(next)) });
     return dataset;
   }
 
@@ -92,7 +92,7 @@ export const useDatasets = defineStore('datasets', () => {
       if (wasSelected) selectedId.value = dataset.id;
     };
     await put(id, name);
-    useUndo().record({ label: t('shell.edits.renamed', { from: id, to: name }), undo: () => put(name, id), redo: () => put(id, name) });
+    useUndo().record({ label: () => t('shell.edits.renamed', { from: id, to: name }), undo: () => put(name, id), redo: () => put(id, name) });
   }
 
   async function remove(id: string): Promise<void> {
@@ -100,7 +100,7 @@ export const useDatasets = defineStore('datasets', () => {
     await refresh();
     useUndo().record(
       {
-        label: t('shell.edits.deleted', { name: id }),
+        label: () => t('shell.edits.deleted', { name: id }),
         undo: async () => {
           await useWorkbench().call('datasets.restore', { trashed });
           await refresh();

@@ -55,7 +55,7 @@ export const useModels = defineStore('models', () => {
     await refresh();
     useUndo().record(
       {
-        label: t('shell.edits.deleted', { name }),
+        label: () => t('shell.edits.deleted', { name }),
         undo: async () => {
           await useWorkbench().call('exports.restore', { trashed });
           await refresh();

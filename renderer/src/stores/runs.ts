@@ -214,7 +214,7 @@ export const useRuns = defineStore('runs', () => {
       if (details.value?.id === run.id) details.value = { ...details.value, name: run.name };
     };
     await put(name);
-    useUndo().record({ label: t('shell.edits.renamed', { from: before, to: name }), undo: () => put(before), redo: () => put(name) });
+    useUndo().record({ label: () => t('shell.edits.renamed', { from: before, to: name }), undo: () => put(before), redo: () => put(name) });
   }
 
   async function remove(id: string): Promise<void> {
@@ -224,7 +224,7 @@ export const useRuns = defineStore('runs', () => {
     await refresh();
     useUndo().record(
       {
-        label: t('shell.edits.deleted', { name }),
+        label: () => t('shell.edits.deleted', { name }),
         undo: async () => {
           await useWorkbench().call('runs.restore', { trashed });
           await refresh();

@@ -4,8 +4,8 @@ import { t } from '../locales';
 import { useToasts } from './toasts';
 
 export interface UndoStep {
-  /** What was done, e.g. “Deleted run lstm-96”. */
-  label: string;
+  /** What was done, e.g. “Deleted run lstm-96”; as a function it follows a change of language. */
+  label: string | (() => string);
   undo: () => void | Promise<void>;
   redo?: (() => void | Promise<void>) | undefined;
   /** Steps with the same key that follow each other count as one: scrubbing a number is one edit. */
@@ -13,6 +13,8 @@ export interface UndoStep {
 }
 
 const longestHistory = 100;
+
+export const stepLabel = ({ label }: UndoStep): string => (typeof label === 'string' ? label : label());
 
 /** What Ctrl/Cmd+Z takes back, across all screens. */
 export const useUndo = defineStore('undo', () => {
@@ -33,7 +35,7 @@ export const useUndo = defineStore('undo', () => {
     undone.value = [];
     message.value = null;
     if (options.toast) {
-      useToasts().show(step.label, { action: { label: t('shell.undo'), run: () => undoStep(step) } });
+      useToasts().show(stepLabel(step), { action: { label: t('shell.undo'), run: () => undoStep(step) } });
     }
   }
 
@@ -47,7 +49,7 @@ export const useUndo = defineStore('undo', () => {
   async function apply(step: UndoStep, direction: 'undo' | 'redo'): Promise<boolean> {
     try {
       await (direction === 'undo' ? step.undo() : step.redo?.());
-      message.value = t(direction === 'undo' ? 'shell.undone' : 'shell.redone', { what: step.label });
+      message.value = t(direction === 'undo' ? 'shell.undone' : 'shell.redone', { what: stepLabel(step) });
       return true;
     } catch (error) {
       useToasts().fail(error);

@@ -10,8 +10,8 @@ const aboveZero = /(learningRate|epsilon|norm|factor|everySeconds)$/;
 export function problemText(problem: ConfigProblem): string {
   const rule = ruleKey(problem);
   if (!hasMessage(`model.problems.${rule}`)) return problem.message;
-  const { usual, ...values } = { nearest: '', ...problem.details };
-  const sentence = t(`model.problems.${rule}`, values);
+  const { usual, ...values } = problem.details;
+  const sentence = t(`model.problems.${rule}`, { nearest: '', ...values });
   return usual === undefined || usual === null ? sentence : `${sentence} ${t('model.example', { usual })}`;
 }
 

@@ -23,6 +23,7 @@ export const messages = {
   pastedText: 'pasted text',
   toggleLog: 'Show or hide the log',
   togglePaneLeft: 'Show or hide the left pane',
+  showPane: 'Show {name}',
   togglePaneRight: 'Show or hide the right pane',
   restartEngine: 'Restart the engine',
   threads: '{n} thread | {n} threads',
@@ -53,7 +54,6 @@ export const messages = {
   },
   drop: {
     dataset: 'Import as dataset',
-    model: 'Open as model',
     file: 'Drop to import as dataset, or to open an ONNX file as model',
     noPath: 'Only files from the disk can be opened',
   },

@@ -26,6 +26,7 @@ export const messages: Translated<typeof english> = {
   pastedText: '붙여 넣은 글',
   toggleLog: '기록 보이기·숨기기',
   togglePaneLeft: '왼쪽 창 보이기·숨기기',
+  showPane: '{name} 보이기',
   togglePaneRight: '오른쪽 창 보이기·숨기기',
   restartEngine: '엔진 다시 시작',
   threads: '스레드 {n}개',
@@ -56,7 +57,6 @@ export const messages: Translated<typeof english> = {
   },
   drop: {
     dataset: '데이터셋으로 가져오기',
-    model: '모델로 열기',
     file: '놓으면 데이터셋으로 가져오고, ONNX 파일이면 모델로 엽니다',
     noPath: '디스크에 있는 파일만 열 수 있습니다',
   },
