@@ -64,15 +64,25 @@ export function createDatasetService(ports: Ports): DatasetService {
       await ensureFolder(folder);
       let dataset = await build(folder, id);
       job.signal.throwIfAborted();
-      if (isTaken(id, await datasetNames(workspace))) {
-        // Another process was quicker.
-        if (wanted !== null) throw nameTaken(wanted);
-        id = uniqueName(fallback, await datasetNames(workspace));
-        dataset = { ...dataset, id };
+      for (let isNamed = false; !isNamed; ) {
+        const present = await datasetNames(workspace);
+        if (isTaken(id, present)) {
+          // Another process was quicker.
+          if (wanted !== null) throw nameTaken(wanted);
+          id = uniqueName(fallback, present);
+          dataset = { ...dataset, id };
+        }
+        await writeDataset(folder, dataset);
+        await syncFolder(folder);
+        isNamed = await rename(folder, workspace.dataset(id)).then(
+          () => true,
+          (error: unknown) => {
+            // Quicker still, between the list and the renaming: a folder that holds something is never replaced.
+            if (error instanceof Error && 'code' in error && (error.code === 'ENOTEMPTY' || error.code === 'EEXIST')) return false;
+            throw error;
+          },
+        );
       }
-      await writeDataset(folder, dataset);
-      await syncFolder(folder);
-      await rename(folder, workspace.dataset(id));
       await syncFolder(workspace.datasets);
       changed();
       return dataset;
