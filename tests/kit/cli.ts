@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { cliBundle } from './cli-bundle';
+import { inject } from 'vitest';
+import type {} from './cli-bundle';
 
 export const samples = resolve(import.meta.dirname, '../../samples');
 export const fixtures = resolve(import.meta.dirname, '../fixtures');
@@ -39,7 +40,7 @@ export function startCli(args: string[], workspace: string, options: CliOptions 
   // The test's own npm would otherwise be taken for the caller's folder.
   const inherited = { ...process.env };
   delete inherited['INIT_CWD'];
-  const child = spawn(process.execPath, ['--enable-source-maps', cliBundle, ...args, '--json', '--workspace', workspace], {
+  const child = spawn(process.execPath, ['--enable-source-maps', inject('cliBundle'), ...args, '--json', '--workspace', workspace], {
     env: { ...inherited, ...options.env },
     cwd: options.cwd ?? tmpdir(),
     stdio: ['pipe', 'pipe', 'pipe'],
