@@ -42,6 +42,14 @@ function checkTextRequest(request: ImportRequest): void {
   if (field) throw new SluiceError({ code: 'CONFIG_INVALID', message: `${field} is for forecasts; the file is read as text. Add the task forecast, or leave ${field} out.`, where: field });
 }
 
+/** A full disk or a read-only folder is said of the dataset, not of the temporary file that met it. */
+function atHome(error: unknown, path: string): unknown {
+  if (!(error instanceof SluiceError)) return error;
+  const causes = { DISK_FULL: 'ENOSPC', WORKSPACE_READ_ONLY: 'EROFS' } as const;
+  const code = error.code === 'DISK_FULL' || error.code === 'WORKSPACE_READ_ONLY' ? causes[error.code] : null;
+  return code === null ? error : writeError(Object.assign(new Error(error.message), { code }), path);
+}
+
 export function createDatasetService(ports: Ports): DatasetService {
   const workspace = workspacePaths(ports.workspace);
   const profiles = new Map<string, { key: string; profile: Promise<DatasetProfile> }>();
@@ -89,7 +97,7 @@ export function createDatasetService(ports: Ports): DatasetService {
     } catch (error) {
       await rm(folder, { recursive: true, force: true }).catch(() => undefined);
       if (job.signal.aborted) throw new SluiceError({ code: 'CANCELLED', message: 'The import was cancelled; nothing was kept.' }, { cause: error });
-      throw writeError(error, workspace.dataset(id));
+      throw atHome(writeError(error, workspace.dataset(id)), workspace.dataset(id));
     }
   }
 

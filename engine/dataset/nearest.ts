@@ -11,8 +11,10 @@ function distance(a: string, b: string): number {
   return row[b.length] as number;
 }
 
-/** The candidate most like `name`, case aside, if it is like it at all. */
+/** The candidate that begins with `name` or is most like it, case aside; null where none is like it at all. */
 export function nearest(name: string, candidates: readonly string[]): string | null {
+  const beginning = candidates.find((candidate) => name.length >= 2 && candidate.toLowerCase().startsWith(name.toLowerCase()));
+  if (beginning !== undefined) return beginning;
   let best: { candidate: string; edits: number } | null = null;
   for (const candidate of candidates) {
     const edits = distance(name.toLowerCase(), candidate.toLowerCase());

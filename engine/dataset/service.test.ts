@@ -120,6 +120,18 @@ describe('text', () => {
     await nothingLeft();
   });
 
+  it('says of the dataset that the disk is full, and leaves nothing', async () => {
+    const path = await file('long.txt', 'some words and more\n'.repeat(2000));
+    const full: JobContext = {
+      signal: new AbortController().signal,
+      progress: ({ phase }) => {
+        if (phase === 'writing') throw Object.assign(new Error('no space left'), { code: 'ENOSPC' });
+      },
+    };
+    await expect(service.import({ files: [path], name: 'x' }, full)).rejects.toMatchObject({ code: 'DISK_FULL', where: folderOf('x') });
+    await nothingLeft();
+  });
+
   it('cancelling leaves nothing', async () => {
     const path = await file('long.txt', 'some words and more\n'.repeat(200_000));
     const controller = new AbortController();

@@ -27,7 +27,7 @@ function columnNotFound(name: string, columns: SourceColumn[], file: string, fie
   const suggestion = nearest(name, columns.map((column) => column.name));
   return new SluiceError({
     code: 'COLUMN_NOT_FOUND',
-    message: `${file} has no column "${name}"${suggestion ? `; did you mean "${suggestion}"?` : ''} Its columns are ${columns.map((column) => column.name).join(', ')}.`,
+    message: `${file} has no column "${name}"${suggestion ? `; did you mean "${suggestion}"?` : '.'} Its columns are ${columns.map((column) => column.name).join(', ')}.`,
     where: `${file}, ${field}`,
     details: { file, column: name, field, suggestion: suggestion ?? null },
   });
