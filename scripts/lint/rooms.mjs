@@ -9,7 +9,7 @@
  * @typedef {{ name: string, folder: RegExp, rooms: string[], packages: string[], never?: string[], node: boolean }} Room
  */
 
-const windowPackages = [
+export const windowPackages = [
   'vue',
   'pinia',
   'vue-i18n',
