@@ -4,7 +4,7 @@ use std::ops::{Add, Div, Mul, Sub};
 
 use crate::cells::{CellEntry, CellKernels};
 use crate::kernels::KernelKind;
-use crate::simd::{Avx512Lanes, PortableLanes};
+use crate::simd::{Avx2Lanes, Avx512Lanes, PortableLanes};
 
 /// f32 for training and inference, f64 for gradient checks and as the judge.
 pub trait Element:
@@ -20,6 +20,7 @@ pub trait Element:
     + Mul<Output = Self>
     + Div<Output = Self>
     + PortableLanes
+    + Avx2Lanes
     + Avx512Lanes
     + 'static
 {

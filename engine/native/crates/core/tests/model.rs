@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use sluice_core::kernels::KernelKind;
 use sluice_core::rng::{Purpose, Rng};
-use sluice_core::simd::Avx512;
 use sluice_core::spec::{
     Batch, HeadMode, HeadSpec, IGNORED, Input, InputSpec, LayerSpec, ModelSpec, Optimizer, Taps, Target, Update,
 };
@@ -102,9 +101,6 @@ fn a_long_series_has_the_same_bits_with_any_threads() {
 
 #[test]
 fn kernels_agree_on_odd_shapes() {
-    if !Avx512::available() {
-        return;
-    }
     for cell in cells() {
         for (time, batch, hidden, width) in [(1, 1, 1, 1), (3, 7, 17, 2), (2, 13, 48, 5), (5, 25, 80, 3), (4, 3, 130, 140)] {
             let spec = forecast(vec![layer(cell.name, hidden, true, 0.0), layer(cell.name, hidden, false, 0.0)], width, 3);
@@ -112,7 +108,7 @@ fn kernels_agree_on_odd_shapes() {
             let lengths: Vec<usize> = (0..batch).map(|b| 1 + b % time).collect();
             let input = Batch { time, batch, input: Input::Series(&series), lengths: Some(&lengths) };
             let mut gradients = Vec::new();
-            for kind in [KernelKind::Portable, KernelKind::Avx512] {
+            for kind in KernelKind::available() {
                 let mut model = Model::<f32>::with_kernel(spec.clone(), 1, pool(2), kind).unwrap();
                 let states = model.zero_states(batch);
                 model.backward_traced(&input, &Target::Values(&values), &states).unwrap();

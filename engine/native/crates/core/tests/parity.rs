@@ -5,18 +5,9 @@ use std::path::PathBuf;
 use sluice_core::cells;
 use sluice_core::kernels::KernelKind;
 use sluice_core::parity::{run_fixture, run_fixture_with};
-use sluice_core::simd::Avx512;
 
 fn fixtures() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../../tests/fixtures/reference")
-}
-
-fn kinds() -> Vec<KernelKind> {
-    let mut kinds = vec![KernelKind::Portable];
-    if Avx512::available() {
-        kinds.push(KernelKind::Avx512);
-    }
-    kinds
 }
 
 #[test]
@@ -30,7 +21,7 @@ fn every_cell_agrees_with_its_fixtures() {
                 assert_eq!(case, "small-bi2", "{} is missing", path.display());
                 continue;
             };
-            for kind in kinds() {
+            for kind in KernelKind::available() {
                 for result in run_fixture_with(&json, kind).unwrap() {
                     println!("{} {case} {kind:?} {result:?}", cell.name);
                     assert!(result.passed, "{} {case} {kind:?}: {result:?}", cell.name);

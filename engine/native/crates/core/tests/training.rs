@@ -9,7 +9,6 @@ use sluice_core::element::Element;
 use sluice_core::kernels::{KernelKind, Kernels};
 use sluice_core::loss::{Rows, Scope, row_losses};
 use sluice_core::optim::{Moments, Stretch, clip_factor, update_stretch};
-use sluice_core::simd::Avx512;
 use sluice_core::spec::{
     Batch, HeadMode, HeadSpec, Input, InputSpec, LayerSpec, ModelSpec, NamedTensor, Optimizer, Target, Update,
 };
@@ -19,14 +18,6 @@ fn fixture() -> Value {
     let path =
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../../tests/fixtures/reference/training.json");
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
-fn kinds() -> Vec<KernelKind> {
-    let mut kinds = vec![KernelKind::Portable];
-    if Avx512::available() {
-        kinds.push(KernelKind::Avx512);
-    }
-    kinds
 }
 
 fn flat(value: &Value) -> Vec<f64> {
@@ -69,7 +60,7 @@ fn loss<E: Element>(kind: KernelKind, fixture: &Value, target: &Target<E>) -> (f
 
 fn check_losses<E: Element>(tolerance: f64) {
     let fixture = fixture();
-    for kind in kinds() {
+    for kind in KernelKind::available() {
         let mut seen = 0;
         for case in fixture["losses"].as_array().unwrap() {
             let name = case["name"].as_str().unwrap();
@@ -137,7 +128,7 @@ fn check_optimisers<E: Element>(tolerance: f64) {
             "adamw" => Optimizer::AdamW { beta1, beta2, eps, weight_decay },
             _ => continue,
         };
-        for kind in kinds() {
+        for kind in KernelKind::available() {
             let kernels = Kernels::<E>::of(kind);
             let (mut weights, mut given) = (Buffer::<E>::new(16), Buffer::<E>::new(16));
             let (first, second) = (Buffer::<E>::new(16), Buffer::<E>::new(16));
@@ -251,7 +242,7 @@ fn check_run<E: Element>(kind: KernelKind, threads: usize, loss_tolerance: f64, 
 
 #[test]
 fn twelve_steps_follow_the_reference_run() {
-    for kind in kinds() {
+    for kind in KernelKind::available() {
         for threads in [1, 2] {
             check_run::<f64>(kind, threads, 1e-9, 1e-8);
             check_run::<f32>(kind, threads, 1e-5, 1e-4);

@@ -13,7 +13,7 @@ use crate::element::Element;
 use crate::error::EngineError;
 use crate::kernels::KernelKind;
 use crate::kernels::recurrent::{Backward, BackwardStep, Derivatives, Forward, ForwardStep, Recorded};
-use crate::simd::{Avx512, Isa, Lanes, Portable};
+use crate::simd::{Avx2, Avx512, Isa, Lanes, Portable};
 
 /// Limits of the fixed-size arrays that equations work on.
 pub const MAX_SLOTS: usize = 4;
@@ -163,6 +163,7 @@ fn compiled<E: Element, C: Cell>(kind: KernelKind) -> CellKernels<E> {
         KernelKind::Avx512 => {
             CellKernels { forward: forward::<E, C, Avx512>, backward: backward::<E, C, Avx512> }
         }
+        KernelKind::Avx2 => CellKernels { forward: forward::<E, C, Avx2>, backward: backward::<E, C, Avx2> },
         KernelKind::Portable => {
             CellKernels { forward: forward::<E, C, Portable>, backward: backward::<E, C, Portable> }
         }

@@ -10,7 +10,7 @@ pub mod recurrent;
 pub mod tile;
 
 use crate::element::Element;
-use crate::simd::{Avx512, Isa, Lanes, Portable};
+use crate::simd::{Avx2, Avx512, Isa, Lanes, Portable};
 use elementwise::{AdamBlock, ScatterRows, SgdBlock, SoftmaxRow, SquareSum};
 use outer::Outer;
 use product::Product;
@@ -19,19 +19,35 @@ use product::Product;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KernelKind {
     Avx512,
+    Avx2,
     Portable,
 }
 
 impl KernelKind {
-    /// The fastest that this processor has; `SLUICE_KERNEL=portable` forces the other.
+    /// Those that this processor has, the fastest first.
+    pub fn available() -> Vec<Self> {
+        let mut kinds = Vec::new();
+        if Avx512::available() {
+            kinds.push(KernelKind::Avx512);
+        }
+        if Avx2::available() {
+            kinds.push(KernelKind::Avx2);
+        }
+        kinds.push(KernelKind::Portable);
+        kinds
+    }
+
+    /// The fastest; `SLUICE_KERNEL=avx2` or `=portable` forces another that the processor has.
     pub fn picked() -> Self {
-        let forced = std::env::var("SLUICE_KERNEL").is_ok_and(|name| name == "portable");
-        if !forced && Avx512::available() { KernelKind::Avx512 } else { KernelKind::Portable }
+        let available = Self::available();
+        let forced = std::env::var("SLUICE_KERNEL").unwrap_or_default();
+        available.iter().copied().find(|kind| kind.name() == forced).unwrap_or(available[0])
     }
 
     pub fn name(self) -> &'static str {
         match self {
             KernelKind::Avx512 => "avx512",
+            KernelKind::Avx2 => "avx2",
             KernelKind::Portable => "portable",
         }
     }
@@ -61,6 +77,7 @@ impl<E: Element> Kernels<E> {
     pub fn of(kind: KernelKind) -> Self {
         match kind {
             KernelKind::Avx512 => Self::with::<Avx512>(kind),
+            KernelKind::Avx2 => Self::with::<Avx2>(kind),
             KernelKind::Portable => Self::with::<Portable>(kind),
         }
     }

@@ -31,6 +31,7 @@ pub trait Avx512Lanes: Sized {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::*;
+    use crate::simd::functions::{self, FloatLanes};
     use std::arch::x86_64::*;
 
     impl<E: Element> Isa<E> for Avx512 {
@@ -58,10 +59,29 @@ mod x86 {
 
     // Every method below is only reached from `Avx512::call`, which is compiled with the instructions and is only
     // chosen after `Avx512::available` said yes; that is what makes the calls of the intrinsics sound.
-    impl Zmm {
-        /// 1 / x to within two units in the last place: the estimate has 14 bits, one Newton step doubles them.
+    impl FloatLanes for Zmm {
+        #[inline(always)]
+        fn within(self, limit: f32) -> Self {
+            // The instructions return their second operand when one is NaN.
+            unsafe {
+                let x = _mm512_max_ps(_mm512_set1_ps(-limit), self.0);
+                Zmm(_mm512_min_ps(_mm512_set1_ps(limit), x))
+            }
+        }
+
+        #[inline(always)]
+        fn round(self) -> Self {
+            unsafe { Zmm(_mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0)) }
+        }
+
+        #[inline(always)]
+        fn scale(self, power: Self) -> Self {
+            unsafe { Zmm(_mm512_scalef_ps(self.0, power.0)) }
+        }
+
         #[inline(always)]
         fn reciprocal(self) -> Self {
+            // The estimate has 14 bits, one Newton step doubles them.
             unsafe {
                 let y = _mm512_rcp14_ps(self.0);
                 let two = _mm512_set1_ps(2.0);
@@ -69,31 +89,11 @@ mod x86 {
             }
         }
 
-        /// n = round(x / ln 2) and exp(x - n ln 2) - 1.
         #[inline(always)]
-        fn reduced_exp(self) -> (__m512, __m512) {
+        fn zero_where_below(self, condition: Self, limit: f32) -> Self {
             unsafe {
-                let n = _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(_mm512_mul_ps(
-                    self.0,
-                    _mm512_set1_ps(LOG2_E),
-                ));
-                let r = _mm512_fnmadd_ps(n, _mm512_set1_ps(LN2_HIGH), self.0);
-                let r = _mm512_fnmadd_ps(n, _mm512_set1_ps(LN2_LOW), r);
-                let mut q = _mm512_set1_ps(EXPM1_F32[4]);
-                q = _mm512_fmadd_ps(q, r, _mm512_set1_ps(EXPM1_F32[3]));
-                q = _mm512_fmadd_ps(q, r, _mm512_set1_ps(EXPM1_F32[2]));
-                q = _mm512_fmadd_ps(q, r, _mm512_set1_ps(EXPM1_F32[1]));
-                q = _mm512_fmadd_ps(q, r, _mm512_set1_ps(EXPM1_F32[0]));
-                (n, _mm512_fmadd_ps(_mm512_mul_ps(r, r), q, r))
-            }
-        }
-
-        /// Clamped to ±limit; NaN stays NaN because the instructions return their second operand then.
-        #[inline(always)]
-        fn within(self, limit: f32) -> Self {
-            unsafe {
-                let x = _mm512_max_ps(_mm512_set1_ps(-limit), self.0);
-                Zmm(_mm512_min_ps(_mm512_set1_ps(limit), x))
+                let kept = _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(condition.0, _mm512_set1_ps(limit));
+                Zmm(_mm512_maskz_mov_ps(kept, self.0))
             }
         }
     }
@@ -153,37 +153,17 @@ mod x86 {
 
         #[inline(always)]
         fn exp(self) -> Self {
-            unsafe {
-                let (n, rest) = self.within(EXP_LIMIT_F32).reduced_exp();
-                let y = _mm512_scalef_ps(_mm512_add_ps(rest, _mm512_set1_ps(1.0)), n);
-                let kept = _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(self.0, _mm512_set1_ps(-EXP_LIMIT_F32));
-                Zmm(_mm512_maskz_mov_ps(kept, y))
-            }
+            functions::exp(self)
         }
 
         #[inline(always)]
         fn sigmoid(self) -> Self {
-            unsafe {
-                let negative = Zmm(_mm512_sub_ps(_mm512_setzero_ps(), self.0));
-                let (n, rest) = negative.within(EXP_LIMIT_F32).reduced_exp();
-                let one = _mm512_set1_ps(1.0);
-                let e = _mm512_scalef_ps(_mm512_add_ps(rest, one), n);
-                Zmm(_mm512_add_ps(e, one)).reciprocal()
-            }
+            functions::sigmoid(self)
         }
 
         #[inline(always)]
         fn tanh(self) -> Self {
-            unsafe {
-                let x = self.within(TANH_LIMIT_F32);
-                let (n, rest) = Zmm(_mm512_add_ps(x.0, x.0)).reduced_exp();
-                // exp(2x) - 1 without cancellation near 0: 2^n * rest + (2^n - 1).
-                let one = _mm512_set1_ps(1.0);
-                let scale = _mm512_scalef_ps(one, n);
-                let minus_one = _mm512_fmadd_ps(scale, rest, _mm512_sub_ps(scale, one));
-                let below = Zmm(_mm512_add_ps(minus_one, _mm512_set1_ps(2.0)));
-                Zmm(_mm512_mul_ps(minus_one, below.reciprocal().0))
-            }
+            functions::tanh(self)
         }
 
         #[inline(always)]

@@ -1,12 +1,15 @@
 //! Vectors of 16 elements, the width of a unit panel, and the instruction sets that provide them.
 //!
 //! A kernel is written once over `Lanes`; an `Isa` says which vector stands behind it and compiles the kernel's body
-//! with its instructions switched on. A further instruction set (AVX2, NEON) is one more module and one more line in
-//! `kernels::table`.
+//! with its instructions switched on. A further instruction set (NEON) is one more module and one more line in
+//! `kernels::Kernels` and `cells`.
 
+mod avx2;
 mod avx512;
+mod functions;
 mod portable;
 
+pub use avx2::{Avx2, Avx2Lanes};
 pub use avx512::{Avx512, Avx512Lanes};
 pub use portable::{Portable, PortableLanes};
 
@@ -62,20 +65,6 @@ pub trait Isa<E: Element>: 'static {
     /// The processor must have the instructions, and `body`'s own conditions must hold.
     unsafe fn call<B: Body<E>>(body: B);
 }
-
-/// exp(r) - 1 = r + r^2 * (C[0] + C[1] r + … + C[4] r^4) for |r| <= ln(2) / 2 with a relative error of 1.4e-8
-/// (least maximum error, found by reweighted least squares on Chebyshev points).
-pub(crate) const EXPM1_F32: [f32; 5] =
-    [0.500_000_006, 0.166_665_425, 0.041_666_281, 0.008_366_644, 0.001_394_655_5];
-
-/// ln(2) in two parts: the first has few enough bits that its products with small integers are exact.
-pub(crate) const LN2_HIGH: f32 = 0.693_359_4;
-pub(crate) const LN2_LOW: f32 = -2.121_944_4e-4;
-pub(crate) const LOG2_E: f32 = std::f32::consts::LOG2_E;
-/// Arguments of exp beyond this leave the range of normal numbers (and 1 + Newton's step on infinity would be NaN).
-pub(crate) const EXP_LIMIT_F32: f32 = 87.0;
-/// tanh is 1 in f32 from here on.
-pub(crate) const TANH_LIMIT_F32: f32 = 9.02;
 
 #[cfg(test)]
 mod tests {
@@ -141,6 +130,13 @@ mod tests {
     #[test]
     fn portable_functions_follow_the_standard_library() {
         check::<Portable>();
+    }
+
+    #[test]
+    fn avx2_functions_follow_the_standard_library() {
+        if Avx2::available() {
+            check::<Avx2>();
+        }
     }
 
     #[test]

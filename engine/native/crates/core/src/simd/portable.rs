@@ -1,5 +1,6 @@
 //! Plain arrays of 16: correct everywhere, turned into whatever vectors the compiler's target has.
 
+use super::functions::{self, FloatLanes};
 use super::*;
 
 /// The instruction set every processor has.
@@ -33,76 +34,38 @@ impl<E: Element> Isa<E> for Portable {
 #[repr(align(64))]
 pub struct Wide<E>([E; LANES]);
 
-/// The functions that f32 and f64 compute differently.
-trait Scalar: Copy {
-    fn exp(self) -> Self;
-    fn sigmoid(self) -> Self;
-    fn tanh(self) -> Self;
-}
-
-/// 2^n as a factor, n = round(x / ln 2), and exp(x - n ln 2) - 1; |x| <= 87 or NaN.
-#[inline(always)]
-fn reduced_exp(x: f32) -> (f32, f32) {
-    // Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits: no call of a rounding function.
-    const MAGIC: f32 = 12_582_912.0;
-    let shifted = x * LOG2_E + MAGIC;
-    let n = shifted - MAGIC;
-    let r = (x - n * LN2_HIGH) - n * LN2_LOW;
-    let c = &EXPM1_F32;
-    let q = c[0] + r * (c[1] + r * (c[2] + r * (c[3] + r * c[4])));
-    let scale = f32::from_bits((shifted.to_bits().wrapping_add(127)) << 23);
-    (scale, r + r * r * q)
-}
-
-/// Keeps NaN, unlike `f32::clamp` of the ends alone would after `min`/`max`.
-#[inline(always)]
-fn within(x: f32, limit: f32) -> f32 {
-    let x = if x < -limit { -limit } else { x };
-    if x > limit { limit } else { x }
-}
-
-impl Scalar for f32 {
+impl FloatLanes for Wide<f32> {
     #[inline(always)]
-    fn exp(self) -> f32 {
-        let x = within(self, EXP_LIMIT_F32);
-        let (scale, rest) = reduced_exp(x);
-        let y = scale + scale * rest;
-        if self < -EXP_LIMIT_F32 { 0.0 } else { y }
+    fn within(self, limit: f32) -> Self {
+        // Comparisons with NaN are false, so NaN goes through.
+        self.each(|x| if x < -limit { -limit } else { x }).each(|x| if x > limit { limit } else { x })
     }
 
     #[inline(always)]
-    fn sigmoid(self) -> f32 {
-        let (scale, rest) = reduced_exp(within(-self, EXP_LIMIT_F32));
-        1.0 / (1.0 + (scale + scale * rest))
+    fn round(self) -> Self {
+        // Adding 1.5 * 2^23 leaves no room for a fraction: no call of a rounding function.
+        const MAGIC: f32 = 12_582_912.0;
+        self.each(|x| (x + MAGIC) - MAGIC)
     }
 
     #[inline(always)]
-    fn tanh(self) -> f32 {
-        let (scale, rest) = reduced_exp(2.0 * within(self, TANH_LIMIT_F32));
-        let minus_one = scale * rest + (scale - 1.0);
-        minus_one / (minus_one + 2.0)
-    }
-}
-
-impl Scalar for f64 {
-    #[inline(always)]
-    fn exp(self) -> f64 {
-        f64::exp(self)
+    fn scale(self, power: Self) -> Self {
+        self.pairs(power, |x, n| x * f32::from_bits((n as i32 + 127).cast_unsigned() << 23))
     }
 
     #[inline(always)]
-    fn sigmoid(self) -> f64 {
-        1.0 / (1.0 + f64::exp(-self))
+    fn reciprocal(self) -> Self {
+        self.each(|x| 1.0 / x)
     }
 
     #[inline(always)]
-    fn tanh(self) -> f64 {
-        f64::tanh(self)
+    fn zero_where_below(self, condition: Self, limit: f32) -> Self {
+        self.pairs(condition, |x, c| if c < limit { 0.0 } else { x })
     }
 }
 
 macro_rules! wide {
-    ($type:ty) => {
+    ($type:ty, $exp:expr, $sigmoid:expr, $tanh:expr) => {
         impl Wide<$type> {
             #[inline(always)]
             fn pairs(self, other: Self, f: impl Fn($type, $type) -> $type) -> Self {
@@ -178,17 +141,17 @@ macro_rules! wide {
 
             #[inline(always)]
             fn exp(self) -> Self {
-                self.each(Scalar::exp)
+                $exp(self)
             }
 
             #[inline(always)]
             fn sigmoid(self) -> Self {
-                self.each(Scalar::sigmoid)
+                $sigmoid(self)
             }
 
             #[inline(always)]
             fn tanh(self) -> Self {
-                self.each(Scalar::tanh)
+                $tanh(self)
             }
 
             #[inline(always)]
@@ -204,5 +167,10 @@ macro_rules! wide {
     };
 }
 
-wide!(f32);
-wide!(f64);
+wide!(f32, functions::exp, functions::sigmoid, functions::tanh);
+wide!(
+    f64,
+    |x: Self| x.each(f64::exp),
+    |x: Self| x.each(|v| 1.0 / (1.0 + f64::exp(-v))),
+    |x: Self| x.each(f64::tanh)
+);
