@@ -7,7 +7,7 @@ import { SetupError, say } from './say.mjs';
 import { isFresh, stampOf } from './stamp.mjs';
 
 const crate = 'engine/native/crates/node';
-const oldestRust = [1, 88];
+const oldestRust = [1, 89];
 
 /** @type {import('./stamp.mjs').Sources} */
 const sources = {
