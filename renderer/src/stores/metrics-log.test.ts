@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { StepRecord } from '../../../engine/contracts';
-import { addRecord, emptyLog } from './metrics-log';
+import { addRecord, emptyLog, fillSteps } from './metrics-log';
 
 const step = (n: number, loss = 1): StepRecord => ({ kind: 'step', step: n, epoch: 0, loss, gradientNorm: 1, learningRate: 0.1, elapsedMs: n, tokensPerSecond: 1 });
 
@@ -17,6 +17,15 @@ describe('metrics log', () => {
     addRecord(log, step(3, 9));
     expect(log.steps.map((record) => record.step)).toEqual([1, 2, 3]);
     expect(log.steps.at(-1)!.loss).toBe(9);
+  });
+
+  it('fills what live events left out and keeps what came since', () => {
+    const log = emptyLog();
+    for (const n of [1, 2, 6, 9]) addRecord(log, step(n));
+    fillSteps(log, [3, 4, 5, 6, 7].map((n) => step(n)), 2);
+    expect(log.steps.map((record) => record.step)).toEqual([1, 2, 3, 4, 5, 6, 7, 9]);
+    fillSteps(log, [], 0);
+    expect(log.steps).toHaveLength(8);
   });
 
   it('keeps evaluations of different splits at one step', () => {

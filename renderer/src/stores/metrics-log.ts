@@ -28,6 +28,16 @@ export function addRecord(log: MetricsLog, record: StepRecord | EvaluationRecord
   else addInOrder(log.samples, { step: record.step, text: record.text }, () => true);
 }
 
+/**
+ * Fills what live events left out: a fast training says more than travels, the file holds it all. `records` are
+ * those after step `after`; what came live behind their last step stays.
+ */
+export function fillSteps(log: MetricsLog, records: StepRecord[], after: number): void {
+  const last = records.at(-1);
+  if (!last) return;
+  log.steps = [...log.steps.filter((record) => record.step <= after), ...records, ...log.steps.filter((record) => record.step > last.step)];
+}
+
 function addInOrder<T extends { step: number }>(list: T[], item: T, same: (other: T) => boolean): void {
   while (list.length && list.at(-1)!.step > item.step) list.pop();
   for (let index = list.length - 1; index >= 0 && list[index]!.step === item.step; index--) {

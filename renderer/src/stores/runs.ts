@@ -3,7 +3,7 @@ import { computed, ref, shallowRef, triggerRef, watch } from 'vue';
 import type { RunConfig, RunDetails, RunEvent, RunSummary } from '../../../engine/contracts';
 import { t } from '../locales';
 import { useDatasets } from './datasets';
-import { addRecord, emptyLog, type MetricsLog } from './metrics-log';
+import { addRecord, emptyLog, fillSteps, type MetricsLog } from './metrics-log';
 import { useShell } from './shell';
 import { useUndo } from './undo';
 import { useWorkbench } from './workbench';
@@ -21,6 +21,9 @@ export interface LiveRun {
   secondsLeft: number | null;
 }
 
+/** How long missing steps may stay missing in a curve. */
+const fillAfterMs = 700;
+
 /** Trainings of the workspace: the list, the chosen one, live numbers, start to delete. */
 export const useRuns = defineStore('runs', () => {
   const list = shallowRef<RunSummary[]>([]);
@@ -36,6 +39,8 @@ export const useRuns = defineStore('runs', () => {
   const savedAt = ref<Date | null>(null);
   const logs = new Map<string, MetricsLog>();
   const loading = new Map<string, Promise<MetricsLog>>();
+  /** Per run, the last step before the first one that no event told of; filled from the file now and then. */
+  const gaps = new Map<string, number>();
   let waiting: RunEvent[] = [];
   let scheduled = false;
 
@@ -109,7 +114,11 @@ export const useRuns = defineStore('runs', () => {
       case 'step': {
         const { event: _name, run, totalSteps, secondsLeft, ...record } = event;
         live.value.set(run, { ...record, totalSteps, secondsLeft });
-        if (log) addRecord(log, { kind: 'step', ...record });
+        if (log) {
+          const last = log.steps.at(-1)?.step ?? 0;
+          if (record.step > last + 1) noteGap(run, last);
+          addRecord(log, { kind: 'step', ...record });
+        }
         break;
       }
       case 'evaluated':
@@ -128,10 +137,29 @@ export const useRuns = defineStore('runs', () => {
       case 'finished':
       case 'failed':
         live.value.delete(event.run);
+        // Steps after the last event that told of one are in the file only.
+        if (log) noteGap(event.run, log.steps.at(-1)?.step ?? 0);
         if (selectedId.value === event.run) void loadDetails().catch(() => undefined);
         break;
       default:
     }
+  }
+
+  function noteGap(id: string, after: number): void {
+    if (gaps.has(id)) return;
+    gaps.set(id, after);
+    setTimeout(() => void fillGap(id).catch(() => undefined), fillAfterMs);
+  }
+
+  async function fillGap(id: string): Promise<void> {
+    const after = gaps.get(id);
+    gaps.delete(id);
+    if (after === undefined || !logs.has(id)) return;
+    const records = await useWorkbench().call('runs.metrics', { id, after });
+    const log = logs.get(id);
+    if (!log) return;
+    fillSteps(log, records.filter((record) => record.kind === 'step'), after);
+    version.value += 1;
   }
 
   function patch(id: string, change: Partial<RunSummary>): void {

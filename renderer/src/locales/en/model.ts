@@ -110,6 +110,7 @@ export const messages = {
   noDataset: 'No dataset yet',
   noDatasetText: 'A model is fitted to its data: bring a text or a table first, or take a sample.',
   openData: 'Go to Data',
+  takeSample: 'Take a sample',
   problemsFound: 'To be mended before training',
   show: 'Show',
   blocked: { dataset: 'Choose a dataset first', loading: 'The engine is still starting', problems: 'Mend the marked fields first ({n})' },

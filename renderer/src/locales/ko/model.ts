@@ -113,6 +113,7 @@ export const messages: Translated<typeof english> = {
   noDataset: '데이터셋이 없습니다',
   noDatasetText: '모델은 데이터에 맞춰 만듭니다. 먼저 글이나 표를 가져오거나 예시를 고르십시오.',
   openData: '데이터로 가기',
+  takeSample: '예시 고르기',
   problemsFound: '학습 전에 고칠 것',
   show: '보기',
   blocked: { dataset: '먼저 데이터셋을 고르십시오', loading: '엔진을 시작하는 중입니다', problems: '표시된 칸을 먼저 고치십시오 ({n}곳)' },
