@@ -4,6 +4,7 @@ import { init, use } from 'echarts/core';
 import { SVGRenderer } from 'echarts/renderers';
 import { describe, expect, it } from 'vitest';
 import { chartScales, lineOption, placeEndLabels, type ChartSpec } from './line-option';
+import { saveLines } from './save';
 import type { ChartTheme } from './theme';
 
 use([LineChart, GridComponent, MarkLineComponent, MarkAreaComponent, MarkPointComponent, SVGRenderer]);
@@ -81,5 +82,24 @@ describe('placeEndLabels', () => {
     expect(Math.min(...placed)).toBeGreaterThanOrEqual(4);
     expect(Math.max(...placed)).toBeLessThanOrEqual(100);
     expect(placed[2]).toBe(10);
+  });
+});
+
+describe('saved lines', () => {
+  it('are well-formed SVG with title and names, also with quoted font names', async () => {
+    const quoted = { ...theme, mono: "'JetBrains Mono', monospace", ui: "'Inter Variable', sans-serif" };
+    const spec: ChartSpec = { lines: [{ ...loss.lines[0]!, look: 'main' }] };
+    const file = await saveLines({ name: 'a-loss', title: 'a · <Loss>', xName: 'step', spec, view: null, size, theme: quoted }, 'svg');
+    const text = file.data as string;
+    expect(file.suggestedName).toBe('a-loss.svg');
+    expect(text).toContain('a · &lt;Loss&gt;');
+    expect(text.trimEnd().endsWith('</svg>')).toBe(true);
+    for (const [attributes] of text.matchAll(/<[a-z][^<>]*>/g)) expect(attributes.replace(/[\w:-]+="[^"]*"/g, '').replace(/^<\w+|\/?>$/g, '').trim()).toBe('');
+  });
+
+  it('are a table with a head for every column', async () => {
+    const spec: ChartSpec = { lines: [loss.lines[0]!, { ...loss.lines[0]!, id: 'smooth', column: 'train (smoothed)' }] };
+    const file = await saveLines({ name: 'a', title: 'a', xName: 'step', spec, view: null, size, theme }, 'csv');
+    expect((file.data as string).split('\n')[0]).toBe('step,train,train (smoothed)');
   });
 });

@@ -17,6 +17,8 @@ export interface ChartLine {
   look: 'raw' | 'main' | 'dotted' | 'other' | 'planned' | 'filled' | 'steps';
   /** Written at the last point. */
   endLabel?: string;
+  /** Head of its column in a saved table, where the name alone is not clear. */
+  column?: string;
   /** Left out of the read-out. */
   silent?: boolean;
 }

@@ -38,7 +38,7 @@ export interface LinePicture {
 export async function saveLines(picture: LinePicture, format: ChartFormat): Promise<ChartFile> {
   const suggestedName = `${picture.name}.${format}`;
   if (format === 'csv') {
-    const lines = picture.spec.lines.filter((line) => line.look !== 'planned');
+    const lines = picture.spec.lines.filter((line) => line.look !== 'planned').map((line) => ({ name: line.column ?? line.name, x: line.x, y: line.y }));
     return { suggestedName, data: linesToCsv(picture.xName, lines) };
   }
   const { theme, spec, view } = picture;
@@ -51,8 +51,14 @@ export async function saveLines(picture: LinePicture, format: ChartFormat): Prom
     const svg = chart.renderToSVGString();
     chart.dispose();
     const background = `<rect width="100%" height="100%" fill="${theme.pane}"/>`;
-    const titles = `<text x="12" y="20" style="font:550 12px ${escapeXml(theme.ui)}" fill="${theme.text}">${escapeXml(picture.title)}</text>`;
-    return { suggestedName, data: svg.replace(/(<svg[^>]*>)/, `$1${background}`).replace('</svg>', `${titles}</svg>`) };
+    const titles = [`<text x="12" y="20" style="font:550 12px ${escapeXml(theme.ui)}" fill="${theme.text}">${escapeXml(picture.title)}</text>`];
+    for (const entry of legend(spec, size.width)) {
+      titles.push(
+        `<rect x="${entry.x}" y="15" width="12" height="2" fill="${entry.color}"/>`,
+        `<text x="${entry.x + 17}" y="20" style="font:11px ${escapeXml(theme.ui)}" fill="${theme.text2}">${escapeXml(entry.name)}</text>`,
+      );
+    }
+    return { suggestedName, data: svg.replace(/(<svg[^>]*>)/, `$1${background}`).replace(/<\/svg>\s*$/, `${titles.join('')}</svg>`) };
   }
   const canvas = document.createElement('canvas');
   canvas.width = size.width * pngRatio;
@@ -68,7 +74,24 @@ export async function saveLines(picture: LinePicture, format: ChartFormat): Prom
   context.font = `550 12px ${theme.ui}`;
   context.fillStyle = theme.text;
   context.fillText(picture.title, 12, 20);
+  context.font = `11px ${theme.ui}`;
+  for (const entry of legend(spec, size.width)) {
+    context.fillStyle = entry.color;
+    context.fillRect(entry.x, 15, 12, 2);
+    context.fillStyle = theme.text2;
+    context.fillText(entry.name, entry.x + 17, 20);
+  }
   return { suggestedName, data: await pngBytes(canvas) };
+}
+
+/** Names of the lines that carry none at their end, from the right edge leftwards. */
+function legend(spec: ChartSpec, width: number): { name: string; color: string; x: number }[] {
+  let x = width - 12;
+  const named = spec.lines.filter((line) => !line.silent && !line.endLabel && line.x.length > 0);
+  return [...named].reverse().map((line) => {
+    x -= 17 + line.name.length * 6.6 + 10;
+    return { name: line.name, color: line.color, x };
+  });
 }
 
 export interface PlatesPicture {
@@ -188,10 +211,15 @@ export function platesCsv(picture: Pick<PlatesPicture, 'signals' | 'units' | 'ti
   function* rows(): Generator<(string | number | null)[]> {
     for (let step = 0; step < time; step++) {
       const input = ruler.kind === 'text' ? (ruler.texts[step] ?? null) : (ruler.values[step] ?? null);
-      for (let unit = 0; unit < units; unit++) yield [step, input, unit, ...signals.map((signal) => signal.values[step * units + unit] ?? null)];
+      for (let unit = 0; unit < units; unit++) yield [step, input, unit, ...signals.map((signal) => float32(signal.values[step * units + unit]))];
     }
   }
   return csvTable(header, rows());
+}
+
+/** Nine significant places say everything a 32-bit number holds. */
+function float32(value: number | undefined): number | null {
+  return value === undefined ? null : Number(value.toPrecision(9));
 }
 
 /** Values of one unit by step, tab-separated, as the screen shows them. */

@@ -43,6 +43,11 @@ export function useChartTheme(): ShallowRef<ChartTheme> {
   return theme;
 }
 
+/** Font names in single quotes: they end up inside attributes of exported SVG, which double quotes enclose. */
+function fontList(fonts: string): string {
+  return fonts.replaceAll('"', "'");
+}
+
 function readTheme(): ChartTheme {
   const root = document.documentElement;
   const style = getComputedStyle(root);
@@ -68,8 +73,8 @@ function readTheme(): ChartTheme {
     plate: token('--plate'),
     plateEdge: token('--plate-edge'),
     cursor: token('--cursor'),
-    mono: token('--font-mono'),
-    ui: root.lang === 'ko' ? token('--font-ko') : token('--font-ui'),
+    mono: fontList(token('--font-mono')),
+    ui: fontList(root.lang === 'ko' ? token('--font-ko') : token('--font-ui')),
     motion: root.dataset['motion'] !== 'off' && !matchMedia('(prefers-reduced-motion: reduce)').matches,
   };
 }

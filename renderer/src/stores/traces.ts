@@ -68,7 +68,7 @@ export const useTraces = defineStore('traces', () => {
     const isFirst = view.value === null || view.value.run !== next.run;
     view.value = next;
     problem.value = null;
-    if (isFirst && cursor.value === 0) cursor.value = next.time >> 1;
+    if (isFirst && cursor.value === 0) cursor.value = Math.min(next.time >> 1, 40);
     cursor.value = Math.min(cursor.value, next.time - 1);
     reorder(isFirst);
   }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { emptyCurves, type RunCurves } from '../../stores/curves';
 import { automaticWeight, gradientSpec, learningRateSpec, lossSpec, plannedRate, recentThroughput, throughputSpec } from './run-charts';
 
-const words = { train: 'train', validation: 'validation', gradientNorm: 'norm', learningRate: 'rate', throughput: 'throughput', clip: (norm: number) => `clip ${norm}` };
+const words = { train: 'train', validation: 'validation', gradientNorm: 'norm', learningRate: 'rate', throughput: 'throughput', smoothed: 'smoothed', clip: (norm: number) => `clip ${norm}` };
 const colors = { run: '#1', text: '#2', text3: '#3', accent: '#4', warn: '#5', warnText: '#6' };
 
 function curves(steps: number): RunCurves {

@@ -10,6 +10,7 @@ export interface ChartWords {
   gradientNorm: string;
   learningRate: string;
   throughput: string;
+  smoothed: string;
   clip: (norm: number) => string;
 }
 export interface ChartColors {
@@ -63,7 +64,7 @@ export function lossSpec(curves: RunCurves, totalSteps: number | null, others: r
   }
   lines.push(
     { id: 'raw', name: words.train, x: curves.step, y: curves.loss, color: colors.run, look: 'raw', silent: true },
-    { id: 'train', name: words.train, x: curves.step, y: smoothed(curves.loss, weight ?? automaticWeight(curves.loss.length)), color: colors.run, look: 'main' },
+    { id: 'train', name: words.train, x: curves.step, y: smoothed(curves.loss, weight ?? automaticWeight(curves.loss.length)), color: colors.run, look: 'main', column: `${words.train} (${words.smoothed})` },
     { id: 'validation', name: words.validation, x: curves.evaluations.validation.step, y: curves.evaluations.validation.loss, color: colors.text, look: 'dotted' },
   );
   return { lines, log, ...stepAxis(curves, totalSteps), ticks: { x: 5, y: 5 }, margins: { left: 34, right: others.length > 0 ? 62 : 12 } };
@@ -74,7 +75,7 @@ export function gradientSpec(curves: RunCurves, totalSteps: number | null, clipN
   return {
     lines: [
       { id: 'raw', name: words.gradientNorm, x: curves.step, y: curves.gradientNorm, color: colors.text3, look: 'raw', silent: true },
-      { id: 'norm', name: words.gradientNorm, x: curves.step, y: smoothed(curves.gradientNorm, weight), color: colors.text, look: 'main' },
+      { id: 'norm', name: words.gradientNorm, x: curves.step, y: smoothed(curves.gradientNorm, weight), color: colors.text, look: 'main', column: `${words.gradientNorm} (${words.smoothed})` },
     ],
     log: true,
     ...stepAxis(curves, totalSteps),

@@ -73,6 +73,7 @@ export const messages = {
     smoothing: 'Smoothing',
     smoothingAuto: 'automatic',
     smoothingOff: 'off',
+    smoothed: 'smoothed',
     gradientNorm: 'Gradient norm',
     clip: 'clip {norm}',
     learningRate: 'Learning rate',

@@ -76,6 +76,7 @@ export const messages: Translated<typeof english> = {
     smoothing: '다듬기',
     smoothingAuto: '자동',
     smoothingOff: '없음',
+    smoothed: '다듬음',
     gradientNorm: '기울기 노름',
     clip: '자르기 {norm}',
     learningRate: '학습률',
