@@ -137,6 +137,11 @@ export const useRuns = defineStore('runs', () => {
       case 'finished':
       case 'failed':
         live.value.delete(event.run);
+        // Events are thinned while a run trains; the file has every step.
+        if (log) {
+          loading.delete(event.run);
+          void metrics(event.run).catch(() => undefined);
+        }
         // Steps after the last event that told of one are in the file only.
         if (log) noteGap(event.run, log.steps.at(-1)?.step ?? 0);
         if (selectedId.value === event.run) void loadDetails().catch(() => undefined);
