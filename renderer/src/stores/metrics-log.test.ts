@@ -28,6 +28,15 @@ describe('metrics log', () => {
     expect(log.steps).toHaveLength(8);
   });
 
+  it('keeps the curve of a run whose last evaluation is that of its best step', () => {
+    const log = emptyLog();
+    const metrics = { loss: 1, bitsPerCharacter: 1.4, perplexity: 2, tokens: 10 };
+    for (const n of [10, 20, 30]) addRecord(log, { kind: 'evaluation', step: n, split: 'validation', metrics, best: n === 10 });
+    addRecord(log, { kind: 'evaluation', step: 10, split: 'validation', metrics, best: true });
+    addRecord(log, { kind: 'evaluation', step: 10, split: 'test', metrics, best: true });
+    expect(log.evaluations.map((record) => [record.step, record.split])).toEqual([[10, 'validation'], [10, 'test'], [20, 'validation'], [30, 'validation']]);
+  });
+
   it('keeps evaluations of different splits at one step', () => {
     const log = emptyLog();
     const metrics = { loss: 1, bitsPerCharacter: 1.4, perplexity: 2, tokens: 10 };

@@ -20,12 +20,18 @@ export function emptyLog(): MetricsLog {
 
 /**
  * Adds a record in place. After a restart steps are computed again: what the log holds from this step on gives
- * way, so that a curve never runs backwards..
+ * way, so that a curve never runs backwards. Evaluations and samples find their place instead: the last ones of a
+ * run are those of its best checkpoint and carry that earlier step.
  */
 export function addRecord(log: MetricsLog, record: StepRecord | EvaluationRecord | (SampleText & { kind: 'sample' })): void {
-  if (record.kind === 'step') addInOrder(log.steps, record, () => true);
-  else if (record.kind === 'evaluation') addInOrder(log.evaluations, record, (other) => other.split === record.split);
-  else addInOrder(log.samples, { step: record.step, text: record.text }, () => true);
+  if (record.kind === 'step') {
+    while (log.steps.length && log.steps.at(-1)!.step >= record.step) log.steps.pop();
+    log.steps.push(record);
+  } else if (record.kind === 'evaluation') {
+    place(log.evaluations, record, (other) => other.split === record.split);
+  } else {
+    place(log.samples, { step: record.step, text: record.text }, () => true);
+  }
 }
 
 /**
@@ -38,15 +44,17 @@ export function fillSteps(log: MetricsLog, records: StepRecord[], after: number)
   log.steps = [...log.steps.filter((record) => record.step <= after), ...records, ...log.steps.filter((record) => record.step > last.step)];
 }
 
-function addInOrder<T extends { step: number }>(list: T[], item: T, same: (other: T) => boolean): void {
-  while (list.length && list.at(-1)!.step > item.step) list.pop();
-  for (let index = list.length - 1; index >= 0 && list[index]!.step === item.step; index--) {
-    if (same(list[index]!)) {
-      list[index] = item;
+/** Puts an item in the order of steps; one of the same step that is the `same` gives way. */
+function place<T extends { step: number }>(list: T[], item: T, same: (other: T) => boolean): void {
+  let index = list.length;
+  while (index > 0 && list[index - 1]!.step > item.step) index -= 1;
+  for (let before = index - 1; before >= 0 && list[before]!.step === item.step; before--) {
+    if (same(list[before]!)) {
+      list[before] = item;
       return;
     }
   }
-  list.push(item);
+  list.splice(index, 0, item);
 }
 
 export function isForecast(metrics: Metrics): metrics is ForecastMetrics {
