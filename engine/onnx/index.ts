@@ -291,7 +291,19 @@ function examplePrompt(config: RunConfig, vocabulary: string[] | null): string {
   return vocabulary?.includes('\n') ? '\n' : (vocabulary?.[0] ?? '');
 }
 
+/** More numbers than this cannot be handed on as JSON; they would fill the memory. */
+const mostOutputValues = 10_000_000;
+
 async function plainOutputs(outputs: Record<string, RuntimeTensor>): Promise<InferResult['outputs']> {
+  const count = Object.values(outputs).reduce((sum, { data }) => sum + data.length, 0);
+  if (count > mostOutputValues) {
+    throw new SluiceError({
+      code: 'INPUT_INVALID',
+      message: `The outputs hold ${count.toLocaleString('en')} values, more than the ${mostOutputValues.toLocaleString('en')} that can be shown. Give a shorter input.`,
+      where: 'input',
+      details: { count, most: mostOutputValues },
+    });
+  }
   const plain: InferResult['outputs'] = {};
   for (const [name, tensor] of Object.entries(outputs)) {
     await setImmediate();
