@@ -43,7 +43,7 @@ test('a run is exported, verified, run, copied, deleted and brought back', async
   const share = Number(await page.getByRole('meter').getAttribute('aria-valuenow'));
   expect(share).toBeGreaterThan(0);
   expect(share).toBeLessThanOrEqual(1);
-  await expect(page.getByText('100 = 40 + 60')).toBeVisible();
+  await expect(page.getByText('100 = 40+60')).toBeVisible();
   await expect(page.getByText('h0 → hn')).toBeVisible();
 
   await page.getByLabel('Prompt').fill('the wat');
