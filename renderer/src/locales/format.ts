@@ -68,9 +68,10 @@ export function percent(share: number, decimals = 0): string {
   return Number.isFinite(share) ? `${fixed(share * 100, decimals)}%` : notFinite(share);
 }
 
-/** Two largest units: `72` → `1 min 12 s` / `1분 12초`; below ten seconds one decimal where it says something. */
+/** Two largest units: `72` → `1 min 12 s` / `1분 12초`; below ten seconds one decimal, below one milliseconds. */
 export function duration(seconds: number): string {
   if (!Number.isFinite(seconds) || seconds < 0) return '–';
+  if (seconds > 0 && seconds < 0.95) return t('units.milliseconds', { n: String(Number((seconds * 1000).toPrecision(2))) });
   const whole = Math.round(seconds);
   if (whole < 60) return t('units.seconds', { n: seconds < 9.95 && !Number.isInteger(seconds) ? seconds.toFixed(1) : String(whole) });
   const parts: [string, number][] = [

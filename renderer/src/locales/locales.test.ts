@@ -60,6 +60,7 @@ describe('numbers', () => {
     expect(duration(72)).toBe('1 min 12 s');
     expect(duration(6.8)).toBe('6.8 s');
     expect(duration(7200)).toBe('2 h');
+    expect(duration(0.0423)).toBe('42 ms');
     setLanguage('ko');
     expect(duration(72)).toBe('1분 12초');
     setLanguage('en');

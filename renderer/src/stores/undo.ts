@@ -13,6 +13,8 @@ export interface UndoStep {
 }
 
 const longestHistory = 100;
+/** How long the status bar names what was taken back. */
+const messageMs = 8000;
 
 export const stepLabel = ({ label }: UndoStep): string => (typeof label === 'string' ? label : label());
 
@@ -46,10 +48,17 @@ export const useUndo = defineStore('undo', () => {
     await apply(step, 'undo');
   }
 
+  function say(text: string): void {
+    message.value = text;
+    setTimeout(() => {
+      if (message.value === text) message.value = null;
+    }, messageMs);
+  }
+
   async function apply(step: UndoStep, direction: 'undo' | 'redo'): Promise<boolean> {
     try {
       await (direction === 'undo' ? step.undo() : step.redo?.());
-      message.value = t(direction === 'undo' ? 'shell.undone' : 'shell.redone', { what: stepLabel(step) });
+      say(t(direction === 'undo' ? 'shell.undone' : 'shell.redone', { what: stepLabel(step) }));
       return true;
     } catch (error) {
       useToasts().fail(error);

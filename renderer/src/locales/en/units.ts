@@ -3,6 +3,7 @@ export const messages = {
   hours: '{n} h',
   minutes: '{n} min',
   seconds: '{n} s',
+  milliseconds: '{n} ms',
   left: '{time} left',
   charactersPerSecond: 'char/s',
   valuesPerSecond: 'values/s',

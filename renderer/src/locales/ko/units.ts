@@ -6,6 +6,7 @@ export const messages: Translated<typeof english> = {
   hours: '{n}시간',
   minutes: '{n}분',
   seconds: '{n}초',
+  milliseconds: '{n}밀리초',
   left: '{time} 남음',
   charactersPerSecond: '글자/초',
   valuesPerSecond: '값/초',
