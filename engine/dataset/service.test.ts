@@ -177,6 +177,23 @@ describe('tables', () => {
     expect(await readdir(folderOf('gaps'))).toEqual(['dataset.json', 'table.parquet', 'values.bin']);
   });
 
+  it('nothing of validation reaches training, not even through a gap at the border', async () => {
+    // Rows 68 to 71 are missing; training ends at row 70.
+    const table = (later: number) => `day,x\n${days((row) => (row >= 68 && row < 72 ? '' : row < 72 ? String(row % 7) : String(later + row)), 100)}`;
+    const seen = [];
+    for (const later of [0, 5000]) {
+      const name = `border ${later}`;
+      const dataset = (await importOf(await file(`${later}.csv`, table(later)), { name, lookback: 3, horizon: 2 })) as TableDataset;
+      expect(dataset.gaps).toMatchObject([{ row: 68, count: 4, filled: true }]);
+      const data = (await service.trainingData({ dataset: name, task: dataset.task })) as SeriesData;
+      const { data: values } = await service.values(name);
+      const rows = data.windows.train.flatMap(([start, end]) => [...values.slice(start, end + 4)]);
+      seen.push({ scaler: data.scaler, windows: data.windows.train, rows });
+    }
+    expect(seen[1]).toEqual(seen[0]);
+    expect(seen[0]?.windows).toEqual([[0, 64]]);
+  });
+
   it('names row and value of text in the target column', async () => {
     const path = await file('words.csv', `date,price\n${days((row) => (row === 57 ? 'twelve' : String(row)), 100)}`);
     await expect(importOf(path)).rejects.toMatchObject({ code: 'COLUMN_NOT_NUMERIC', where: 'words.csv, row 59, column price', details: { row: 59, value: 'twelve' } });

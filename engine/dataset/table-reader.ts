@@ -6,7 +6,7 @@ import { SluiceError, type DatasetPage, type TableDataset, type TableProfile } f
 import { formatTime, parseFrequency } from './frequency';
 import { autocorrelation, meanDeviation, overview } from './series';
 import { quoteName, quoteText, streamNumbers } from './table-source';
-import { planWindows, rowMarks, type TableValues } from './table-windows';
+import { columnWithinParts, planWindows, rowMarks, type TableValues } from './table-windows';
 import { countWindows } from './windows';
 
 /** Points of an overview: more than any time line has pixels for. */
@@ -78,7 +78,7 @@ export async function profileTable(connection: DuckDBConnection, folder: string,
     const column = columnOf(values, name);
     profile.autocorrelation[name] = autocorrelation(column, lags);
     profile.overview[name] = overview(column, rowsPerBucket);
-    const scale = meanDeviation(column, dataset.split.train);
+    const scale = meanDeviation(columnWithinParts(values, dataset, name), dataset.split.train);
     if (scale) profile.scale[name] = scale;
     await nextTurn();
   }

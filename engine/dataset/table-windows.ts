@@ -9,13 +9,32 @@ export interface TableValues {
   columns: string[];
 }
 
+/** Rows that a filled gap at the end of a part took from a value of the next part: as if they were missing. */
+export function rowsFilledAcross(dataset: Pick<TableDataset, 'gaps' | 'split'>, column: string): [number, number][] {
+  const borders = splitNames.map((name) => dataset.split[name][1]);
+  return dataset.gaps.flatMap((gap) =>
+    gap.filled && gap.column === column
+      ? borders.filter((border) => gap.row < border && gap.row + gap.count >= border).map((border): [number, number] => [gap.row, Math.min(border, gap.row + gap.count)])
+      : [],
+  );
+}
+
+/** The values of a column with what was filled from the next part taken out again: what a scale is fitted on. */
+export function columnWithinParts(values: TableValues, dataset: Pick<TableDataset, 'gaps' | 'split'>, name: string): Float32Array {
+  const offset = values.columns.indexOf(name);
+  const column = Float32Array.from({ length: values.rows }, (_, row) => values.data[row * values.columns.length + offset] as number);
+  for (const [start, end] of rowsFilledAcross(dataset, name)) column.fill(NaN, start, end);
+  return column;
+}
+
 /** Marks the rows that windows of this task must not touch. Columns must be among those of the values. */
-export function rowMarks(values: TableValues, dataset: Pick<TableDataset, 'gaps'>, task: Pick<ForecastTask, 'targets' | 'covariates'>): RowMarks {
+export function rowMarks(values: TableValues, dataset: Pick<TableDataset, 'gaps' | 'split'>, task: Pick<ForecastTask, 'targets' | 'covariates'>): RowMarks {
   const { data, rows, columns } = values;
   const width = columns.length;
   const marks: RowMarks = { inputMissing: new Uint8Array(rows), targetMissing: new Uint8Array(rows), filled: new Uint8Array(rows) };
   const mark = (name: string, into: Uint8Array[]) => {
     const offset = columns.indexOf(name);
+    for (const [start, end] of rowsFilledAcross(dataset, name)) for (const list of into) list.fill(1, start, end);
     for (let row = 0; row < rows; row += 1) if (Number.isNaN(data[row * width + offset])) for (const list of into) list[row] = 1;
   };
   for (const name of task.targets) mark(name, [marks.inputMissing, marks.targetMissing]);

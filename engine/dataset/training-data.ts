@@ -4,8 +4,8 @@ import type { SeriesData, TokenData } from '../binding/types';
 import { SluiceError, type Dataset, type ForecastTask, type RunConfig, type TableDataset, type TextDataset } from '../contracts';
 import { nearest } from './nearest';
 import { meanDeviation } from './series';
-import { columnOf, readValues } from './table-reader';
-import { planWindows, rowMarks } from './table-windows';
+import { readValues } from './table-reader';
+import { columnWithinParts, planWindows, rowMarks } from './table-windows';
 
 /** What the engine trains on. Throws CONFIG_INVALID or DATASET_TOO_SHORT at the field, DATASET_DAMAGED. */
 export async function trainingData(folder: string, dataset: Dataset, task: RunConfig['task']): Promise<TokenData | SeriesData> {
@@ -63,7 +63,7 @@ async function seriesData(folder: string, dataset: TableDataset, task: ForecastT
   const inputs = [...task.targets, ...task.covariates];
   const scaler = { mean: [] as number[], deviation: [] as number[] };
   for (const name of inputs) {
-    const fitted = task.scaling === 'standard' ? meanDeviation(columnOf(values, name), dataset.split.train) : null;
+    const fitted = task.scaling === 'standard' ? meanDeviation(columnWithinParts(values, dataset, name), dataset.split.train) : null;
     scaler.mean.push(fitted?.mean ?? 0);
     // A column that is constant in training has no scale of its own.
     scaler.deviation.push(fitted && fitted.deviation > 0 ? fitted.deviation : 1);

@@ -17,7 +17,7 @@ describe('split posts', () => {
       }),
     );
     expect(movePost(ends, 'train', 75, 100)).toEqual({ train: 75, validation: 80, test: 100 });
-    expect(movePost(ends, 'train', 95, 100)).toEqual({ train: 79, validation: 80, test: 100 });
+    expect(movePost(ends, 'train', 95, 100)).toEqual({ train: 78, validation: 80, test: 100 });
   });
 
   it('take row counts from fields', () => {

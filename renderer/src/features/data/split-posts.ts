@@ -14,10 +14,12 @@ export function rowsOf(ends: Ends): [number, number, number] {
   return [ends.train, ends.validation - ends.train, ends.test - ends.validation];
 }
 
-/** Moves one end; the others stay, and every part keeps at least one row. */
+/** Moves one end; the others stay, and every part keeps two rows or half a percent of all. */
 export function movePost(ends: Ends, post: Post, row: number, total: number): Ends {
-  const low = post === 'train' ? 1 : post === 'validation' ? ends.train + 1 : ends.validation + 1;
-  const high = post === 'train' ? ends.validation - 1 : post === 'validation' ? ends.test - 1 : total;
+  const least = Math.max(2, Math.floor(total / 200));
+  const low = (post === 'train' ? 0 : post === 'validation' ? ends.train : ends.validation) + least;
+  const high = post === 'train' ? ends.validation - least : post === 'validation' ? ends.test - least : total;
+  if (low > high) return ends;
   return { ...ends, [post]: Math.max(low, Math.min(high, Math.round(row))) };
 }
 

@@ -13,5 +13,5 @@ export function windowProblem(error: ErrorShape): string {
   const values = { part: t(`data.parts.${details['part']}`), rows: integer(Number(details['rows'])) };
   if (typeof details['largestHorizon'] === 'number') return t('data.window.largestHorizon', { ...values, value: integer(details['largestHorizon']) });
   if (typeof details['largestLookback'] === 'number') return t('data.window.largestLookback', { ...values, value: integer(details['largestLookback']) });
-  return t('data.window.tooShort', values);
+  return typeof details['lookback'] === 'number' ? t('data.window.tooShort', values) : t('data.split.partShort', values);
 }
