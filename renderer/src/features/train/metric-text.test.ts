@@ -1,0 +1,9 @@
+import { expect, it } from 'vitest';
+import { metricText } from './metric-text';
+
+it('keeps fixed decimals, and shortens what would burst a column', () => {
+  expect(metricText(1.6789, 3)).toBe('1.679');
+  expect(metricText(15949.303, 3)).toBe('15,949');
+  expect(metricText(1.7976931348623157e308, 2)).toBe('1.8e308');
+  expect(metricText(NaN, 2)).toBe('NaN');
+});
