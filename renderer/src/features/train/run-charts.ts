@@ -30,9 +30,9 @@ export interface OtherRun {
   curves: RunCurves;
 }
 
-/** Weight of what came before, chosen so that the smoothing spans about one part in forty of the steps so far. */
+/** Weight of what came before, chosen so that the smoothing spans about one part in eighty of the steps so far. */
 export function automaticWeight(points: number): number {
-  return points < 10 ? 0 : 1 - 1 / Math.max(2, Math.min(200, points / 40));
+  return points < 10 ? 0 : 1 - 1 / Math.max(2, Math.min(200, points / 80));
 }
 
 /** Last step the x axis shows: the plan where there is one, else what was done. */
