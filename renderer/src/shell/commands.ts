@@ -18,7 +18,7 @@ export function shellCommands(): Command[] {
     id: `screen.${screen.id}`,
     title: 'shell.goTo',
     values: () => ({ screen: t(screen.title) }),
-    ...(screen.order !== null && { keys: String(screen.order) }),
+    keys: screen.order === null ? 'Mod+,' : String(screen.order),
     run: () => session.open(screen.id),
   }));
   const themes: Command[] = (['light', 'dark', 'system'] as const).map((theme) => ({
