@@ -110,6 +110,8 @@ export const tableDataset = z.strictObject({
   /** Steps in one season (24 for hours, 12 for months …); 1 = none known. */
   season: z.int().min(1),
   gaps: z.array(gap),
+  /** Rows before which time jumps so far that no window crosses. */
+  breaks: z.array(z.int().min(1)).optional(),
 });
 export type TableDataset = z.infer<typeof tableDataset>;
 

@@ -11,7 +11,12 @@ export interface TimeFacts {
   repeated: { row: number; count: number } | null;
   /** First row that does not follow the row above at the usual distance. */
   irregular: { row: number; count: number } | null;
+  /** Rows (in time order) before which so many steps are absent that no window should cross: see `longestSkip`. */
+  breaks: number[];
 }
+
+/** Steps that may be absent between two rows before the series counts as broken there. */
+export const longestSkip = 6;
 
 const second = 1000;
 const minute = 60 * second;
@@ -53,7 +58,7 @@ const regularShare = 0.7;
 
 /** What the times of the rows (milliseconds since 1970, UTC, in file order) say about their order and distance. */
 export function timeFacts(times: Float64Array): TimeFacts {
-  const facts: TimeFacts = { frequency: null, unsorted: null, repeated: null, irregular: null };
+  const facts: TimeFacts = { frequency: null, unsorted: null, repeated: null, irregular: null, breaks: [] };
   const note = (key: 'unsorted' | 'repeated' | 'irregular', row: number) => {
     facts[key] = { row: facts[key]?.row ?? row, count: (facts[key]?.count ?? 0) + 1 };
   };
@@ -72,6 +77,7 @@ export function timeFacts(times: Float64Array): TimeFacts {
     if (usual.value > 0 && usual.count >= regularShare * steps.length) facts.frequency = monthFrequency(usual.value);
     steps.forEach((step, index) => {
       if (step !== usual.value && step !== 0) note('irregular', index + 1);
+      if (facts.frequency && step > (longestSkip + 1) * usual.value) facts.breaks.push(index + 1);
     });
   } else {
     // Monday to Friday: one day, or three over a weekend.
@@ -84,6 +90,9 @@ export function timeFacts(times: Float64Array): TimeFacts {
       else if (gap !== 0) note('irregular', index + 1);
     });
     if (usual >= regularShare * gaps.length) facts.frequency = isBusiness ? { unit: 'business day', count: 1 } : fixedFrequency(fixed.value);
+    // A weekend adds two days to the steps that are absent.
+    const longest = (longestSkip + 1) * fixed.value + (isBusiness ? 2 * day : 0);
+    if (facts.frequency) gaps.forEach((gap, index) => gap > longest && facts.breaks.push(index + 1));
   }
   return facts;
 }

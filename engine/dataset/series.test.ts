@@ -35,14 +35,15 @@ describe('windows', () => {
     horizon: fc.integer({ min: 1, max: 6 }),
     missing: fc.array(fc.nat(79), { maxLength: 5 }),
     filled: fc.array(fc.nat(79), { maxLength: 3 }),
+    broken: fc.array(fc.integer({ min: 1, max: 79 }), { maxLength: 2 }),
   });
 
   it('are exactly those whose targets stay in their split and which touch no missing value', () => {
     fc.assert(
-      fc.property(shape, ({ rows, lookback, horizon, missing, filled }) => {
+      fc.property(shape, ({ rows, lookback, horizon, missing, filled, broken }) => {
         const split = splitRanges({ shares: [0.6, 0.2, 0.15] }, rows);
         const mark = (list: number[]) => Uint8Array.from({ length: rows }, (_, row) => (list.includes(row) ? 1 : 0));
-        const marks = { inputMissing: mark(missing), targetMissing: mark(missing.slice(0, 2)), filled: mark(filled) };
+        const marks = { inputMissing: mark(missing), targetMissing: mark(missing.slice(0, 2)), filled: mark(filled), broken: mark(broken) };
         const ranges = windowRanges(rows, split, { lookback, horizon }, marks);
         for (const name of ['train', 'validation', 'test'] as const) {
           const expected: number[] = [];
@@ -51,7 +52,8 @@ describe('windows', () => {
             const inputs = Array.from({ length: lookback }, (_, step) => start + step);
             const isInside = targets.every((row) => row >= split[name][0] && row < split[name][1]);
             const isClean = inputs.every((row) => !missing.includes(row)) && targets.every((row) => !missing.slice(0, 2).includes(row));
-            if (isInside && isClean && !filled.includes(start + lookback - 1)) expected.push(start);
+            const crosses = broken.some((row) => row < rows && row > start && row < start + lookback + horizon);
+            if (isInside && isClean && !crosses && !filled.includes(start + lookback - 1)) expected.push(start);
           }
           const found = ranges[name].flatMap(([start, end]) => Array.from({ length: end - start }, (_, index) => start + index));
           expect(found).toEqual(expected);
@@ -63,7 +65,7 @@ describe('windows', () => {
   it('counts as the common benchmark does', () => {
     const none = new Uint8Array(17420);
     const split: Split = { train: [0, 8640], validation: [8640, 11520], test: [11520, 14400] };
-    const ranges = windowRanges(17420, split, { lookback: 96, horizon: 24 }, { inputMissing: none, targetMissing: none, filled: none });
+    const ranges = windowRanges(17420, split, { lookback: 96, horizon: 24 }, { inputMissing: none, targetMissing: none, filled: none, broken: none });
     expect(countWindows(ranges.train)).toBe(8521);
     expect(countWindows(ranges.validation)).toBe(2857);
     expect(ranges.test).toEqual([[11424, 14281]]);
@@ -145,6 +147,13 @@ describe('times', () => {
     expect(timeFacts(at('2024-01-01', '2024-01-02', '2024-01-05', '2024-01-11')).frequency).toBeNull();
   });
 
+  it('breaks the series where too many steps are absent, not at weekends', () => {
+    const hours = Float64Array.from({ length: 100 }, (_, row) => (row + (row >= 40 ? 7 : 0) + (row >= 60 ? 3 : 0)) * 3_600_000);
+    expect(timeFacts(hours)).toMatchObject({ breaks: [40], irregular: { row: 40, count: 2 } });
+    expect(timeFacts(Float64Array.from({ length: 50 }, (_, row) => Date.UTC(1949, row + (row >= 20 ? 9 : 0)))).breaks).toEqual([20]);
+    expect(timeFacts(Float64Array.from({ length: 50 }, (_, row) => Date.UTC(2024, 0, 1) + (Math.floor(row / 5) * 7 + (row % 5)) * day)).breaks).toEqual([]);
+  });
+
   it('writes a time as its frequency needs it', () => {
     const ms = Date.UTC(2016, 6, 1, 13, 5);
     expect(formatTime(ms, { unit: 'hour', count: 1 })).toBe('2016-07-01 13:05');
@@ -168,7 +177,7 @@ describe('default window', () => {
           const parts = { train: split.train[1], validation: split.validation[1] - split.validation[0], test: split.test[1] - split.test[0] };
           const { lookback, horizon } = defaultWindow(frequency, frequency ? calendarSeason(frequency) : 1, parts);
           const none = new Uint8Array(rows);
-          const ranges = windowRanges(rows, split, { lookback, horizon }, { inputMissing: none, targetMissing: none, filled: none });
+          const ranges = windowRanges(rows, split, { lookback, horizon }, { inputMissing: none, targetMissing: none, filled: none, broken: none });
           return Object.values(ranges).every((list) => countWindows(list) > 0);
         },
       ),

@@ -16,6 +16,8 @@ export interface TableAnalysis {
   season: number;
   /** Times of the rows in the order of `order`; null without a time column. */
   times: Float64Array | null;
+  /** Rows before which time jumps: no window crosses them. */
+  breaks: number[];
   /** ORDER BY clause that brings the rows into time order. */
   order: string;
   lookback: number;
@@ -85,6 +87,7 @@ export async function analyseTable(source: TableSource, request: ImportRequest, 
 
   let times: Float64Array | null = null;
   let order = 'rowid';
+  let breaks: number[] = [];
   let frequency: Frequency | null = null;
   if (time?.time) {
     times = await streamNumbers(connection, `SELECT epoch_ms(${time.time})::DOUBLE FROM source ORDER BY rowid`, rows, signal);
@@ -98,7 +101,7 @@ export async function analyseTable(source: TableSource, request: ImportRequest, 
       });
     }
     const facts = timeFacts(times);
-    frequency = facts.frequency;
+    ({ frequency, breaks } = facts);
     const place = (found: { row: number; count: number }) => ({ row: fileRow(found.row), column: time.name, count: found.count });
     if (facts.unsorted) {
       order = `${time.time}, rowid`;
@@ -112,7 +115,7 @@ export async function analyseTable(source: TableSource, request: ImportRequest, 
       problems.push({
         severity: 'warning',
         code: 'TIME_IRREGULAR',
-        message: `${facts.irregular.count} rows do not follow at the usual distance${frequency ? ` (${frequencyName(frequency)})` : ''}, the first is row ${fileRow(facts.irregular.row)}.`,
+        message: `${facts.irregular.count} rows do not follow at the usual distance${frequency ? ` (${frequencyName(frequency)})` : ''}, the first is row ${fileRow(facts.irregular.row)}.${breaks.length > 0 ? ` No window crosses the ${breaks.length} longest jumps.` : ''}`,
         ...place(facts.irregular),
       });
     }
@@ -171,6 +174,7 @@ export async function analyseTable(source: TableSource, request: ImportRequest, 
     frequencyText: frequency && frequencyName(frequency),
     season,
     times,
+    breaks,
     order,
     lookback: request.lookback ?? wish.lookback,
     horizon: request.horizon ?? wish.horizon,

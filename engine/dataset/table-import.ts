@@ -156,6 +156,7 @@ export async function importTable(
       frequency: analysis.frequencyText,
       season: analysis.season,
       gaps,
+      ...(analysis.breaks.length > 0 && { breaks: analysis.breaks }),
     };
     const marks = rowMarks({ data, rows, columns: valueColumns }, dataset, task);
     if (request.lookback === null) shortenLookback(dataset, marks);

@@ -28,10 +28,11 @@ export function columnWithinParts(values: TableValues, dataset: Pick<TableDatase
 }
 
 /** Marks the rows that windows of this task must not touch. Columns must be among those of the values. */
-export function rowMarks(values: TableValues, dataset: Pick<TableDataset, 'gaps' | 'split'>, task: Pick<ForecastTask, 'targets' | 'covariates'>): RowMarks {
+export function rowMarks(values: TableValues, dataset: Pick<TableDataset, 'gaps' | 'split' | 'breaks'>, task: Pick<ForecastTask, 'targets' | 'covariates'>): RowMarks {
   const { data, rows, columns } = values;
   const width = columns.length;
-  const marks: RowMarks = { inputMissing: new Uint8Array(rows), targetMissing: new Uint8Array(rows), filled: new Uint8Array(rows) };
+  const marks: RowMarks = { inputMissing: new Uint8Array(rows), targetMissing: new Uint8Array(rows), filled: new Uint8Array(rows), broken: new Uint8Array(rows) };
+  for (const row of dataset.breaks ?? []) marks.broken[row] = 1;
   const mark = (name: string, into: Uint8Array[]) => {
     const offset = columns.indexOf(name);
     for (const [start, end] of rowsFilledAcross(dataset, name)) for (const list of into) list.fill(1, start, end);

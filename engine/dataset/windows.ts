@@ -17,6 +17,8 @@ export interface RowMarks {
    * answer, was used to fill it.
    */
   filled: Uint8Array;
+  /** Time jumps before this row: no window holds it together with the row above. */
+  broken: Uint8Array;
 }
 
 /**
@@ -29,6 +31,7 @@ export function windowRanges(rows: number, split: Split, shape: WindowShape, mar
   // Bad rows among the first r: a stretch is clean when its two ends count the same.
   const inputsBefore = countBefore(marks.inputMissing);
   const targetsBefore = countBefore(marks.targetMissing);
+  const breaksBefore = countBefore(marks.broken);
   for (const name of splitNames) {
     const [start, end] = split[name];
     const first = Math.max(0, start - lookback);
@@ -39,6 +42,7 @@ export function windowRanges(rows: number, split: Split, shape: WindowShape, mar
       const isClean =
         inputsBefore[border] === inputsBefore[window] &&
         targetsBefore[border + horizon] === targetsBefore[border] &&
+        breaksBefore[border + horizon] === breaksBefore[window + 1] &&
         marks.filled[border - 1] === 0;
       if (isClean && open < 0) open = window;
       if (!isClean && open >= 0) {
