@@ -179,7 +179,7 @@ export const messages = {
     lossKept: 'Step {step} is kept.',
     lossNothing: 'No checkpoint had been written.',
     lossAdvice: 'Lower the learning rate or clip the gradient more tightly, then train again.',
-    place: 'layer {layer}, {signal}, time {time}, unit {unit}',
+    time: 'time {time}',
     engineTitle: 'The engine ended while this run was training',
     engineText: 'Everything up to step {step} is kept. The steps after it are computed again to the same numbers.',
     interruptedTitle: 'This run was interrupted',

@@ -182,7 +182,7 @@ export const messages: Translated<typeof english> = {
     lossKept: '스텝 {step}까지 보관되어 있습니다.',
     lossNothing: '저장된 체크포인트가 없습니다.',
     lossAdvice: '학습률을 낮추거나 기울기를 더 작게 자른 뒤 다시 학습하십시오.',
-    place: '{layer}층 {signal}, 시각 {time}, 유닛 {unit}',
+    time: '시각 {time}',
     engineTitle: '이 실행을 학습하던 중 엔진이 끝났습니다',
     engineText: '스텝 {step}까지 모두 보관되어 있습니다. 그 뒤의 스텝은 같은 숫자로 다시 계산됩니다.',
     interruptedTitle: '이 실행은 중단되었습니다',
