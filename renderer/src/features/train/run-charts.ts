@@ -59,7 +59,8 @@ export function lossSpec(curves: RunCurves, totalSteps: number | null, others: r
       y: smoothed(other.curves.loss, weight ?? automaticWeight(other.curves.loss.length)),
       color: other.color,
       look: 'other',
-      endLabel: other.name.length > 14 ? `${other.name.slice(0, 13)}…` : other.name,
+      // The end of a name tells runs of one dataset apart.
+      endLabel: other.name.length > 14 ? `…${other.name.slice(-9)}` : other.name,
     });
   }
   lines.push(
@@ -86,14 +87,15 @@ export function gradientSpec(curves: RunCurves, totalSteps: number | null, clipN
   };
 }
 
-/** Learning rate of step `step` by the plan of the configuration (as `engine/native` computes it). */
+/** Learning rate after `step` steps by the plan of the configuration (`train/schedule.rs` computes the same). */
 export function plannedRate(training: Pick<RunConfig['training'], 'optimizer' | 'schedule'>, step: number, totalSteps: number | null): number {
   const rate = training.optimizer.learningRate;
   const { schedule } = training;
   if (schedule.kind === 'step') return rate * schedule.factor ** Math.floor(step / schedule.everySteps);
   if (schedule.kind === 'cosine' && totalSteps !== null) {
     if (step < schedule.warmupSteps) return (rate * (step + 1)) / schedule.warmupSteps;
-    const share = Math.min(1, (step - schedule.warmupSteps) / Math.max(1, totalSteps - schedule.warmupSteps));
+    const last = totalSteps - 1 - schedule.warmupSteps;
+    const share = last <= 0 ? 1 : Math.min(1, (step - schedule.warmupSteps) / last);
     return rate * (schedule.minimum + (1 - schedule.minimum) * 0.5 * (1 + Math.cos(Math.PI * share)));
   }
   return rate;
