@@ -1,10 +1,11 @@
-import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
+import { z } from 'zod';
 import { forecastTask, importRequest, SluiceError, type Dataset, type DatasetChange, type DatasetProfile, type FilePreview, type ImportRequest, type Problem, type TableDataset, type TextDataset } from '../contracts';
 import type { DatasetService, JobContext, Ports } from '../ports';
-import { checkName, ensureFolder, isTaken, moveToTrash, nameFromFile, nameTaken, readError, restoreFromTrash, syncFolder, temporaryPath, uniqueName, workspacePaths, writeError } from '../workspace';
+import { checkName, ensureFolder, isTaken, moveToTrash, nameFromFile, nameTaken, readError, readJson, restoreFromTrash, syncFolder, temporaryPath, uniqueName, workspacePaths, writeError } from '../workspace';
 import { datasetNames, readDataset, writeDataset } from './catalogue';
 import { looksLikeTable } from './csv-dialect';
 import { detectEncoding, readHead, readText } from './encoding';
@@ -135,7 +136,19 @@ export function createDatasetService(ports: Ports): DatasetService {
     return next;
   }
 
-  /** Another split of a text means another vocabulary: everything is written anew beside the old and swapped in. */
+  /** A run that was trained on this dataset; its weights know tokens by their present numbers. */
+  async function runOn(id: string): Promise<string | null> {
+    for (const run of await readdir(workspace.runs).catch(() => [])) {
+      const config = await readJson(z.looseObject({ dataset: z.string() }), join(workspace.run(run), 'config.json')).catch(() => null);
+      if (config?.dataset === id) return run;
+    }
+    return null;
+  }
+
+  /**
+   * Another split of a text may mean another vocabulary: then everything is written anew beside the old and
+   * swapped in, unless a run needs the old one.
+   */
   async function changeText(dataset: TextDataset, change: DatasetChange): Promise<TextDataset> {
     const field = Object.keys(change).find((key) => key !== 'split');
     if (field) throw new SluiceError({ code: 'CONFIG_INVALID', message: `${field} is for tables; "${dataset.id}" is text.`, where: field });
@@ -146,6 +159,22 @@ export function createDatasetService(ports: Ports): DatasetService {
     try {
       await ensureFolder(fresh);
       const next: TextDataset = { ...dataset, ...(await tokenize(datasetBlocks(folder, dataset), change.split, fresh, () => undefined)) };
+      const before = (await readTokenizer(join(folder, 'tokenizer.json'))).vocabulary;
+      const after = (await readTokenizer(join(fresh, 'tokenizer.json'))).vocabulary;
+      if (before.length === after.length && before.every((token, index) => token === after[index])) {
+        await rm(fresh, { recursive: true, force: true });
+        await writeDataset(folder, next);
+        return next;
+      }
+      const run = await runOn(dataset.id);
+      if (run !== null) {
+        throw new SluiceError({
+          code: 'CONFIG_INVALID',
+          message: `split: another training part has other characters, and run ${run} was trained with the present ones. Import the text again under another name, with this split.`,
+          where: 'split',
+          details: { run },
+        });
+      }
       await writeDataset(fresh, next);
       await rename(folder, old);
       try {

@@ -102,6 +102,13 @@ describe('text', () => {
     expect((await service.tokenizer('mine')).unknown).toBeNull();
     expect(await service.page({ id: 'mine', offset: 0, limit: 5000 })).toEqual(before);
     expect((await readdir(join(root, 'workspace', 'datasets')))).toEqual(['mine']);
+    // A run keeps the numbers of its tokens: only splits with the same vocabulary are possible then.
+    await mkdir(join(root, 'workspace', 'runs', 'r1'), { recursive: true });
+    await writeFile(join(root, 'workspace', 'runs', 'r1', 'config.json'), JSON.stringify({ dataset: 'mine' }));
+    await expect(service.change({ id: 'mine', change: { split: { rows: [500, 200, 300] } } })).rejects.toMatchObject({ code: 'CONFIG_INVALID', where: 'split', details: { run: 'r1' } });
+    expect(await service.change({ id: 'mine', change: { split: { rows: [940, 40, 20] } } })).toMatchObject({ split: { test: [980, 1000] }, warnings: [{ code: 'ROWS_UNUSED' }, { code: 'SHORT_DATA' }] });
+    expect(await service.page({ id: 'mine', offset: 0, limit: 5000 })).toEqual(before);
+    expect(await readdir(join(root, 'workspace', 'datasets'))).toEqual(['mine']);
     await expect(service.change({ id: 'mine', change: { lookback: 3 } })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
   });
 

@@ -6,6 +6,7 @@ import { integer } from '../../locales/format';
 /** What is wrong with a lookback, horizon or split, with a value that works, in the window's language. */
 export function windowProblem(error: ErrorShape): string {
   const { details } = error;
+  if (error.code === 'CONFIG_INVALID' && typeof details?.['run'] === 'string') return t('data.split.usedBy', { run: details['run'] });
   if (error.code !== 'DATASET_TOO_SHORT' || typeof details?.['part'] !== 'string') {
     const { title, text } = errorText(error);
     return text || title;

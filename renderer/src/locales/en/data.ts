@@ -69,6 +69,7 @@ export const messages = {
     textHint: 'drag the posts; the vocabulary comes from the training part',
     ok: 'no window crosses a post',
     post: 'End of {part}',
+    usedBy: 'Run {run} needs the present vocabulary. Import the text again under another name for this split.',
     partShort: 'The {part} part would be too short; {rows} in all are too few for this split.',
     rows: '{part} rows',
     chart: 'Split of {name}',

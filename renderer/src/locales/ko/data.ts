@@ -72,6 +72,7 @@ export const messages: Translated<typeof english> = {
     textHint: '기둥을 끌어 옮깁니다. 어휘는 학습 부분에서 만듭니다',
     ok: '나눔을 넘는 창 없음',
     post: '{part} 부분의 끝',
+    usedBy: '{run} 실행에 지금 어휘가 필요합니다. 이렇게 나누려면 다른 이름으로 다시 가져오십시오.',
     partShort: '{part} 부분이 너무 짧습니다. 전체 {rows}로는 이렇게 나눌 수 없습니다.',
     rows: '{part} 행 수',
     chart: '{name}의 나눔',
