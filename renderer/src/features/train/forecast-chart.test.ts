@@ -26,16 +26,16 @@ describe('forecast of a window', () => {
   it('has the past left of zero, the interval, and both naive forecasts', () => {
     const spec = forecastSpec(result(2), 0, null, words, colors);
     expect(spec.lines.map((line) => line.id)).toEqual(['truth', 'seasonal', 'last', 'model']);
-    expect([...spec.lines[0]!.x]).toEqual([-3, -2, -1, 0, 1]);
-    expect([...spec.lines[0]!.y]).toEqual([1, NaN, 3, 5, NaN]);
-    expect([...spec.lines[3]!.y]).toEqual([3, 4, 6]);
+    expect(Array.from(spec.lines[0]!.x)).toEqual([-3, -2, -1, 0, 1]);
+    expect(Array.from(spec.lines[0]!.y)).toEqual([1, NaN, 3, 5, NaN]);
+    expect(Array.from(spec.lines[3]!.y)).toEqual([3, 4, 6]);
     expect(spec.bands![0]).toMatchObject({ lower: [3, 5], upper: [5, 7] });
   });
 
   it('shows live values without an interval that does not belong to them', () => {
     const spec = forecastSpec(result(null), 0, Float32Array.of(7, 8), words, colors);
     expect(spec.lines.map((line) => line.id)).toEqual(['truth', 'last', 'model']);
-    expect([...spec.lines[2]!.y]).toEqual([3, 7, 8]);
+    expect(Array.from(spec.lines[2]!.y)).toEqual([3, 7, 8]);
     expect(spec.bands).toEqual([]);
   });
 
