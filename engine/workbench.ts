@@ -245,6 +245,7 @@ export function createWorkbench(options: WorkbenchOptions): LocalWorkbench {
     async shutdown() {
       jobs.cancelAll();
       await runs.shutdown();
+      await exports.shutdown();
     },
   };
 }

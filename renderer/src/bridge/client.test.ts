@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { ControlRequest } from '../../../engine/contracts/wire';
-import { createEngineClient, RequestError } from './client';
+import { createEngineClient, errorShape, RequestError } from './client';
 import type { Port } from './port';
 
 function fakePort() {
@@ -93,5 +93,18 @@ describe('engine client', () => {
     handler?.({ data: { kind: 'event', event: { type: 'runsChanged' } } } as MessageEvent);
     leave();
     expect(heard).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe('errorShape', () => {
+  const shape = { code: 'DISK_FULL', message: 'The disk is full.', where: '/data' } as const;
+
+  it('keeps what the engine and the shell say', () => {
+    expect(errorShape(new RequestError(shape))).toEqual(shape);
+    expect(errorShape(shape)).toEqual(shape);
+  });
+
+  it('makes anything else an internal error', () => {
+    expect(errorShape(new TypeError('x is not a function'))).toEqual({ code: 'INTERNAL', message: 'x is not a function' });
   });
 });

@@ -14,7 +14,13 @@ export class RequestError extends Error {
 /** What happened, in the shape every error message of the window is made from. */
 export function errorShape(error: unknown): ErrorShape {
   if (error instanceof RequestError) return error.shape;
+  // The shell rejects with the bare shape: an Error loses its own fields between the preload's world and this one.
+  if (isErrorShape(error)) return error;
   return { code: 'INTERNAL', message: error instanceof Error ? error.message : String(error) };
+}
+
+function isErrorShape(error: unknown): error is ErrorShape {
+  return typeof error === 'object' && error !== null && !(error instanceof Error) && 'code' in error && 'message' in error;
 }
 
 /** `waiting` = no engine yet (requests wait), `connected`, `lost` = its port is gone (requests wait for the next one). */
