@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use sluice_core::kernels::KernelKind;
 use sluice_core::rng::{Purpose, Rng};
 use sluice_core::spec::{
     Batch, HeadMode, HeadSpec, IGNORED, Input, InputSpec, LayerSpec, ModelSpec, Optimizer, Taps, Target, Update,
@@ -97,46 +96,6 @@ fn a_long_series_has_the_same_bits_with_any_threads() {
     let one = run(1);
     assert!(one == run(2));
     assert!(one == run(3));
-}
-
-#[test]
-fn kernels_agree_on_odd_shapes() {
-    for cell in cells() {
-        for (time, batch, hidden, width) in [(1, 1, 1, 1), (3, 7, 17, 2), (2, 13, 48, 5), (5, 25, 80, 3), (4, 3, 130, 140)] {
-            let spec = forecast(vec![layer(cell.name, hidden, true, 0.0), layer(cell.name, hidden, false, 0.0)], width, 3);
-            let (series, values) = (normals(time * batch * width, 1), normals(batch * 3, 2));
-            let lengths: Vec<usize> = (0..batch).map(|b| 1 + b % time).collect();
-            let input = Batch { time, batch, input: Input::Series(&series), lengths: Some(&lengths) };
-            let mut gradients = Vec::new();
-            for kind in KernelKind::available() {
-                let mut model = Model::<f32>::with_kernel(spec.clone(), 1, pool(2), kind).unwrap();
-                let states = model.zero_states(batch);
-                model.backward_traced(&input, &Target::Values(&values), &states).unwrap();
-                gradients.push(model.gradients());
-            }
-            // The judge: the portable code in f64.
-            let wide: Vec<f64> = series.iter().map(|&v| v as f64).collect();
-            let wide_values: Vec<f64> = values.iter().map(|&v| v as f64).collect();
-            let mut model = Model::<f64>::with_kernel(spec.clone(), 1, pool(1), KernelKind::Portable).unwrap();
-            let states = model.zero_states(batch);
-            let input = Batch { time, batch, input: Input::Series(&wide), lengths: Some(&lengths) };
-            model.backward_traced(&input, &Target::Values(&wide_values), &states).unwrap();
-            for (number, want) in model.gradients().iter().enumerate() {
-                let largest = want.data.iter().fold(0f64, |m, v| m.max(v.abs()));
-                for computed in &gradients {
-                    for (&value, &want_value) in computed[number].data.iter().zip(&want.data) {
-                        let error = (value as f64 - want_value).abs();
-                        assert!(
-                            error <= 1e-5 * largest + 1e-7,
-                            "{} T{time} B{batch} H{hidden}: {} is {value}, not {want_value}",
-                            cell.name,
-                            want.name
-                        );
-                    }
-                }
-            }
-        }
-    }
 }
 
 #[test]
