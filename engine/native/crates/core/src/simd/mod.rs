@@ -99,14 +99,17 @@ mod tests {
         xs.extend((0..200).map(|i| 10f64.powf(-8.0 + i as f64 * 0.04)));
         xs.extend((0..200).map(|i| -(10f64.powf(-8.0 + i as f64 * 0.04))));
         xs.extend([0.0, -0.0, 86.0, -86.0, 100.0, -100.0, 1e30, -1e30, f64::INFINITY, f64::NEG_INFINITY]);
-        while xs.len() % LANES != 0 {
+        while !xs.len().is_multiple_of(LANES) {
             xs.push(1.0);
         }
         xs
     }
 
+    /// Name, exact function, relative tolerance.
+    type Reference = (&'static str, fn(f64) -> f64, f64);
+
     fn check<I: Isa<f32>>() {
-        let reference: [(&'static str, fn(f64) -> f64, f64); 3] = [
+        let reference: [Reference; 3] = [
             // exp is used on arguments <= 0 (softmax), sigmoid and tanh on all.
             ("exp", f64::exp, 4e-7),
             ("sigmoid", |x| 1.0 / (1.0 + (-x).exp()), 4e-7),
