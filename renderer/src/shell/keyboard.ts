@@ -7,7 +7,7 @@ import { useShell } from '../stores/shell';
  * key by `preventDefault`. Plain keys are left alone while someone types; in a dialog or menu all are but the palette's.
  */
 export function listenToKeys(): void {
-  window.addEventListener('keydown', (event) => {
+  const press = (event: KeyboardEvent): void => {
     if (event.defaultPrevented || event.isComposing) return;
     const keys = keyName(event, useShell().platform);
     const hasModifier = /^(Mod|Alt)\+/.test(keys);
@@ -20,6 +20,12 @@ export function listenToKeys(): void {
     const command = useCommands().forKey(keys);
     if (!command) return;
     event.preventDefault();
+    event.stopPropagation();
     void useCommands().run(command.id);
-  });
+  };
+  // Toggles, radio groups and selects prevent every Enter, also one with a modifier: it is taken before they hear it.
+  window.addEventListener('keydown', (event) => {
+    if (keyName(event, useShell().platform) === 'Mod+Enter' && !typesText(event.target)) press(event);
+  }, { capture: true });
+  window.addEventListener('keydown', press);
 }
