@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { ControlRequest } from '../../../engine/contracts/wire';
+import { errorText } from '../locales/errors';
 import { createEngineClient, errorShape, RequestError } from './client';
 import type { Port } from './port';
 
@@ -43,6 +44,16 @@ describe('engine client', () => {
     const error = await request.catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(RequestError);
     expect((error as RequestError).shape.code).toBe('RUN_NOT_FOUND');
+  });
+
+  it('does not promise a restart where the engine stays down', async () => {
+    const client = createEngineClient();
+    client.attach(fakePort());
+    const lost = client.call('runs.list', {});
+    client.detach(false);
+    const error = await lost.catch((reason: unknown) => reason as RequestError);
+    expect((error as RequestError).shape).toMatchObject({ code: 'ENGINE_EXITED', details: { restarting: false } });
+    expect(errorText((error as RequestError).shape).text).not.toContain('try once more');
   });
 
   it('rejects what was under way when the engine ends and goes on with the next one', async () => {

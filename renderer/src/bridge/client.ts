@@ -31,8 +31,8 @@ export interface EngineClient extends Workbench {
   onState(listener: (state: ConnectionState) => void): () => void;
   /** Takes the control port of a (new) engine host; the old one's open requests are rejected first. */
   attach(port: Port): void;
-  /** The host is gone: rejects every open request with `ENGINE_EXITED`. */
-  detach(): void;
+  /** The host is gone: rejects every open request with `ENGINE_EXITED`, which says whether another is started by itself. */
+  detach(restarting?: boolean): void;
 }
 
 interface PendingRequest {
@@ -45,6 +45,7 @@ interface WaitingRequest extends PendingRequest {
 }
 
 const exited: ErrorShape = { code: 'ENGINE_EXITED', message: 'The engine ended before it answered. It is started again; try once more.' };
+const stopped: ErrorShape = { code: 'ENGINE_EXITED', message: 'The engine ended before it answered. It is not started again by itself; start it from the bar above.', details: { restarting: false } };
 
 /**
  * The workbench over a control port. A request made while no engine is connected waits for the next one;
@@ -88,10 +89,10 @@ export function createEngineClient(): EngineClient {
     else request.reject(new RequestError(message.error));
   }
 
-  function rejectPending(): void {
+  function rejectPending(shape: ErrorShape): void {
     const open = [...pending.values()];
     pending.clear();
-    for (const request of open) request.reject(new RequestError(exited));
+    for (const request of open) request.reject(new RequestError(shape));
   }
 
   return {
@@ -107,7 +108,7 @@ export function createEngineClient(): EngineClient {
         port.onmessage = null;
         port.close();
       }
-      rejectPending();
+      rejectPending(exited);
       port = next;
       next.onmessage = (event) => {
         if (port === next) receive(event.data as ControlMessage);
@@ -118,13 +119,13 @@ export function createEngineClient(): EngineClient {
       for (const request of queued) send(request);
       setState('connected');
     },
-    detach() {
+    detach(restarting = true) {
       if (port) {
         port.onmessage = null;
         port.close();
         port = null;
       }
-      rejectPending();
+      rejectPending(restarting ? exited : stopped);
       setState('lost');
     },
     call<M extends Method>(method: M, input: MethodInput<M>): Promise<MethodOutput<M>> {

@@ -26,7 +26,7 @@ export function connectEngine(): void {
   });
   shell.onEngineState((state) => {
     if (state.state !== 'exited') return;
-    engine.detach();
+    engine.detach(state.restarting);
     frames.detach();
   });
   nonce = shell.requestEnginePorts();

@@ -23,7 +23,8 @@ export function placeText(where: string): string {
 export function errorText(error: ErrorShape): ErrorText {
   const key = `errors.${error.code}`;
   const title = hasMessage(`${key}.title`) ? t(`${key}.title`) : t('errors.unknown', { code: error.code });
-  const advice = hasMessage(`${key}.text`) ? t(`${key}.text`, error.details ?? {}) : '';
+  const adviceKey = error.details?.['restarting'] === false ? `${key}.stopped` : `${key}.text`;
+  const advice = hasMessage(adviceKey) ? t(adviceKey, error.details ?? {}) : '';
   return {
     title,
     // The engine's sentence names the very row, value or file; only English readers can use it as it stands.

@@ -26,7 +26,7 @@ export const messages = {
   LOSS_NOT_FINITE: { title: 'The loss is no longer a number', text: 'The last good checkpoint is kept. Try a smaller learning rate or clip the gradient.' },
   RUN_LOCKED: { title: 'Another program is training this run', text: 'Wait until it ends or stop it there.' },
   RUN_NOT_ACTIVE: { title: 'The run is not training', text: 'Continue it first.' },
-  ENGINE_EXITED: { title: 'The engine ended', text: 'It is started again; try once more.' },
+  ENGINE_EXITED: { title: 'The engine ended', text: 'It is started again; try once more.', stopped: 'It is not started again by itself; start it from the bar above.' },
   ENGINE_FAILED: { title: 'The engine failed', text: 'The log tells more.' },
   ONNX_INVALID: { title: 'This is not an ONNX file that can be read', text: 'Choose another file.' },
   ONNX_MISMATCH: { title: 'The exported file gives other numbers', text: 'It was not kept. Please report it with the diagnostics from the log.' },

@@ -47,6 +47,8 @@ export const messages = {
     kept: 'The checkpoint of step {step} is kept; the steps since are computed again, to the same bits.',
     keptNothing: 'No checkpoint was written yet: it begins again from its seed, with the same result.',
     safe: 'Datasets, runs and checkpoints are kept.',
+    endedBySignal: 'The system ended its process ({signal}).',
+    endedWithCode: 'Its process ended with code {code}.',
     waiting: 'The engine is starting',
     continue: 'Continue',
     restart: 'Start the engine',

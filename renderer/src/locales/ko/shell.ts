@@ -50,6 +50,8 @@ export const messages: Translated<typeof english> = {
     kept: '{step}스텝의 체크포인트가 보관되어 있습니다. 그 뒤의 스텝은 비트까지 똑같이 다시 계산합니다.',
     keptNothing: '아직 체크포인트가 없어 같은 시드로 처음부터 다시 시작합니다. 결과는 같습니다.',
     safe: '데이터셋, 실행, 체크포인트는 그대로 있습니다.',
+    endedBySignal: '엔진 프로세스가 신호({signal})로 강제 종료되었습니다.',
+    endedWithCode: '엔진 프로세스가 종료 코드 {code}번으로 끝났습니다.',
     waiting: '엔진을 시작하는 중입니다',
     continue: '이어서 학습',
     restart: '엔진 시작',
