@@ -1,6 +1,4 @@
-import { t } from '../../locales';
 import type { Screen } from '../../stores/screen';
-import { useModels } from '../../stores/models';
 import { useRuns } from '../../stores/runs';
 import { canContinue } from './run-list';
 
@@ -35,16 +33,6 @@ export const screen: Screen = {
         screen: 'train',
         when: () => selected() !== null && canContinue(selected()!),
         run: () => runs.continueRun(selected()!.id),
-      },
-      {
-        id: 'run.export',
-        title: 'train.commands.export',
-        screen: 'train',
-        when: () => selected() !== null,
-        blocked: () => (selected()?.lastCheckpoint == null ? t('train.header.exportWhy') : null),
-        run: () => {
-          useModels().exporting = selected()!.id;
-        },
       },
     ];
   },

@@ -4,7 +4,6 @@ export const messages = {
     pauseOrResume: 'Pause or resume training',
     stop: 'Stop training and keep the run',
     continue: 'Continue the run from its last checkpoint',
-    export: 'Export the run as ONNX',
     next: 'Next run',
     previous: 'Previous run',
     filter: 'Filter runs',

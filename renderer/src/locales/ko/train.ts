@@ -7,7 +7,6 @@ export const messages: Translated<typeof english> = {
     pauseOrResume: '학습 일시정지 또는 재개',
     stop: '학습을 멈추고 실행 보관',
     continue: '마지막 체크포인트에서 실행 이어 가기',
-    export: '실행을 ONNX로 내보내기',
     next: '다음 실행',
     previous: '이전 실행',
     filter: '실행 거르기',
