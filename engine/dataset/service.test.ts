@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { SeriesData, TokenData } from '../binding/types';
-import type { ImportRequestInput, TableDataset, TextDataset, WorkbenchEvent } from '../contracts';
+import type { ImportRequestInput, TableDataset, TableProfile, TextDataset, WorkbenchEvent } from '../contracts';
 import type { DatasetService, JobContext, Ports } from '../ports';
 import { createDatasetService } from '.';
 
@@ -63,6 +63,15 @@ describe('samples', () => {
       expect(profile).toMatchObject({ kind: 'table', windows: { train: expect.any(Number) as number } });
     });
   }
+
+  it('reads the times of a table whole while other requests read its rows', async () => {
+    await service.importSample('etth1', job());
+    const profile = service.profile({ id: 'etth1' });
+    for (let offset = 0; offset < 17_000; offset += 500) await service.page({ id: 'etth1', offset, limit: 500 });
+    const { times } = (await profile) as TableProfile;
+    expect(times?.[0]).toContain('2016-07-01');
+    expect(times?.at(-1)).toContain('2018-06-26');
+  });
 
   it('texts of both languages, and every entry has its file', async () => {
     const list = await service.samples({});

@@ -5,7 +5,7 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import { SluiceError, type DatasetPage, type TableDataset, type TableProfile } from '../contracts';
 import { formatTime, parseFrequency } from './frequency';
 import { autocorrelation, meanDeviation, overview } from './series';
-import { quoteName, quoteText, streamNumbers } from './table-source';
+import { quoteName, quoteText } from './table-source';
 import { columnWithinParts, planWindows, rowMarks, type TableValues } from './table-windows';
 import { countWindows } from './windows';
 
@@ -36,10 +36,17 @@ function parquet(folder: string): string {
   return `read_parquet(${quoteText(join(folder, 'table.parquet'))}, file_row_number=true)`;
 }
 
-/** Times of all rows in milliseconds, null without a time column. */
+/**
+ * Times of all rows in milliseconds, null without a time column. The result is read whole: a streamed one
+ * ends early, and silently, when another request runs on the same connection meanwhile.
+ */
 export async function readTimes(connection: DuckDBConnection, folder: string, dataset: TableDataset): Promise<Float64Array | null> {
   if (dataset.timeColumn === null) return null;
-  return streamNumbers(connection, `SELECT epoch_ms(${quoteName(dataset.timeColumn)})::DOUBLE FROM ${parquet(folder)} ORDER BY file_row_number`, dataset.rows, new AbortController().signal);
+  const result = await connection.runAndReadAll(`SELECT epoch_ms(${quoteName(dataset.timeColumn)})::DOUBLE FROM ${parquet(folder)} ORDER BY file_row_number`);
+  const times = Float64Array.from(result.getColumns()[0] ?? [], (value) => (typeof value === 'number' ? value : NaN));
+  if (times.length === dataset.rows) return times;
+  const path = join(folder, 'table.parquet');
+  throw new SluiceError({ code: 'DATASET_DAMAGED', message: `${path} is damaged: ${times.length} rows, not ${dataset.rows}. Import the file again.`, where: path });
 }
 
 /** Rows `[offset, offset + limit)` as their user knows them: times as text, missing values null. */
