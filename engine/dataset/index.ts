@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import type { DuckDBConnection } from '@duckdb/node-api';
+import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { z } from 'zod';
 import { forecastTask, importRequest, SluiceError, type Dataset, type DatasetChange, type DatasetProfile, type FilePreview, type ImportRequest, type Problem, type TableDataset, type TextDataset } from '../contracts';
 import type { DatasetService, JobContext, Ports } from '../ports';
@@ -14,7 +14,7 @@ import { findSample, listSamples } from './samples';
 import { splitRanges } from './split';
 import { importTable, previewTable } from './table-import';
 import { numericColumn } from './table-analysis';
-import { openDatabase, openTable, removeFolder, streamNumbers, tableFormat, type TableFormat } from './table-source';
+import { openInstance, openTable, removeFolder, streamNumbers, tableFormat, type TableFormat } from './table-source';
 import { profileTable, readRows, readTimes, readValues } from './table-reader';
 import { planWindows, rowMarks } from './table-windows';
 import { importTextFile, previewText, tokenize } from './text-import';
@@ -54,8 +54,16 @@ function atHome(error: unknown, path: string): unknown {
 export function createDatasetService(ports: Ports): DatasetService {
   const workspace = workspacePaths(ports.workspace);
   const profiles = new Map<string, { key: string; profile: Promise<DatasetProfile> }>();
-  let database: Promise<DuckDBConnection> | null = null;
-  const reading = () => (database ??= openDatabase(null).then(({ connection }) => connection));
+  let database: Promise<DuckDBInstance> | null = null;
+  /** Every request reads over a connection of its own: a second query on one would cut the first one's stream. */
+  async function reading<T>(work: (connection: DuckDBConnection) => Promise<T>): Promise<T> {
+    const connection = await (await (database ??= openInstance(null))).connect();
+    try {
+      return await work(connection);
+    } finally {
+      connection.closeSync();
+    }
+  }
   const changed = () => ports.events.emit({ type: 'datasetsChanged' });
   const get = (id: string) => readDataset(workspace, id);
 
@@ -253,7 +261,7 @@ export function createDatasetService(ports: Ports): DatasetService {
     async page({ id, offset, limit }) {
       const dataset = await get(id);
       const folder = workspace.dataset(id);
-      if (dataset.kind === 'table') return readRows(await reading(), folder, dataset, offset, limit);
+      if (dataset.kind === 'table') return reading((connection) => readRows(connection, folder, dataset, offset, limit));
       const start = Math.min(offset, dataset.tokens);
       return { kind: 'text', total: dataset.tokens, offset: start, text: await readOriginalText(folder, dataset, start, Math.min(dataset.tokens, start + limit)) };
     },
@@ -264,7 +272,7 @@ export function createDatasetService(ports: Ports): DatasetService {
       const key = JSON.stringify([dataset.createdAt, dataset.source.sha256, dataset.split, dataset.task]);
       const known = profiles.get(id);
       if (known?.key === key) return known.profile;
-      const profile = dataset.kind === 'text' ? profileText(folder, dataset) : reading().then((connection) => profileTable(connection, folder, dataset));
+      const profile = dataset.kind === 'text' ? profileText(folder, dataset) : reading((connection) => profileTable(connection, folder, dataset));
       profiles.set(id, { key, profile });
       profile.catch(() => profiles.delete(id));
       return profile;
@@ -341,7 +349,7 @@ export function createDatasetService(ports: Ports): DatasetService {
           const data = new Float32Array(source.rows * columns.length);
           for (const [offset, name] of columns.entries()) {
             const { number } = numericColumn(name, source, basename(file), 'columns');
-            const values = await streamNumbers(source.connection, `SELECT ${number} FROM source ORDER BY rowid`, source.rows, signal);
+            const values = await streamNumbers(source.connection, `SELECT ${number} FROM source ORDER BY rowid`, source.rows, basename(file), signal);
             for (let row = 0; row < source.rows; row += 1) data[row * columns.length + offset] = values[row] as number;
           }
           return { data, rows: source.rows };
@@ -358,7 +366,7 @@ export function createDatasetService(ports: Ports): DatasetService {
       if (dataset.kind !== 'table') throw new SluiceError({ code: 'INPUT_INVALID', message: `"${id}" is text and has no columns.`, where: id });
       const folder = workspace.dataset(id);
       const values = await readValues(folder, dataset);
-      const times = await readTimes(await reading(), folder, dataset);
+      const times = await reading((connection) => readTimes(connection, folder, dataset));
       const frequency = parseFrequency(dataset.frequency);
       return {
         ...values,

@@ -12,13 +12,14 @@ const samples = resolve(__dirname, '../../samples');
 let root: string;
 let service: DatasetService;
 let events: WorkbenchEvent[];
+let ports: Ports;
 
 const job = (signal: AbortSignal = new AbortController().signal): JobContext => ({ signal, progress: () => undefined });
 
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'sluice-datasets-'));
   events = [];
-  const ports: Pick<Ports, 'workspace' | 'samples' | 'clock' | 'log' | 'events'> = {
+  const used: Pick<Ports, 'workspace' | 'samples' | 'clock' | 'log' | 'events'> = {
     workspace: join(root, 'workspace'),
     samples,
     clock: { now: () => new Date('2026-03-01T12:00:00Z') },
@@ -26,7 +27,8 @@ beforeEach(async () => {
     events: { emit: (event) => events.push(event) },
   };
   // No test here reaches the native engine.
-  service = createDatasetService(ports as Ports);
+  ports = used as Ports;
+  service = createDatasetService(ports);
 });
 afterEach(() => rm(root, { recursive: true, force: true }));
 
@@ -298,6 +300,39 @@ describe('tables', () => {
     await expect(service.import(preview.suggested, job())).rejects.toMatchObject({ code: 'NAME_TAKEN' });
     const text = await service.preview({ files: [await file('t.txt', 'hello\nworld')] });
     expect(text).toMatchObject({ kind: 'text', head: 'hello\nworld', characters: 11, suggested: { task: 'language-model', name: 't' } });
+  });
+
+  it('answers requests at the same time, each whole', async () => {
+    const count = 20_000;
+    const hours = Array.from({ length: count }, (_, row) => `${new Date(Date.UTC(2020, 0, 1, row)).toISOString().slice(0, 13)}:00,${row % 24}`).join('\n');
+    await importOf(await file('busy.csv', `time,x\n${hours}`));
+    const alone = await service.profile({ id: 'busy' });
+    for (let round = 0; round < 5; round += 1) {
+      // A service that has profiled nothing yet: the profile is made again between the other requests.
+      service = createDatasetService(ports);
+      const [profile, ...rest] = await Promise.all([
+        service.profile({ id: 'busy' }),
+        ...Array.from({ length: 8 }, (_, index) => service.page({ id: 'busy', offset: index * 1000, limit: 500 })),
+        ...Array.from({ length: 4 }, async () => {
+          const { times } = await service.values('busy');
+          return times(count - 1);
+        }),
+      ]);
+      expect(profile).toEqual(alone);
+      expect(rest.slice(0, 8).map((page) => typeof page === 'object' && page?.kind === 'table' && page.rows.length)).toEqual(Array(8).fill(500));
+      expect(rest.slice(8)).toEqual(Array(4).fill('2022-04-13 07:00'));
+    }
+  });
+
+  it('calls a table damaged that gives fewer rows than it should', async () => {
+    await importOf(await file('cut.csv', `day,x\n${days(String, 100)}`));
+    const path = join(folderOf('cut'), 'table.parquet');
+    const instance = await DuckDBInstance.create(':memory:');
+    const connection = await instance.connect();
+    await connection.run(`COPY (SELECT TIMESTAMP '2024-01-01' + INTERVAL (i) DAY AS day, i::DOUBLE AS x FROM range(60) r(i)) TO '${path}'`);
+    connection.closeSync();
+    await expect(service.values('cut')).rejects.toMatchObject({ code: 'DATASET_DAMAGED', where: path });
+    await expect(service.profile({ id: 'cut' })).rejects.toMatchObject({ code: 'DATASET_DAMAGED' });
   });
 
   it('changes roles, window and split, and only what fits', async () => {

@@ -90,7 +90,7 @@ export async function analyseTable(source: TableSource, request: ImportRequest, 
   let breaks: number[] = [];
   let frequency: Frequency | null = null;
   if (time?.time) {
-    times = await streamNumbers(connection, `SELECT epoch_ms(${time.time})::DOUBLE FROM source ORDER BY rowid`, rows, signal);
+    times = await streamNumbers(connection, `SELECT epoch_ms(${time.time})::DOUBLE FROM source ORDER BY rowid`, rows, file, signal);
     const without = times.findIndex(Number.isNaN);
     if (without >= 0) {
       throw new SluiceError({
@@ -162,7 +162,7 @@ export async function analyseTable(source: TableSource, request: ImportRequest, 
   let season = frequency ? calendarSeason(frequency) : 1;
   const main = targets[0];
   if (season === 1 && main) {
-    const values = await streamNumbers(connection, `SELECT ${main.number} FROM source ORDER BY ${order} LIMIT ${split.train[1]}`, split.train[1], signal);
+    const values = await streamNumbers(connection, `SELECT ${main.number} FROM source ORDER BY ${order} LIMIT ${split.train[1]}`, split.train[1], file, signal);
     season = seasonFromValues(values);
   }
   const wish = defaultWindow(frequency, season, { train: length(split.train), validation: length(split.validation), test: length(split.test) });

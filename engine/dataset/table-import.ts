@@ -113,7 +113,7 @@ export async function importTable(
       statistics: null,
     }));
     for (const [offset, column] of numeric.entries()) {
-      const values = await streamNumbers(connection, `SELECT ${column.number} FROM source ORDER BY ${analysis.order}`, rows, signal);
+      const values = await streamNumbers(connection, `SELECT ${column.number} FROM source ORDER BY ${analysis.order}`, rows, basename(file), signal);
       const info = columns.find((candidate) => candidate.name === column.name) as ColumnInfo;
       info.statistics = columnStatistics(values);
       const found = fillGaps(values, column.name, longestFilledGap(analysis.season));

@@ -58,15 +58,20 @@ export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-/** A DuckDB with its files in `folder`, bounded in memory, that never loads anything from outside. */
-export async function openDatabase(folder: string | null): Promise<{ connection: DuckDBConnection; close(): void }> {
-  const instance = await DuckDBInstance.create(folder === null ? ':memory:' : join(folder, 'import.duckdb'), {
+/** A DuckDB with its files in `folder` (null: in memory), bounded in memory, that never loads anything from outside. */
+export function openInstance(folder: string | null): Promise<DuckDBInstance> {
+  return DuckDBInstance.create(folder === null ? ':memory:' : join(folder, 'import.duckdb'), {
     memory_limit: '1GB',
     threads: String(Math.max(1, Math.min(4, cpus().length))),
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
     ...(folder !== null && { temp_directory: join(folder, 'spill') }),
   });
+}
+
+/** A database of one connection, for work that runs one query after another. */
+async function openDatabase(folder: string): Promise<{ connection: DuckDBConnection; close(): void }> {
+  const instance = await openInstance(folder);
   const connection = await instance.connect();
   return {
     connection,
@@ -286,21 +291,29 @@ async function findTimeFormat(
   return { format: best.format, isCertain: !isNumber || isTimeName(name) || (index === 0 && best.falls === 0 && (all['n'] as number) > 2) };
 }
 
-/** Runs a query and hands over its chunks' columns as numbers, NULL as NaN. One pass, bounded memory. */
-export async function streamNumbers(connection: DuckDBConnection, sql: string, rows: number, signal: AbortSignal): Promise<Float64Array> {
+/**
+ * Runs a query and hands over its first column as numbers, NULL as NaN. One pass, bounded memory. The
+ * connection must run nothing else meanwhile: another query ends the stream early. Throws DATASET_DAMAGED at
+ * `where` unless the query gives exactly `rows` rows.
+ */
+export async function streamNumbers(connection: DuckDBConnection, sql: string, rows: number, where: string, signal: AbortSignal): Promise<Float64Array> {
   const result = await connection.stream(sql);
   const values = new Float64Array(rows);
   let at = 0;
   for (;;) {
     signal.throwIfAborted();
     const chunk = await result.fetchChunk();
-    if (!chunk || chunk.rowCount === 0) return at === rows ? values : values.subarray(0, at);
+    if (!chunk || chunk.rowCount === 0) break;
     const column = chunk.getColumnVector(0);
-    for (let row = 0; row < chunk.rowCount && at < rows; row += 1, at += 1) {
+    for (let row = 0; row < chunk.rowCount; row += 1, at += 1) {
       const value = column.getItem(row);
       values[at] = typeof value === 'number' ? value : NaN;
     }
   }
+  if (at !== rows) {
+    throw new SluiceError({ code: 'DATASET_DAMAGED', message: `${where}: ${at} rows were read where there should be ${rows}. Import the file again.`, where, details: { expected: rows, found: at } });
+  }
+  return values;
 }
 
 export async function removeFolder(folder: string): Promise<void> {
