@@ -302,6 +302,19 @@ describe('tables', () => {
     expect(text).toMatchObject({ kind: 'text', head: 'hello\nworld', characters: 11, suggested: { task: 'language-model', name: 't' } });
   });
 
+  it('takes a table of many columns, in time order', async () => {
+    const width = 120;
+    const cells = (row: number) => Array.from({ length: width }, (_, column) => String(row * 1000 + column)).join(',');
+    const lines = days(cells, 60).split('\n').reverse();
+    const path = await file('wide.csv', `day,${Array.from({ length: width }, (_, column) => `v${column}`).join(',')}\n${lines.join('\n')}`);
+    const preview = await service.preview({ files: [path] });
+    expect(preview.kind === 'table' && preview.rows[0]?.slice(-1)).toEqual([59_119]);
+    const dataset = (await importOf(path)) as TableDataset;
+    expect(dataset.valueColumns).toHaveLength(width);
+    const page = await service.page({ id: 'wide', offset: 0, limit: 3 });
+    expect(page.kind === 'table' && page.rows.map((row) => [row[0], row[1], row[40], row[120]])).toEqual([0, 1, 2].map((row) => [`2024-01-0${row + 1}`, row * 1000, row * 1000 + 39, row * 1000 + 119]));
+  });
+
   it('answers requests at the same time, each whole', async () => {
     const count = 20_000;
     const hours = Array.from({ length: count }, (_, row) => `${new Date(Date.UTC(2020, 0, 1, row)).toISOString().slice(0, 13)}:00,${row % 24}`).join('\n');

@@ -9,7 +9,7 @@ import { readBlocks, readHead } from './encoding';
 import { columnStatistics, fillGaps, longestFilledGap } from './series';
 import { defaultShares, splitRanges } from './split';
 import { analyseTable, roleOf } from './table-analysis';
-import { databaseError, openTable, quoteName, quoteText, removeFolder, streamNumbers, type TableFormat } from './table-source';
+import { convertColumns, databaseError, openTable, quoteName, quoteText, removeFolder, streamNumbers, type TableFormat } from './table-source';
 import { planWindows, rowMarks } from './table-windows';
 
 /** Rows that a preview reads; a longer file is only guessed at until it is imported. */
@@ -24,7 +24,8 @@ export async function previewTable(file: string, format: TableFormat, request: I
   try {
     const analysis = await analyseTable(source, request, signal, true);
     const shown = source.columns.map((column) => (column.kind === 'number' && !column.textValues && column !== analysis.time ? column.number : column.text));
-    const result = await source.connection.runAndReadAll(`SELECT ${shown.map((expression, index) => `${expression} AS c${index}`).join(', ')} FROM source ORDER BY rowid LIMIT ${shownRows}`);
+    const converted = await convertColumns(source.connection, shown, 'rowid', shownRows, signal);
+    const result = await source.connection.runAndReadAll(`SELECT * FROM ${converted}`);
     return {
       kind: 'table',
       name: basename(file),
@@ -170,10 +171,11 @@ export async function importTable(
     await writeValues(join(folder, 'values.bin'), data, signal);
     const typed = source.columns.map((column, index) => {
       const kind = columns[index]?.kind;
-      const expression = kind === 'time' ? column.time : kind === 'number' ? column.number : column.text;
-      return `${expression} AS ${quoteName(column.name)}`;
+      return (kind === 'time' ? column.time : kind === 'number' ? column.number : column.text) ?? 'NULL';
     });
-    await connection.run(`COPY (SELECT ${typed.join(', ')} FROM source ORDER BY ${analysis.order}) TO ${quoteText(join(folder, 'table.parquet'))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480)`);
+    const converted = await convertColumns(connection, typed, analysis.order, null, signal);
+    const named = source.columns.map((column, index) => `c${index} AS ${quoteName(column.name)}`);
+    await connection.run(`COPY (SELECT ${named.join(', ')} FROM ${converted}) TO ${quoteText(join(folder, 'table.parquet'))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480)`);
     report('writing', 1);
     return dataset;
   } catch (error) {

@@ -245,7 +245,8 @@ async function inspectColumn(connection: DuckDBConnection, id: string, name: str
   const texts = style === 'plain' ? facts.texts : 0;
   const plain = style === 'plain' ? facts.plain : facts.plain + facts.texts;
   const cleaned = style === 'decimal comma' ? `replace(${v}, ',', '.')` : style === 'thousands comma' ? `replace(${v}, ',', '')` : v;
-  const number = finite(`(CASE WHEN ${isMissing} OR NOT regexp_full_match(${cleaned}, ${plainNumber}) THEN NULL ELSE try_cast(${cleaned} AS DOUBLE) END)`);
+  // What is no number, missing texts among it, gives an empty match and so NULL.
+  const number = finite(`try_cast(regexp_extract(${cleaned}, '^' || ${plainNumber} || '$') AS DOUBLE)`);
   const time = await findTimeFormat(connection, v, name, index, texts === 0 && plain > 0);
   const markers = facts.markers > 0 ? { count: facts.markers, row: facts.markerRow, value: facts.marker } : null;
   const isNumber = plain > 0 && plain >= texts;
@@ -289,6 +290,29 @@ async function findTimeFormat(
   }
   if (!best) return null;
   return { format: best.format, isCertain: !isNumber || isTimeName(name) || (index === 0 && best.falls === 0 && (all['n'] as number) > 2) };
+}
+
+/** Columns that one query converts. Every step of an expression takes memory, and those of a thousand columns more than there is. */
+const columnsAtOnce = 32;
+
+/**
+ * Expressions over table `source` as something to select from, with columns `c0` … in the given order of rows.
+ * Those of a wide table are converted part by part into tables of their own. To be called once per database.
+ */
+export async function convertColumns(connection: DuckDBConnection, expressions: string[], order: string, limit: number | null, signal: AbortSignal): Promise<string> {
+  const select = (start: number) =>
+    `SELECT ${expressions
+      .slice(start, start + columnsAtOnce)
+      .map((expression, index) => `${expression} AS c${start + index}`)
+      .join(', ')} FROM source ORDER BY ${order}${limit === null ? '' : ` LIMIT ${limit}`}`;
+  if (expressions.length <= columnsAtOnce) return `(${select(0)})`;
+  const parts: string[] = [];
+  for (let start = 0; start < expressions.length; start += columnsAtOnce) {
+    signal.throwIfAborted();
+    parts.push(`part${start}`);
+    await connection.run(`CREATE TABLE part${start} AS ${select(start)}`);
+  }
+  return parts.join(' POSITIONAL JOIN ');
 }
 
 /**
