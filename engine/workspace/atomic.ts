@@ -6,8 +6,6 @@ import { SluiceError, type ErrorCode } from '../contracts';
 import { isMissing, readError, writeError } from './file-error';
 
 const temporaryName = /\.(\d+)-[0-9a-f]{8}\.tmp$/;
-/** A dead owner's file younger than this may still be looked at by its parent process. */
-const graceMs = 60_000;
 /** After this age the recorded process number says nothing any more: numbers are used again. */
 const forgottenMs = 7 * 24 * 3600_000;
 
@@ -126,7 +124,7 @@ export async function removeStaleTemporaries(folder: string, now: Date): Promise
         throw error;
       },
     );
-    const isDead = age > forgottenMs || (age > graceMs && !isAlive(Number(match[1])));
+    const isDead = age > forgottenMs || !isAlive(Number(match[1]));
     if (!isDead) continue;
     await rm(path, { recursive: true, force: true }).catch(() => undefined);
     removed.push(name);

@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises';
 import { purgeTrash } from './trash';
 import { removeStaleTemporaries } from './atomic';
 import { workspacePaths, type WorkspacePaths } from './paths';
@@ -14,7 +15,8 @@ export { moveToTrash, purgeTrash, restoreFromTrash, trashDays } from './trash';
  */
 export async function tidyWorkspace(root: string, now: Date): Promise<WorkspacePaths> {
   const workspace = workspacePaths(root);
-  for (const folder of [workspace.root, workspace.datasets, workspace.runs]) await removeStaleTemporaries(folder, now);
+  const runs = await readdir(workspace.runs).catch(() => []);
+  for (const folder of [workspace.root, workspace.datasets, workspace.runs, ...runs.map((run) => workspace.exports(run))]) await removeStaleTemporaries(folder, now);
   await purgeTrash(workspace, now);
   return workspace;
 }

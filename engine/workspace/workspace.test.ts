@@ -143,8 +143,12 @@ describe('tidyWorkspace', () => {
       await writeFile(join(workspace.datasets, name), '');
       await utimes(join(workspace.datasets, name), old, old);
     }
-    await writeFile(join(workspace.datasets, '.young.4194999-0a1b2c3d.tmp'), '');
+    // Nobody looks at a dead process's file, however young; imports are folders, exports lie with their run.
+    await mkdir(join(workspace.datasets, '.young.4194999-0a1b2c3d.tmp', 'scratch'), { recursive: true });
+    await mkdir(workspace.exports('r'), { recursive: true });
+    for (const name of ['m.onnx', '.m.onnx.4194999-0a1b2c3d.tmp', `.n.onnx.${process.pid}-0a1b2c3d.tmp`]) await writeFile(join(workspace.exports('r'), name), '');
     await tidyWorkspace(root, new Date());
-    expect((await readdir(workspace.datasets)).sort()).toEqual(['.young.4194999-0a1b2c3d.tmp', `.mine.${process.pid}-0a1b2c3d.tmp`, 'notes.tmp'].sort());
+    expect((await readdir(workspace.datasets)).sort()).toEqual([`.mine.${process.pid}-0a1b2c3d.tmp`, 'notes.tmp'].sort());
+    expect((await readdir(workspace.exports('r'))).sort()).toEqual([`.n.onnx.${process.pid}-0a1b2c3d.tmp`, 'm.onnx'].sort());
   });
 });
