@@ -17,6 +17,10 @@ describe('dialect of a table', () => {
 
   it('finds the delimiter that cuts evenly', () => {
     expect(guessDelimiter('a;b\n1,5;2\n2,5;3\n', true)?.delimiter).toBe(';');
+    expect(guessDelimiter('date;x\n2020-01-01;0,5\n2020-01-02;0,75\n', true)).toMatchObject({ delimiter: ';', columns: 2 });
+    expect(guessDelimiter(`date;x\n${'2020-01-01;0,5\n'.repeat(150)}`, true)?.delimiter).toBe(';');
+    expect(guessDelimiter('1,5;2,5\n2,5;-1.003,25\n', true)?.delimiter).toBe(';');
+    expect(guessDelimiter('a,b\nx;1,2\ny;2,3\n', true)?.delimiter).toBe(',');
     expect(guessDelimiter('a,"x;y",c\n1,2,3\n', true)?.delimiter).toBe(',');
     expect(guessDelimiter('one column\n1\n2\n', true)).toBeNull();
     expect(detectDialect('1,2\n3,4\n', true, 'x.csv', null)).toEqual({ delimiter: ',', hasHeader: false, names: ['column 1', 'column 2'] });

@@ -57,13 +57,22 @@ function consistency(records: string[][]): { columns: number; share: number } {
   return { columns, share: best / Math.max(1, records.length) };
 }
 
+/** Whether every comma in these cells stands inside a number: `0,5`, `1.234,5`. */
+function isDecimalComma(records: string[][]): boolean {
+  const cells = records.flat().filter((cell) => cell.includes(','));
+  return cells.length > 0 && cells.every((cell) => /^[+-]?\d[\d.]*,\d+$/.test(cell.trim()));
+}
+
 /** The delimiter that cuts most records alike; `null` where none occurs. */
 export function guessDelimiter(text: string, isWhole: boolean): { delimiter: string; columns: number; share: number } | null {
   let best: { delimiter: string; columns: number; share: number } | null = null;
   for (const delimiter of candidates) {
-    const { columns, share } = consistency(splitRecords(text, delimiter, isWhole));
+    const records = splitRecords(text, delimiter, isWhole);
+    const { columns, share } = consistency(records);
     if (columns < 2) continue;
-    if (!best || share > best.share + 0.05 || (share > best.share - 0.05 && columns > best.columns)) best = { delimiter, columns, share };
+    // `2020-01-01;0,5`: the comma cuts these lines as evenly, but through its numbers.
+    const isCutByComma = best?.delimiter === ',' && share > best.share - 0.05 && isDecimalComma(records);
+    if (!best || isCutByComma || share > best.share + 0.05 || (share > best.share - 0.05 && columns > best.columns)) best = { delimiter, columns, share };
   }
   return best;
 }
