@@ -302,6 +302,16 @@ describe('tables', () => {
     expect(text).toMatchObject({ kind: 'text', head: 'hello\nworld', characters: 11, suggested: { task: 'language-model', name: 't' } });
   });
 
+  it('says what is wrong with a file in words of that file', async () => {
+    const refused = async (name: string, content: string) => importOf(await file(name, content)).catch((error: unknown) => (error instanceof Error ? error.message : ''));
+    expect(await refused('no.parquet', 'no table at all, only words')).toBe('no.parquet is not a Parquet file, or only a part of one. Choose another file.');
+    expect(await refused('head.csv', 'a,b\n')).toBe('head.csv has no data rows, only a header. Choose a file with values.');
+    expect(await refused('ragged.csv', 'a,b\n1,2\n1,2,3\n4,5\n6,7\n')).toContain('ragged.csv, row 3: 3 columns found, 2 expected');
+    expect(await refused('short.txt', 'a short text')).toBe('This is a text with 12 characters; at least 31 are needed. Choose a longer text.');
+    expect(await importOf(await file('long enough.txt', 'x'.repeat(31)))).toMatchObject({ kind: 'text', tokens: 31 });
+    await expect(importOf(await file('shorter.txt', 'x'.repeat(30)))).rejects.toMatchObject({ code: 'DATASET_TOO_SHORT' });
+  });
+
   it('takes a table of many columns, in time order', async () => {
     const width = 120;
     const cells = (row: number) => Array.from({ length: width }, (_, column) => String(row * 1000 + column)).join(',');

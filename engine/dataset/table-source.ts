@@ -92,8 +92,11 @@ export function databaseError(error: unknown, file: string): unknown {
   const line = /(?:on Line: |in line )(\d+)/i.exec(message)?.[1];
   const row = line === undefined ? null : Number(line);
   const ragged = /Expected Number of Columns: (\d+) Found: (\d+)/.exec(message);
+  if (/No magic bytes found|too small to be a Parquet file|not a parquet file/i.test(message)) {
+    return new SluiceError({ code: 'DATASET_PARSE_FAILED', message: `${name} is not a Parquet file, or only a part of one. Choose another file.`, where: name, details: { file: name, row: null } }, { cause: error });
+  }
   let reason: string;
-  if (ragged) reason = `${ragged[2]} values where the header has ${ragged[1]} columns`;
+  if (ragged) reason = `${ragged[2]} columns found, ${ragged[1]} expected`;
   else if (/unterminated quote/i.test(message)) reason = 'a quote is opened and never closed';
   else if (/Malformed JSON/i.test(message)) reason = 'not valid JSON';
   else reason = (message.split('\n')[0] ?? message).replace(/^\w[\w ]*Error: /, '');
@@ -192,7 +195,7 @@ export async function openTable(file: string, format: TableFormat, options: Open
     const counted = (await connection.runAndReadAll('SELECT count(*)::DOUBLE AS n FROM source')).getRowObjectsJson() as { n: number }[];
     const rows = counted[0]?.n ?? 0;
     if (rows === 0) {
-      throw new SluiceError({ code: 'DATASET_PARSE_FAILED', message: `${basename(file)} has a header and no rows. Choose a file with values.`, where: `${basename(file)}, row 2`, details: { file: basename(file), row: 2 } });
+      throw new SluiceError({ code: 'DATASET_PARSE_FAILED', message: `${basename(file)} has no data rows${format === 'csv' ? ', only a header' : ''}. Choose a file with values.`, where: `${basename(file)}, row 2`, details: { file: basename(file), row: 2 } });
     }
     const columns: SourceColumn[] = [];
     for (const [index, { column_name: name, column_type: type }] of described.entries()) {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { open, readFile, type FileHandle } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { SluiceError, type FilePreview, type ImportRequest, type Problem, type SplitRequest, type TextDataset } from '../contracts';
+import { SluiceError, type FilePreview, type ImportRequest, type Problem, type Split, type SplitRequest, type TextDataset } from '../contracts';
 import type { JobContext } from '../ports';
 import { isMissing, nameFromFile, writeError, writeJson } from '../workspace';
 import { readBlocks, readHead, readText, resolveEncoding, TextDecoding } from './encoding';
@@ -81,6 +81,45 @@ async function readFacts(blocks: TextBlocks, report: (share: number) => void): P
   return { tokens, words, lines, first };
 }
 
+/** Whether each part has a character and the one that follows it: the least there is to learn or check. */
+function isLongEnough(request: SplitRequest, characters: number): boolean {
+  try {
+    const split = splitRanges(request, characters);
+    return splitNames.every((name) => length(split[name]) >= 2);
+  } catch {
+    return false;
+  }
+}
+
+/** Splits a text. Throws DATASET_TOO_SHORT with the characters needed, CONFIG_INVALID where the request itself is wrong. */
+function splitText(request: SplitRequest, characters: number): Split {
+  if ('shares' in request && request.shares.every((share) => share > 0) && !isLongEnough(request, characters)) {
+    // Two characters of the smallest part are enough, give or take the rounding of the cuts.
+    let needed = characters + 1;
+    const most = Math.ceil(3 / Math.min(...request.shares));
+    while (needed < most && !isLongEnough(request, needed)) needed += 1;
+    if (isLongEnough(request, needed)) {
+      throw new SluiceError({
+        code: 'DATASET_TOO_SHORT',
+        message: `This is a text with ${characters} characters; at least ${needed} are needed. Choose a longer text.`,
+        where: 'split',
+        details: { rows: characters, characters, needed },
+      });
+    }
+  }
+  const split = splitRanges(request, characters);
+  const short = splitNames.find((name) => length(split[name]) < 2);
+  if (short) {
+    throw new SluiceError({
+      code: 'DATASET_TOO_SHORT',
+      message: `This is a text with ${characters} characters, and its ${short} part would have ${length(split[short])}; at least 2 are needed. Choose a longer text or other parts.`,
+      where: 'split',
+      details: { rows: characters, part: short },
+    });
+  }
+  return split;
+}
+
 /**
  * Splits a text, builds the vocabulary from its training part (characters in code point order, `<unk>` last
  * and only if another part needs it) and writes tokens.bin, tokenizer.json and, where there are unknown
@@ -93,16 +132,7 @@ export async function tokenize(
   report: (phase: string, share: number) => void,
 ): Promise<Pick<TextDataset, 'split' | 'warnings' | 'tokens' | 'bytesPerToken' | 'vocabularySize' | 'characters' | 'words' | 'lines' | 'unknownTokens'>> {
   const facts = await readFacts(blocks, (done) => report('reading', 0.5 * done));
-  const split = splitRanges(request ?? { shares: [...defaultShares.text] }, facts.tokens);
-  const short = splitNames.find((name) => length(split[name]) < 2);
-  if (short) {
-    throw new SluiceError({
-      code: 'DATASET_TOO_SHORT',
-      message: `${facts.tokens} characters are too few: the ${short} part would have ${length(split[short])}. Bring a longer text or choose another split.`,
-      where: 'split',
-      details: { rows: facts.tokens, part: short },
-    });
-  }
+  const split = splitText(request ?? { shares: [...defaultShares.text] }, facts.tokens);
 
   const tokenOf = new Int32Array(codePoints).fill(-1);
   const vocabulary: string[] = [];
