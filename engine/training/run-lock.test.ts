@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -51,9 +52,21 @@ describe('the lock of a run', () => {
   });
 
   it('goes to exactly one of many who take over a dead one at once', async () => {
-    await writeFile(join(folder, 'run.lock'), JSON.stringify({ pid: 2 ** 22 + 7, startedAt: 'gone' }));
-    const results = await Promise.allSettled(Array.from({ length: 20 }, () => acquireLock(folder)));
-    expect(results.filter((result) => result.status === 'fulfilled')).toHaveLength(1);
+    for (let round = 0; round < 20; round++) {
+      await writeFile(join(folder, 'run.lock'), JSON.stringify({ pid: 2 ** 22 + 7, startedAt: 'gone' }));
+      const results = await Promise.allSettled(Array.from({ length: 20 }, () => acquireLock(folder)));
+      expect(results.filter((result) => result.status === 'fulfilled')).toHaveLength(1);
+      expect(await readdir(folder)).toEqual(['run.lock']);
+    }
+  });
+
+  it('of a dead process is taken over where another died while taking it over', async () => {
+    const dead = JSON.stringify({ pid: 2 ** 22 + 7, startedAt: 'gone' });
+    await writeFile(join(folder, 'run.lock'), dead);
+    const claim = createHash('sha256').update(dead).digest('hex').slice(0, 16);
+    await writeFile(join(folder, `run.lock.${claim}`), JSON.stringify({ pid: 2 ** 22 + 8, startedAt: 'gone' }));
+    await acquireLock(folder);
+    expect((await lockOwner(folder))?.pid).toBe(process.pid);
     expect(await readdir(folder)).toEqual(['run.lock']);
   });
 

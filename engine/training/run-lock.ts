@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import { SluiceError } from '../contracts';
-import { isMissing, writeError } from '../workspace';
+import { isMissing, temporaryPath, writeError } from '../workspace';
 
 /** `run.lock`: the process that trains a run. A process number alone is used again; with its start time it is not. */
 const owner = z.strictObject({ pid: z.int().min(1), startedAt: z.string() });
@@ -52,7 +52,13 @@ export async function processStart(pid: number): Promise<string | null> {
   }
 }
 
-async function readLock(path: string): Promise<{ text: string; owner: Owner | null } | null> {
+interface LockFile {
+  text: string;
+  /** Null where the text is damaged. */
+  owner: Owner | null;
+}
+
+async function readLock(path: string): Promise<LockFile | null> {
   try {
     const text = await readFile(path, 'utf8');
     try {
@@ -68,7 +74,10 @@ async function readLock(path: string): Promise<{ text: string; owner: Owner | nu
 
 /** The living process that trains a run, null where there is none. */
 export async function lockOwner(runDirectory: string): Promise<Owner | null> {
-  const lock = await readLock(join(runDirectory, lockName));
+  return livingOwner(await readLock(join(runDirectory, lockName)));
+}
+
+async function livingOwner(lock: LockFile | null): Promise<Owner | null> {
   if (!lock?.owner) return null;
   return (await processStart(lock.owner.pid)) === lock.owner.startedAt ? lock.owner : null;
 }
@@ -83,48 +92,53 @@ function lockedError(runDirectory: string, pid: number): SluiceError {
 }
 
 /**
- * Takes a run for this process. The lock appears whole (written aside, then linked), and that of a dead owner
- * is moved away by name, so that of two processes that take over at once one wins and the other is told.
- * Throws RUN_LOCKED, DISK_FULL, WORKSPACE_READ_ONLY.
+ * Puts `text` at `path`, whole: written aside, then linked, which fails where a lock is there already. The lock of a
+ * dead owner is replaced under a claim, a second lock named after the dead one's content and taken the same way. Only
+ * the claim's holder may replace that content, so what it reads before the rename still stands at the rename. A claim whose
+ * holder died is a dead lock like any other.
  */
-export async function acquireLock(runDirectory: string): Promise<RunLock> {
-  const path = join(runDirectory, lockName);
-  const suffix = `${process.pid}-${randomBytes(4).toString('hex')}`;
-  const own = join(runDirectory, `.${lockName}.${suffix}.tmp`);
-  const aside = join(runDirectory, `.${lockName}.dead.${suffix}.tmp`);
-  const text = JSON.stringify({ pid: process.pid, startedAt: (await processStart(process.pid)) ?? '' } satisfies Owner);
+async function takeLock(path: string, text: string, runDirectory: string): Promise<void> {
+  const own = temporaryPath(path);
   try {
     await writeFile(own, text, { flag: 'wx' });
     for (;;) {
       try {
         await link(own, path);
-        break;
+        return;
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       }
       const present = await readLock(path);
       if (!present) continue;
-      const living = await lockOwner(runDirectory);
+      const living = await livingOwner(present);
       if (living) throw lockedError(runDirectory, living.pid);
+      const claim = `${path}.${createHash('sha256').update(present.text).digest('hex').slice(0, 16)}`;
+      await takeLock(claim, text, runDirectory);
       try {
-        await rename(path, aside);
-      } catch (error) {
-        if (isMissing(error)) continue;
-        throw error;
+        if ((await readLock(path))?.text === present.text) {
+          await rename(own, path);
+          return;
+        }
+      } finally {
+        await rm(claim, { force: true });
       }
-      // Between reading and moving another process may have taken over: give its lock back.
-      const moved = await readLock(aside);
-      if (moved && moved.text !== present.text) {
-        await link(aside, path).catch(() => undefined);
-        await rm(aside, { force: true });
-        throw lockedError(runDirectory, moved.owner?.pid ?? 0);
-      }
-      await rm(aside, { force: true });
     }
-  } catch (error) {
-    throw writeError(error, path);
   } finally {
     await rm(own, { force: true }).catch(() => undefined);
+  }
+}
+
+/**
+ * Takes a run for this process; of many that take over from a dead owner at once exactly one gets it, the others are
+ * told. Throws RUN_LOCKED, DISK_FULL, WORKSPACE_READ_ONLY.
+ */
+export async function acquireLock(runDirectory: string): Promise<RunLock> {
+  const path = join(runDirectory, lockName);
+  const text = JSON.stringify({ pid: process.pid, startedAt: (await processStart(process.pid)) ?? '' } satisfies Owner);
+  try {
+    await takeLock(path, text, runDirectory);
+  } catch (error) {
+    throw writeError(error, path);
   }
   return { text };
 }
