@@ -99,6 +99,14 @@ export function detectDialect(text: string, isWhole: boolean, file: string, chos
   const delimiter = chosen ?? guess?.delimiter ?? ',';
   const records = splitRecords(text, delimiter, isWhole);
   const first = records[0];
+  if (!first && !isWhole) {
+    throw new SluiceError({
+      code: 'DATASET_PARSE_FAILED',
+      message: `${name}, row 1: the row does not end within ${(text.length / 1e6).toFixed(1)} million characters. Is a quote left open, or is this no table?`,
+      where: `${name}, row 1`,
+      details: { file: name, row: 1 },
+    });
+  }
   if (!first) {
     throw new SluiceError({ code: 'DATASET_PARSE_FAILED', message: `${name} has no rows. Choose a file with a header and rows of values.`, where: `${name}, row 1` });
   }

@@ -5,7 +5,8 @@ import { calendarSeason, frequencyName, timeFacts, type Frequency } from './freq
 import { nearest } from './nearest';
 import { seasonFromValues } from './series';
 import { defaultShares, length, splitRanges } from './split';
-import { streamNumbers, type SourceColumn, type TableSource } from './table-source';
+import type { SourceColumn } from './column-inspection';
+import { streamNumbers, type TableSource } from './table-source';
 
 export interface TableAnalysis {
   time: SourceColumn | null;

@@ -8,8 +8,9 @@ import { ensureFolder, nameFromFile, writeError } from '../workspace';
 import { readBlocks, readHead } from './encoding';
 import { columnStatistics, fillGaps, longestFilledGap } from './series';
 import { defaultShares, splitRanges } from './split';
+import { columnsAtOnce } from './column-inspection';
 import { analyseTable, roleOf } from './table-analysis';
-import { convertColumns, databaseError, openTable, quoteName, quoteText, removeFolder, streamNumbers, type TableFormat } from './table-source';
+import { convertColumns, databaseError, openTable, quoteName, quoteText, removeFolder, streamColumns, type TableFormat } from './table-source';
 import { planWindows, rowMarks } from './table-windows';
 
 /** Rows that a preview reads; a longer file is only guessed at until it is imported. */
@@ -102,7 +103,7 @@ export async function importTable(
     const numeric = source.columns.filter((column) => column !== analysis.time && column.kind === 'number' && !column.textValues);
     const split = splitRanges(request.split ?? { shares: [...defaultShares.table] }, rows);
 
-    // One column at a time: the only whole copy of the table in memory is the one that is written.
+    // A few columns at a time: the only whole copy of the table in memory is the one that is written.
     const data = new Float32Array(rows * numeric.length);
     const gaps: Gap[] = [];
     const columns: ColumnInfo[] = source.columns.map((column) => ({
@@ -113,16 +114,22 @@ export async function importTable(
       missing: 0,
       statistics: null,
     }));
-    for (const [offset, column] of numeric.entries()) {
-      const values = await streamNumbers(connection, `SELECT ${column.number} FROM source ORDER BY ${analysis.order}`, rows, basename(file), signal);
-      const info = columns.find((candidate) => candidate.name === column.name) as ColumnInfo;
-      info.statistics = columnStatistics(values);
-      const found = fillGaps(values, column.name, longestFilledGap(analysis.season));
-      info.missing = found.reduce((sum, gap) => sum + gap.count, 0);
-      gaps.push(...found);
-      for (let row = 0; row < rows; row += 1) data[row * numeric.length + offset] = values[row] as number;
-      if (info.role !== 'ignored') problems.push(...columnProblems(info, found, firstRow));
-      report('checking', 0.5 + (0.3 * (offset + 1)) / numeric.length);
+    for (let start = 0; start < numeric.length; start += columnsAtOnce) {
+      const group = numeric.slice(start, start + columnsAtOnce);
+      const expressions = group.map((column, index) => `${column.number} AS n${index}`).join(', ');
+      const read = await streamColumns(connection, `SELECT ${expressions} FROM source ORDER BY ${analysis.order}`, group.length, rows, basename(file), signal);
+      for (const [index, column] of group.entries()) {
+        const values = read[index] as Float64Array;
+        const offset = start + index;
+        const info = columns[source.columns.indexOf(column)] as ColumnInfo;
+        info.statistics = columnStatistics(values);
+        const found = fillGaps(values, column.name, longestFilledGap(analysis.season));
+        info.missing = found.reduce((sum, gap) => sum + gap.count, 0);
+        for (const gap of found) gaps.push(gap);
+        for (let row = 0; row < rows; row += 1) data[row * numeric.length + offset] = values[row] as number;
+        if (info.role !== 'ignored') problems.push(...columnProblems(info, found, firstRow));
+      }
+      report('checking', 0.5 + (0.3 * (start + group.length)) / numeric.length);
       await nextTurn();
     }
 

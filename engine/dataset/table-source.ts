@@ -4,30 +4,9 @@ import { basename, extname, join, resolve } from 'node:path';
 import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api';
 import { SluiceError } from '../contracts';
 import { writeError } from '../workspace';
+import { columnsAtOnce, inspectColumns, type SourceColumn } from './column-inspection';
 import { detectDialect } from './csv-dialect';
 import { readHead, readText, resolveEncoding, TextDecoding, type Encoding } from './encoding';
-import { isTimeName, timeFormats, type TimeFormat } from './time-column';
-
-/** Texts that mean "no value" in a column of numbers; compared in lower case without blanks around. */
-const missingTexts = ['', 'na', 'n/a', '#n/a', 'nan', 'null', 'none', 'missing', '-', '--', '?', '.'];
-
-export type NumberStyle = 'plain' | 'decimal comma' | 'thousands comma';
-
-/** A column as the file holds it, before roles are given. */
-export interface SourceColumn {
-  name: string;
-  kind: 'time' | 'number' | 'text';
-  /** Values that are neither numbers nor missing, in a column that mostly holds numbers. */
-  textValues: { count: number; row: number; value: string } | null;
-  /** Texts read as missing, e.g. `n/a`. */
-  markers: { count: number; row: number; value: string } | null;
-  /** How the column's times are written; null where they cannot be read as times. */
-  timeFormat: TimeFormat | null;
-  /** SQL over table `source`: DOUBLE or NULL, TIMESTAMP or NULL, VARCHAR or NULL. */
-  number: string;
-  time: string | null;
-  text: string;
-}
 
 export interface TableSource {
   connection: DuckDBConnection;
@@ -39,6 +18,11 @@ export interface TableSource {
   delimiter: string | null;
   close(): void;
 }
+
+/** Columns of the widest table: memory grows with them, and this many still fit into about one GB. */
+const mostColumns = 5000;
+/** Bytes in which delimiter and header are looked for; DuckDB takes no longer line either. */
+const dialectBytes = 2_000_000;
 
 export type TableFormat = 'csv' | 'parquet' | 'json';
 
@@ -120,6 +104,17 @@ async function plainPath(file: string, folder: string): Promise<string> {
   return plain;
 }
 
+function checkWidth(columns: number, file: string): void {
+  if (columns <= mostColumns) return;
+  const name = basename(file);
+  throw new SluiceError({
+    code: 'DATASET_PARSE_FAILED',
+    message: `${name} has ${columns} columns; a table may have at most ${mostColumns}. Leave out columns, or turn the table so that its rows are times.`,
+    where: name,
+    details: { file: name, row: null, columns, limit: mostColumns },
+  });
+}
+
 /** Writes a UTF-16 file again as UTF-8, or only checks that a UTF-8 file is text all through. */
 async function asUtf8(file: string, encoding: Encoding, bomBytes: number, folder: string, signal: AbortSignal): Promise<string> {
   const target = encoding === 'utf-8' ? null : join(folder, 'source.utf8');
@@ -151,7 +146,7 @@ export interface OpenTableOptions {
  */
 export async function openTable(file: string, format: TableFormat, options: OpenTableOptions): Promise<TableSource> {
   const { signal, folder, limit } = options;
-  const { head, isWhole } = await readHead(file);
+  const { head, isWhole } = await readHead(file, dialectBytes);
   await mkdir(join(folder, 'spill'), { recursive: true });
   let encoding: Encoding | null = null;
   let delimiter: string | null = null;
@@ -166,6 +161,7 @@ export async function openTable(file: string, format: TableFormat, options: Open
     delimiter = dialect.delimiter;
     firstRow = dialect.hasHeader ? 2 : 1;
     names = dialect.names;
+    checkWidth(names.length, file);
     // A preview of a long file does not wait for all of it.
     const isChecked = limit === null || encoding !== 'utf-8';
     const path = isChecked ? await asUtf8(file, encoding, detected.bomBytes, folder, signal) : file;
@@ -190,6 +186,7 @@ export async function openTable(file: string, format: TableFormat, options: Open
   try {
     signal.throwIfAborted();
     const described = (await connection.runAndReadAll(`DESCRIBE SELECT * FROM ${read}`)).getRowObjectsJson() as { column_name: string; column_type: string }[];
+    checkWidth(described.length, file);
     const aliases = described.map(({ column_name: name }, index) => `${quoteName(name)} AS c${index}`).join(', ');
     await connection.run(`CREATE TABLE source AS SELECT ${aliases} FROM ${read} ${limit === null ? '' : `LIMIT ${limit}`}`);
     const counted = (await connection.runAndReadAll('SELECT count(*)::DOUBLE AS n FROM source')).getRowObjectsJson() as { n: number }[];
@@ -197,11 +194,7 @@ export async function openTable(file: string, format: TableFormat, options: Open
     if (rows === 0) {
       throw new SluiceError({ code: 'DATASET_PARSE_FAILED', message: `${basename(file)} has no data rows${format === 'csv' ? ', only a header' : ''}. Choose a file with values.`, where: `${basename(file)}, row 2`, details: { file: basename(file), row: 2 } });
     }
-    const columns: SourceColumn[] = [];
-    for (const [index, { column_name: name, column_type: type }] of described.entries()) {
-      signal.throwIfAborted();
-      columns.push(await inspectColumn(connection, `c${index}`, names?.[index] ?? name, type, index, delimiter));
-    }
+    const columns = await inspectColumns(connection, described.map(({ column_name: name, column_type: type }, index) => ({ name: names?.[index] ?? name, type })), delimiter, signal);
     return { connection, firstRow, rows, columns, encoding, delimiter, close: database.close };
   } catch (error) {
     database.close();
@@ -211,92 +204,6 @@ export async function openTable(file: string, format: TableFormat, options: Open
     signal.removeEventListener('abort', interrupt);
   }
 }
-
-const plainNumber = "'[+-]?(\\d+\\.?\\d*|\\.\\d+)([eE][+-]?\\d+)?'";
-/** Values beyond float32 cannot be trained on and count as missing. */
-const finite = (expression: string) => `CASE WHEN abs(${expression}) <= 3.4e38 THEN ${expression} END`;
-
-async function inspectColumn(connection: DuckDBConnection, id: string, name: string, type: string, index: number, delimiter: string | null): Promise<SourceColumn> {
-  const base = { name, textValues: null, markers: null, timeFormat: null, text: `CAST(${id} AS VARCHAR)` };
-  if (/^(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT|U\w+INT|FLOAT|DOUBLE|DECIMAL.*|BOOLEAN)$/.test(type)) {
-    const time = await findTimeFormat(connection, base.text, name, index, true);
-    return { ...base, kind: time?.isCertain ? 'time' : 'number', timeFormat: time?.format ?? null, number: finite(`CAST(${id} AS DOUBLE)`), time: time?.format.expression(base.text) ?? null };
-  }
-  if (/^(DATE|TIMESTAMP.*)$/.test(type)) return { ...base, kind: 'time', number: 'CAST(NULL AS DOUBLE)', time: `CAST(${id} AS TIMESTAMP)` };
-  if (type !== 'VARCHAR') return { ...base, kind: 'text', number: 'CAST(NULL AS DOUBLE)', time: null };
-
-  const v = `trim(${id})`;
-  const isMissing = `(${id} IS NULL OR lower(${v}) IN (${missingTexts.map(quoteText).join(', ')}))`;
-  const isPlain = `regexp_full_match(${v}, ${plainNumber})`;
-  const isDecimalComma = `regexp_full_match(${v}, '[+-]?\\d+,\\d+')`;
-  const isThousands = `regexp_full_match(${v}, '[+-]?\\d{1,3}(,\\d{3})+(\\.\\d+)?')`;
-  const isText = `NOT ${isMissing} AND NOT ${isPlain}`;
-  const result = await connection.runAndReadAll(`SELECT
-    count(*) FILTER (NOT ${isMissing} AND ${isPlain})::DOUBLE AS plain,
-    count(*) FILTER (${isText})::DOUBLE AS texts,
-    count(*) FILTER (NOT ${isMissing} AND ${isDecimalComma})::DOUBLE AS commas,
-    count(*) FILTER (NOT ${isMissing} AND ${isThousands})::DOUBLE AS thousands,
-    min(rowid) FILTER (${isText})::DOUBLE AS textRow, arg_min(${id}, rowid) FILTER (${isText}) AS textValue,
-    count(*) FILTER (${isMissing} AND ${v} <> '')::DOUBLE AS markers,
-    min(rowid) FILTER (${isMissing} AND ${v} <> '')::DOUBLE AS markerRow,
-    arg_min(${id}, rowid) FILTER (${isMissing} AND ${v} <> '') AS marker
-    FROM source`);
-  const facts = result.getRowObjectsJson()[0] as Record<'plain' | 'texts' | 'commas' | 'thousands' | 'textRow' | 'markers' | 'markerRow', number> & { textValue: string; marker: string };
-  let style: NumberStyle = 'plain';
-  if (facts.texts > 0 && delimiter !== ',' && facts.commas === facts.texts) style = 'decimal comma';
-  else if (facts.texts > 0 && facts.thousands === facts.texts) style = 'thousands comma';
-  const texts = style === 'plain' ? facts.texts : 0;
-  const plain = style === 'plain' ? facts.plain : facts.plain + facts.texts;
-  const cleaned = style === 'decimal comma' ? `replace(${v}, ',', '.')` : style === 'thousands comma' ? `replace(${v}, ',', '')` : v;
-  // What is no number, missing texts among it, gives an empty match and so NULL.
-  const number = finite(`try_cast(regexp_extract(${cleaned}, '^' || ${plainNumber} || '$') AS DOUBLE)`);
-  const time = await findTimeFormat(connection, v, name, index, texts === 0 && plain > 0);
-  const markers = facts.markers > 0 ? { count: facts.markers, row: facts.markerRow, value: facts.marker } : null;
-  const isNumber = plain > 0 && plain >= texts;
-  return {
-    ...base,
-    kind: time?.isCertain ? 'time' : isNumber ? 'number' : 'text',
-    textValues: isNumber && texts > 0 ? { count: texts, row: facts.textRow, value: facts.textValue } : null,
-    markers: isNumber && !time?.isCertain ? markers : null,
-    timeFormat: time?.format ?? null,
-    number,
-    time: time?.format.expression(v) ?? null,
-  };
-}
-
-/**
- * The format in which every value of a column is a time. Whole numbers are times for certain only under a
- * telling name, or as a first column that only rises. Of several formats (3/4/2024) the one in time order wins.
- */
-async function findTimeFormat(
-  connection: DuckDBConnection,
-  v: string,
-  name: string,
-  index: number,
-  isNumber: boolean,
-): Promise<{ format: TimeFormat; isCertain: boolean } | null> {
-  const possible = timeFormats.filter((format) => format.isNumeric === isNumber);
-  const counts = (where: string, formats: readonly TimeFormat[]) =>
-    `SELECT count(*)::DOUBLE AS n, ${formats.map((format, at) => `count(${format.expression(v)})::DOUBLE AS f${at}`).join(', ')} FROM source ${where}`;
-  // Most columns fail on their first rows; only what is left is counted over all.
-  const first = (await connection.runAndReadAll(counts('WHERE rowid < 200', possible))).getRowObjectsJson()[0] as Record<string, number>;
-  const left = possible.filter((_, at) => first[`f${at}`] === first['n']);
-  if (left.length === 0) return null;
-  const all = (await connection.runAndReadAll(counts('', left))).getRowObjectsJson()[0] as Record<string, number>;
-  const whole = left.filter((_, at) => all[`f${at}`] === all['n']);
-  let best: { format: TimeFormat; falls: number } | null = null;
-  for (const format of whole) {
-    const t = format.expression(v);
-    const result = await connection.runAndReadAll(`SELECT count(*) FILTER (t <= before)::DOUBLE AS falls FROM (SELECT ${t} AS t, lag(${t}) OVER (ORDER BY rowid) AS before FROM source)`);
-    const { falls } = result.getRowObjectsJson()[0] as { falls: number };
-    if (!best || falls < best.falls) best = { format, falls };
-  }
-  if (!best) return null;
-  return { format: best.format, isCertain: !isNumber || isTimeName(name) || (index === 0 && best.falls === 0 && (all['n'] as number) > 2) };
-}
-
-/** Columns that one query converts. Every step of an expression takes memory, and those of a thousand columns more than there is. */
-const columnsAtOnce = 32;
 
 /**
  * Expressions over table `source` as something to select from, with columns `c0` … in the given order of rows.
@@ -319,28 +226,37 @@ export async function convertColumns(connection: DuckDBConnection, expressions: 
 }
 
 /**
- * Runs a query and hands over its first column as numbers, NULL as NaN. One pass, bounded memory. The
+ * Runs a query and hands over its columns as numbers, NULL as NaN. One pass, bounded memory besides the result. The
  * connection must run nothing else meanwhile: another query ends the stream early. Throws DATASET_DAMAGED at
  * `where` unless the query gives exactly `rows` rows.
  */
-export async function streamNumbers(connection: DuckDBConnection, sql: string, rows: number, where: string, signal: AbortSignal): Promise<Float64Array> {
+export async function streamColumns(connection: DuckDBConnection, sql: string, columns: number, rows: number, where: string, signal: AbortSignal): Promise<Float64Array[]> {
   const result = await connection.stream(sql);
-  const values = new Float64Array(rows);
+  const values = Array.from({ length: columns }, () => new Float64Array(rows));
   let at = 0;
   for (;;) {
     signal.throwIfAborted();
     const chunk = await result.fetchChunk();
     if (!chunk || chunk.rowCount === 0) break;
-    const column = chunk.getColumnVector(0);
-    for (let row = 0; row < chunk.rowCount; row += 1, at += 1) {
-      const value = column.getItem(row);
-      values[at] = typeof value === 'number' ? value : NaN;
+    for (const [index, into] of values.entries()) {
+      const column = chunk.getColumnVector(index);
+      for (let row = 0; row < chunk.rowCount; row += 1) {
+        const value = column.getItem(row);
+        into[at + row] = typeof value === 'number' ? value : NaN;
+      }
     }
+    at += chunk.rowCount;
   }
   if (at !== rows) {
     throw new SluiceError({ code: 'DATASET_DAMAGED', message: `${where}: ${at} rows were read where there should be ${rows}. Import the file again.`, where, details: { expected: rows, found: at } });
   }
   return values;
+}
+
+/** The one column of a query: see `streamColumns`. */
+export async function streamNumbers(connection: DuckDBConnection, sql: string, rows: number, where: string, signal: AbortSignal): Promise<Float64Array> {
+  const [values] = await streamColumns(connection, sql, 1, rows, where, signal);
+  return values as Float64Array;
 }
 
 export async function removeFolder(folder: string): Promise<void> {
