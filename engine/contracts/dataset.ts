@@ -41,6 +41,11 @@ export const problem = z.strictObject({
     'MISSING_INTERPOLATED',
     'MISSING_SPLITS_SERIES',
     'TEXT_IN_NUMBER_COLUMN',
+    'VALUE_TOO_LARGE',
+    'TIME_UNREADABLE',
+    'TIME_ABSENT_FILLED',
+    'TIME_ABSENT_SPLITS',
+    'TIME_CLOCK_CHANGE',
     'TIME_REPEATED',
     'TIME_IRREGULAR',
     'TIME_UNSORTED',
@@ -112,8 +117,28 @@ export const tableDataset = z.strictObject({
   gaps: z.array(gap),
   /** Rows before which time jumps so far that no window crosses. */
   breaks: z.array(z.int().min(1)).optional(),
+  /** Rows that the file does not have: their times were absent, their values are gaps. In order. */
+  inserted: z.array(z.strictObject({ row: z.int().min(1), count: z.int().min(1) })).optional(),
 });
 export type TableDataset = z.infer<typeof tableDataset>;
+
+/** The number that the source file has for a row of the table; for a row it does not have, that of the next one. */
+export function rowInFile({ firstRow, inserted = [] }: Pick<TableDataset, 'firstRow' | 'inserted'>, row: number): { row: number; isInserted: boolean } {
+  let absent = 0;
+  for (const stretch of inserted) {
+    if (stretch.row > row) break;
+    absent += Math.min(stretch.count, row - stretch.row);
+    if (row < stretch.row + stretch.count) return { row: row - absent + firstRow, isInserted: true };
+  }
+  return { row: row - absent + firstRow, isInserted: false };
+}
+
+/** The row of the table that has this number in the source file. */
+export function rowInTable({ firstRow, inserted = [] }: Pick<TableDataset, 'firstRow' | 'inserted'>, fileRow: number): number {
+  let row = fileRow - firstRow;
+  for (const stretch of inserted) if (stretch.row <= row) row += stretch.count;
+  return row;
+}
 
 export const dataset = z.discriminatedUnion('kind', [textDataset, tableDataset]);
 export type Dataset = z.infer<typeof dataset>;

@@ -167,9 +167,9 @@ async function describeColumn(
   const cleaned = { plain: v, 'decimal comma': `replace(${v}, ',', '.')`, 'thousands comma': `replace(${v}, ',', '')`, european: `replace(replace(${v}, '.', ''), ',', '.')` }[style];
   // What is no number, missing texts among it, gives an empty match and so NULL.
   const number = finite(`try_cast(regexp_extract(${cleaned}, '^' || ${plainNumber} || '$') AS DOUBLE)`);
-  // Numbers with a fraction are no times, and in a wide table they are most of it.
+  // Numbers with a fraction are no times, and in a wide table they are most of it; nor are they in a column with one typing error.
   const isNumeric = texts === 0 && numbers > 0;
-  const isPossible = !isNumeric || (fractions === 0 && commas === 0);
+  const isPossible = isNumeric ? fractions === 0 && commas === 0 : texts >= numbers;
   const time = isPossible ? await findTimeFormat(connection, v, name, index, isNumeric) : null;
   const isNumber = numbers > 0 && numbers >= texts;
   const isTime = time?.isCertain === true;

@@ -4,40 +4,13 @@ export interface Frequency {
   count: number;
 }
 
-export interface TimeFacts {
-  frequency: Frequency | null;
-  /** First row whose time is before the one above it, and how many such rows there are. */
-  unsorted: { row: number; count: number } | null;
-  repeated: { row: number; count: number } | null;
-  /** First row that does not follow the row above at the usual distance. */
-  irregular: { row: number; count: number } | null;
-  /** Rows (in time order) before which so many steps are absent that no window should cross: see `longestSkip`. */
-  breaks: number[];
-}
-
-/** Steps that may be absent between two rows before the series counts as broken there. */
-export const longestSkip = 6;
-
 const second = 1000;
 const minute = 60 * second;
-const hour = 60 * minute;
-const day = 24 * hour;
+export const hour = 60 * minute;
+export const day = 24 * hour;
 
-function months(ms: number): number {
-  const date = new Date(ms);
-  return date.getUTCFullYear() * 12 + date.getUTCMonth();
-}
-
-/** Most frequent value and how often it occurs. */
-function mode(values: ArrayLike<number>): { value: number; count: number } {
-  const counts = new Map<number, number>();
-  for (let index = 0; index < values.length; index += 1) counts.set(values[index] as number, (counts.get(values[index] as number) ?? 0) + 1);
-  let best = { value: NaN, count: 0 };
-  for (const [value, count] of counts) if (count > best.count) best = { value, count };
-  return best;
-}
-
-function fixedFrequency(ms: number): Frequency | null {
+/** The name of a fixed distance; null where it is none. */
+export function fixedFrequency(ms: number): Frequency | null {
   if (ms <= 0) return null;
   if (ms % (7 * day) === 0) return { unit: 'week', count: ms / (7 * day) };
   if (ms % day === 0) return { unit: 'day', count: ms / day };
@@ -47,58 +20,10 @@ function fixedFrequency(ms: number): Frequency | null {
   return null;
 }
 
-function monthFrequency(step: number): Frequency {
+export function monthFrequency(step: number): Frequency {
   if (step % 12 === 0) return { unit: 'year', count: step / 12 };
   if (step % 3 === 0) return { unit: 'quarter', count: step / 3 };
   return { unit: 'month', count: step };
-}
-
-/** Share of rows that must follow at the usual distance for a series to count as regular. */
-const regularShare = 0.7;
-
-/** What the times of the rows (milliseconds since 1970, UTC, in file order) say about their order and distance. */
-export function timeFacts(times: Float64Array): TimeFacts {
-  const facts: TimeFacts = { frequency: null, unsorted: null, repeated: null, irregular: null, breaks: [] };
-  const note = (key: 'unsorted' | 'repeated' | 'irregular', row: number) => {
-    facts[key] = { row: facts[key]?.row ?? row, count: (facts[key]?.count ?? 0) + 1 };
-  };
-  for (let row = 1; row < times.length; row += 1) if ((times[row] as number) < (times[row - 1] as number)) note('unsorted', row);
-  const sorted = facts.unsorted ? times.slice().sort() : times;
-  const gaps = new Float64Array(Math.max(0, sorted.length - 1));
-  for (let row = 1; row < sorted.length; row += 1) gaps[row - 1] = (sorted[row] as number) - (sorted[row - 1] as number);
-  for (let row = 1; row < sorted.length; row += 1) if (gaps[row - 1] === 0) note('repeated', row);
-  if (gaps.length === 0) return facts;
-
-  const fixed = mode(gaps);
-  const isCalendar = fixed.value >= 28 * day && [...sorted.subarray(0, 1000)].every((ms) => new Date(ms).getUTCDate() === new Date(sorted[0] as number).getUTCDate() || isMonthEnd(ms));
-  if (isCalendar) {
-    const steps = Float64Array.from(gaps, (_, index) => months(sorted[index + 1] as number) - months(sorted[index] as number));
-    const usual = mode(steps);
-    if (usual.value > 0 && usual.count >= regularShare * steps.length) facts.frequency = monthFrequency(usual.value);
-    steps.forEach((step, index) => {
-      if (step !== usual.value && step !== 0) note('irregular', index + 1);
-      if (facts.frequency && step > (longestSkip + 1) * usual.value) facts.breaks.push(index + 1);
-    });
-  } else {
-    // Monday to Friday: one day, or three over a weekend.
-    const isWeekday = (ms: number) => ![0, 6].includes(new Date(ms).getUTCDay());
-    const isBusiness = fixed.value === day && sorted.length >= 10 && sorted.every(isWeekday);
-    const isUsual = (gap: number, row: number) => gap === fixed.value || (isBusiness && gap === 3 * day && new Date(sorted[row] as number).getUTCDay() === 1);
-    let usual = 0;
-    gaps.forEach((gap, index) => {
-      if (isUsual(gap, index + 1)) usual += 1;
-      else if (gap !== 0) note('irregular', index + 1);
-    });
-    if (usual >= regularShare * gaps.length) facts.frequency = isBusiness ? { unit: 'business day', count: 1 } : fixedFrequency(fixed.value);
-    // A weekend adds two days to the steps that are absent.
-    const longest = (longestSkip + 1) * fixed.value + (isBusiness ? 2 * day : 0);
-    if (facts.frequency) gaps.forEach((gap, index) => gap > longest && facts.breaks.push(index + 1));
-  }
-  return facts;
-}
-
-function isMonthEnd(ms: number): boolean {
-  return new Date(ms + day).getUTCDate() === 1;
 }
 
 /** `hour`, `15 minutes`, `month` … as dataset.json holds it. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { z } from 'zod';
-import { forecastTask, importRequest, SluiceError, type Dataset, type DatasetChange, type DatasetProfile, type FilePreview, type ImportRequest, type Problem, type TableDataset, type TextDataset } from '../contracts';
+import { forecastTask, importRequest, rowInFile, SluiceError, type Dataset, type DatasetChange, type DatasetProfile, type FilePreview, type ImportRequest, type Problem, type TableDataset, type TextDataset } from '../contracts';
 import type { DatasetService, JobContext, Ports } from '../ports';
 import { checkName, ensureFolder, isTaken, moveToTrash, nameFromFile, nameTaken, readError, readJson, restoreFromTrash, syncFolder, temporaryPath, uniqueName, workspacePaths, writeError } from '../workspace';
 import { datasetNames, readDataset, writeDataset } from './catalogue';
@@ -138,7 +138,7 @@ export function createDatasetService(ports: Ports): DatasetService {
     }));
     planWindows(next, next.task, rowMarks(await readValues(folder, next), next, next.task));
     const unused = next.rows - next.split.test[1];
-    const note: Problem = { severity: 'info', code: 'ROWS_UNUSED', message: `${unused} rows behind the split are not used.`, row: next.split.test[1] + next.firstRow, column: null, count: unused };
+    const note: Problem = { severity: 'info', code: 'ROWS_UNUSED', message: `${unused} rows behind the split are not used.`, row: rowInFile(next, next.split.test[1]).row, column: null, count: unused };
     next.warnings = [...dataset.warnings.filter(({ code }) => code !== 'ROWS_UNUSED'), ...(unused > 0 ? [note] : [])];
     await writeDataset(folder, next);
     return next;

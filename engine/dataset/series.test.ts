@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Split } from '../contracts';
 import { defaultWindow } from './defaults';
-import { calendarSeason, formatTime, frequencyName, timeFacts } from './frequency';
+import { calendarSeason, formatTime } from './frequency';
 import { autocorrelation, columnStatistics, fillGaps, meanDeviation, overview, seasonFromValues } from './series';
 import { splitRanges } from './split';
 import { countWindows, windowRanges } from './windows';
@@ -117,43 +117,6 @@ describe('statistics', () => {
 });
 
 describe('times', () => {
-  const at = (...dates: string[]) => Float64Array.from(dates, (date) => Date.parse(date));
-  it('names common frequencies and their seasons', () => {
-    const cases: [Float64Array, string, number][] = [
-      [Float64Array.from({ length: 50 }, (_, row) => row * 3_600_000), 'hour', 24],
-      [Float64Array.from({ length: 50 }, (_, row) => row * 900_000), '15 minutes', 96],
-      [Float64Array.from({ length: 50 }, (_, row) => row * day), 'day', 7],
-      [Float64Array.from({ length: 50 }, (_, row) => row * 7 * day), 'week', 52],
-      [Float64Array.from({ length: 50 }, (_, row) => Date.UTC(1949, row)), 'month', 12],
-      [Float64Array.from({ length: 50 }, (_, row) => Date.UTC(1949, row + 1, 0)), 'month', 12],
-      [Float64Array.from({ length: 50 }, (_, row) => Date.UTC(1949, 3 * row)), 'quarter', 4],
-      [Float64Array.from({ length: 50 }, (_, row) => Date.UTC(1700 + row, 0)), 'year', 1],
-      [Float64Array.from({ length: 50 }, (_, row) => Date.UTC(2024, 0, 1) + (Math.floor(row / 5) * 7 + (row % 5)) * day), 'business day', 5],
-    ];
-    for (const [times, name, season] of cases) {
-      const facts = timeFacts(times);
-      expect(facts.frequency && frequencyName(facts.frequency)).toBe(name);
-      expect(facts.frequency && calendarSeason(facts.frequency)).toBe(season);
-      expect(facts).toMatchObject({ unsorted: null, repeated: null, irregular: null });
-    }
-  });
-
-  it('names the rows that are out of order, repeated or irregular', () => {
-    expect(timeFacts(at('2024-01-01', '2024-01-02', '2024-01-02', '2024-01-03', '2024-01-04')).repeated).toEqual({ row: 2, count: 1 });
-    expect(timeFacts(at('2024-01-03', '2024-01-02', '2024-01-01')).unsorted).toEqual({ row: 1, count: 2 });
-    const jump = timeFacts(at('2024-01-01', '2024-01-02', '2024-01-03', '2024-01-04', '2024-01-05', '2024-01-09', '2024-01-10', '2024-01-11'));
-    expect(jump.irregular).toEqual({ row: 5, count: 1 });
-    expect(jump.frequency).toEqual({ unit: 'day', count: 1 });
-    expect(timeFacts(at('2024-01-01', '2024-01-02', '2024-01-05', '2024-01-11')).frequency).toBeNull();
-  });
-
-  it('breaks the series where too many steps are absent, not at weekends', () => {
-    const hours = Float64Array.from({ length: 100 }, (_, row) => (row + (row >= 40 ? 7 : 0) + (row >= 60 ? 3 : 0)) * 3_600_000);
-    expect(timeFacts(hours)).toMatchObject({ breaks: [40], irregular: { row: 40, count: 2 } });
-    expect(timeFacts(Float64Array.from({ length: 50 }, (_, row) => Date.UTC(1949, row + (row >= 20 ? 9 : 0)))).breaks).toEqual([20]);
-    expect(timeFacts(Float64Array.from({ length: 50 }, (_, row) => Date.UTC(2024, 0, 1) + (Math.floor(row / 5) * 7 + (row % 5)) * day)).breaks).toEqual([]);
-  });
-
   it('writes a time as its frequency needs it', () => {
     const ms = Date.UTC(2016, 6, 1, 13, 5);
     expect(formatTime(ms, { unit: 'hour', count: 1 })).toBe('2016-07-01 13:05');

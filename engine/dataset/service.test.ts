@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { SeriesData, TokenData } from '../binding/types';
-import type { ImportRequestInput, TableDataset, TableProfile, TextDataset, WorkbenchEvent } from '../contracts';
+import { rowInFile, rowInTable, type ImportRequestInput, type TableDataset, type TableProfile, type TextDataset, type WorkbenchEvent } from '../contracts';
 import type { DatasetService, JobContext, Ports } from '../ports';
 import { createDatasetService } from '.';
 
@@ -193,6 +193,94 @@ describe('tables', () => {
     const page = await service.page({ id: 'gaps', offset: 19, limit: 3 });
     expect(page).toEqual({ kind: 'table', total: 200, offset: 19, rows: [['2024-01-20', 'w19', 19], ['2024-01-21', 'w20', null], ['2024-01-22', 'w21', null]] });
     expect(await readdir(folderOf('gaps'))).toEqual(['dataset.json', 'table.parquet', 'values.bin']);
+  });
+
+  it('puts absent rows in and fills them, breaks at long absences, and counts rows as the file does', async () => {
+    const gone = new Set([30, 31, ...Array.from({ length: 29 }, (_, index) => 60 + index)]);
+    const lines = days((row) => `w${row},${row === 120 ? '' : row},${row * 2}`, 200).split('\n').filter((_, row) => !gone.has(row));
+    const path = await file('absent.csv', `day,label,x,y\n${lines.join('\n')}\n`);
+    const dataset = (await importOf(path, { targets: ['x'], covariates: ['y'], lookback: 5, horizon: 2 })) as TableDataset;
+    expect(dataset).toMatchObject({ rows: 171, inserted: [{ row: 30, count: 2 }], breaks: [60], frequency: 'day' });
+    expect(dataset.gaps).toEqual([
+      { column: 'x', row: 30, count: 2, filled: true },
+      { column: 'x', row: 91, count: 1, filled: true },
+      { column: 'y', row: 30, count: 2, filled: true },
+    ]);
+    expect(dataset.warnings.map(({ code, row, count }) => [code, row, count])).toEqual([
+      ['TIME_ABSENT_FILLED', 32, 2],
+      ['TIME_ABSENT_SPLITS', 60, 1],
+      ['MISSING_INTERPOLATED', 91, 1],
+    ]);
+    expect(lines[91 - 2]).toMatch(/,w120,,240$/);
+    expect(rowInFile(dataset, rowInTable(dataset, 91))).toEqual({ row: 91, isInserted: false });
+    expect([29, 30, 31, 32].map((row) => rowInFile(dataset, row))).toEqual([{ row: 31, isInserted: false }, { row: 32, isInserted: true }, { row: 32, isInserted: true }, { row: 32, isInserted: false }]);
+    const { data, times } = await service.values('absent');
+    expect([...data.slice(2 * 29, 2 * 33)]).toEqual([29, 58, 30, 60, 31, 62, 32, 64]);
+    expect(times(60)).toBe('2024-03-30');
+    expect(await service.page({ id: 'absent', offset: 29, limit: 3 })).toMatchObject({ total: 171, rows: [['2024-01-30', 'w29', 29, 58], ['2024-01-31', null, null, null], ['2024-02-01', null, null, null]] });
+    const series = (await service.trainingData({ dataset: 'absent', task: dataset.task })) as SeriesData;
+    for (const ranges of Object.values(series.windows)) {
+      for (const [start, end] of ranges) {
+        for (let window = start; window < end; window += 1) {
+          expect(window + 6 < 60 || window >= 60).toBe(true);
+          // No lookback ends in a filled row.
+          expect([30, 31, 91]).not.toContain(window + 4);
+        }
+      }
+    }
+    // Newest first, with the same result.
+    const turned = (await importOf(await file('turned.csv', `day,label,x,y\n${lines.slice().reverse().join('\n')}\n`), { targets: ['x'], covariates: ['y'], lookback: 5, horizon: 2 })) as TableDataset;
+    expect(turned.gaps).toEqual(dataset.gaps);
+    expect((await service.values('turned')).data).toEqual(data);
+    const preview = await service.preview({ files: [path] });
+    expect(preview).toMatchObject({ rowsRead: 169, problems: [{ code: 'TIME_ABSENT_FILLED' }, { code: 'TIME_ABSENT_SPLITS' }] });
+    expect(preview.kind === 'table' && preview.rows).toHaveLength(169);
+  });
+
+  it('keeps the night of autumn in the order of the file', async () => {
+    const quarters = Array.from({ length: 200 }, (_, row) => Date.UTC(2024, 9, 26, 12) + (row - (row >= 60 ? 4 : 0)) * 900_000);
+    const lines = quarters.map((ms, row) => `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')},${row}`);
+    const dataset = (await importOf(await file('autumn.csv', `time,x\n${lines.join('\n')}`), { lookback: 4, horizon: 2 })) as TableDataset;
+    expect(dataset).toMatchObject({ rows: 200, frequency: '15 minutes', warnings: [{ code: 'TIME_CLOCK_CHANGE', severity: 'info', row: 62, count: 1 }] });
+    expect([...(await service.values('autumn')).data]).toEqual(quarters.map((_, row) => row));
+  });
+
+  it('names the row whose time cannot be read, and numbers that are too large', async () => {
+    const mixed = await file('mixed.csv', `date,x\n${days(String, 100).replace('2024-02-10', '10/02/2024')}`);
+    await expect(importOf(mixed)).rejects.toMatchObject({ code: 'DATASET_PARSE_FAILED', where: 'mixed.csv, row 42, column date' });
+    expect(await service.preview({ files: [mixed] })).toMatchObject({ problems: [{ code: 'TIME_UNREADABLE', severity: 'error', row: 42 }] });
+    await expect(importOf(mixed, { name: 'untimed', timeColumn: '' })).resolves.toMatchObject({ timeColumn: null });
+    await expect(importOf(await file('blank.csv', `date,x\n${days(String, 100).replace('2024-02-10', '')}`))).rejects.toMatchObject({ where: 'blank.csv, row 42, column date', message: expect.stringContaining('the time is missing') as string });
+    const large = await file('large.csv', `date,x,y\n${days((row) => `${row === 40 ? '1e39' : row},${row}`, 100)}`);
+    await expect(importOf(large, { targets: ['x'] })).rejects.toMatchObject({ code: 'COLUMN_NOT_NUMERIC', where: 'large.csv, row 42, column x', message: expect.stringContaining('1e39 is beyond') as string });
+    await expect(importOf(large)).resolves.toMatchObject({ valueColumns: ['y'] });
+  });
+
+  it('refuses the time column as target or covariate, and names the nearest column', async () => {
+    const path = await file('roles.csv', `date,price\n${days(String, 100)}`);
+    for (const request of [{ targets: ['date'] }, { targets: ['price'], covariates: ['date'] }]) {
+      await expect(importOf(path, request)).rejects.toMatchObject({ code: 'CONFIG_INVALID', details: { column: 'date' } });
+      await expect(service.preview({ files: [path], ...request })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    }
+    await expect(importOf(path, { targets: ['date'] })).rejects.toMatchObject({ message: 'targets: column "date" of roles.csv holds the times. Name a column of numbers, for example "price".' });
+    await expect(importOf(path, { targets: ['price'], covariates: ['price'] })).rejects.toMatchObject({ code: 'CONFIG_INVALID', where: 'covariates' });
+    await expect(importOf(path, { covariates: ['prize'] })).rejects.toMatchObject({ code: 'COLUMN_NOT_FOUND', details: { suggestion: 'price' } });
+    await nothingLeft();
+  });
+
+  it('reads numbers with dots between thousands, and refuses what can be read two ways', async () => {
+    const european = await file('european.csv', `d;x\n${Array.from({ length: 40 }, (_, row) => `${row};1.${String(200 + row)},5`).join('\n')}\n40;2.000`);
+    expect((await importOf(european, { targets: ['x'] })) as TableDataset).toMatchObject({ rows: 41 });
+    const { data } = await service.values('european');
+    expect([data[1], data[81]]).toEqual([1200.5, 2000]);
+    const twoWays = await file('two.csv', `d;x\n${Array.from({ length: 40 }, (_, row) => `${row};${row}.5`).join('\n')}\n40;1.200,5`);
+    await expect(importOf(twoWays, { targets: ['x'] })).rejects.toMatchObject({ code: 'COLUMN_NOT_NUMERIC', details: { row: 42 } });
+  });
+
+  it('refuses more columns than fit', async () => {
+    const path = await file('broad.csv', `${Array.from({ length: 6000 }, (_, column) => `a rather long name ${column}`).join(',')}\n${Array(6000).fill('1').join(',')}\n`);
+    await expect(importOf(path)).rejects.toMatchObject({ code: 'DATASET_PARSE_FAILED', message: expect.stringContaining('6000 columns; a table may have at most 5000') as string });
+    await nothingLeft();
   });
 
   it('nothing of validation reaches training, not even through a gap at the border', async () => {

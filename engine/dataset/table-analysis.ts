@@ -1,12 +1,14 @@
 import { basename } from 'node:path';
 import { SluiceError, type ColumnRole, type ImportRequest, type Problem } from '../contracts';
 import { defaultWindow } from './defaults';
-import { calendarSeason, frequencyName, timeFacts, type Frequency } from './frequency';
+import { insertAbsent } from './absent-rows';
+import { calendarSeason, frequencyName, type Frequency } from './frequency';
 import { nearest } from './nearest';
 import { seasonFromValues } from './series';
 import { defaultShares, length, splitRanges } from './split';
 import type { SourceColumn } from './column-inspection';
 import { streamNumbers, type TableSource } from './table-source';
+import { timeFacts, type TimeFacts } from './time-facts';
 
 export interface TableAnalysis {
   time: SourceColumn | null;
@@ -15,8 +17,9 @@ export interface TableAnalysis {
   frequency: Frequency | null;
   frequencyText: string | null;
   season: number;
-  /** Times of the rows in the order of `order`; null without a time column. */
-  times: Float64Array | null;
+  /** Rows of the table: those of the file and the absent ones that were put between them. */
+  rows: number;
+  inserted: { row: number; count: number }[];
   /** Rows before which time jumps: no window crosses them. */
   breaks: number[];
   /** ORDER BY clause that brings the rows into time order. */
@@ -49,6 +52,15 @@ export function numericColumn(name: string, source: Pick<TableSource, 'columns' 
       details: { file, row, column: name, value: column.textValues.value, count: column.textValues.count },
     });
   }
+  if (column.tooLarge) {
+    const row = column.tooLarge.row + source.firstRow;
+    throw new SluiceError({
+      code: 'COLUMN_NOT_NUMERIC',
+      message: `${file}, row ${row}, column ${name}: ${column.tooLarge.value} is beyond what training can hold (32-bit numbers end at 3.4e38). Correct it, empty the cell, or choose another column.`,
+      where: `${file}, row ${row}, column ${name}`,
+      details: { file, row, column: name, value: column.tooLarge.value, count: column.tooLarge.count },
+    });
+  }
   if (column.kind === 'text') {
     throw new SluiceError({
       code: 'COLUMN_NOT_NUMERIC',
@@ -68,11 +80,14 @@ export function numericColumn(name: string, source: Pick<TableSource, 'columns' 
 export async function analyseTable(source: TableSource, request: ImportRequest, signal: AbortSignal, isPreview = false): Promise<TableAnalysis> {
   const file = basename(request.files[0] ?? '');
   const problems: Problem[] = [];
-  const { columns, connection, firstRow, rows } = source;
+  const { columns, connection, firstRow } = source;
   const fileRow = (row: number) => row + firstRow;
 
   let time: SourceColumn | null = null;
-  if (request.timeColumn === null) time = columns.find((column) => column.kind === 'time' && column.time !== null) ?? null;
+  if (request.timeColumn === null) {
+    const times = columns.filter((column) => column.kind === 'time' && column.time !== null);
+    time = times.find((column) => column.noTimes === null) ?? times[0] ?? null;
+  }
   else if (request.timeColumn !== '') {
     time = columns.find((column) => column.name === request.timeColumn) ?? null;
     if (!time) throw columnNotFound(request.timeColumn, columns, file, 'timeColumn');
@@ -86,13 +101,30 @@ export async function analyseTable(source: TableSource, request: ImportRequest, 
     }
   }
 
-  let times: Float64Array | null = null;
+  if (time?.noTimes) {
+    const { row, value, count } = time.noTimes;
+    const place = { row: fileRow(row), column: time.name, count };
+    const reason = value === '' ? 'the time is missing' : `"${value}" is not a time like the others`;
+    if (!isPreview) {
+      throw new SluiceError({
+        code: 'DATASET_PARSE_FAILED',
+        message: `${file}, row ${place.row}, column ${time.name}: ${reason}. Correct it, or choose another time column, or none.`,
+        where: `${file}, row ${place.row}, column ${time.name}`,
+        details: { file, row: place.row, column: time.name },
+      });
+    }
+    problems.push({ severity: 'error', code: 'TIME_UNREADABLE', message: `Row ${place.row}, column ${time.name}: ${reason}.`, ...place });
+    time = null;
+  }
+
   let order = 'rowid';
-  let breaks: number[] = [];
+  const breaks: number[] = [];
   let frequency: Frequency | null = null;
+  const inserted: { row: number; count: number }[] = [];
+  let rows = source.rows;
   if (time?.time) {
-    times = await streamNumbers(connection, `SELECT epoch_ms(${time.time})::DOUBLE FROM source ORDER BY rowid`, rows, file, signal);
-    const without = times.findIndex(Number.isNaN);
+    const inFile = await streamNumbers(connection, `SELECT epoch_ms(${time.time})::DOUBLE FROM source ORDER BY rowid`, rows, file, signal);
+    const without = inFile.findIndex(Number.isNaN);
     if (without >= 0) {
       throw new SluiceError({
         code: 'DATASET_PARSE_FAILED',
@@ -101,25 +133,23 @@ export async function analyseTable(source: TableSource, request: ImportRequest, 
         details: { file, row: fileRow(without), column: time.name },
       });
     }
-    const facts = timeFacts(times);
-    ({ frequency, breaks } = facts);
-    const place = (found: { row: number; count: number }) => ({ row: fileRow(found.row), column: time.name, count: found.count });
-    if (facts.unsorted) {
-      order = `${time.time}, rowid`;
-      times.sort();
-      problems.push({ severity: 'warning', code: 'TIME_UNSORTED', message: `Row ${fileRow(facts.unsorted.row)} is earlier than the row above it; all rows were put in time order.`, ...place(facts.unsorted) });
+    const facts = timeFacts(inFile);
+    ({ frequency } = facts);
+    order = { file: 'rowid', reversed: 'rowid DESC', sorted: `${time.time}, rowid` }[facts.order];
+    problems.push(...timeProblems(facts, time.name, fileRow));
+    if (facts.absences.length > 0) order = await insertAbsent(connection, time, order, facts.absences);
+    let next = 0;
+    const passAbsences = (before: number) => {
+      for (let absence = facts.absences[next]; absence && absence.row < before; absence = facts.absences[(next += 1)]) {
+        inserted.push({ row: absence.row + rows - source.rows, count: absence.times.length });
+        rows += absence.times.length;
+      }
+    };
+    for (const row of facts.breaks) {
+      passAbsences(row);
+      breaks.push(row + rows - source.rows);
     }
-    if (facts.repeated) {
-      problems.push({ severity: 'warning', code: 'TIME_REPEATED', message: `${facts.repeated.count} rows repeat the time of the row before, the first in row ${fileRow(facts.repeated.row)}. Several series in one table should be imported one by one.`, ...place(facts.repeated) });
-    }
-    if (facts.irregular) {
-      problems.push({
-        severity: 'warning',
-        code: 'TIME_IRREGULAR',
-        message: `${facts.irregular.count} rows do not follow at the usual distance${frequency ? ` (${frequencyName(frequency)})` : ''}, the first is row ${fileRow(facts.irregular.row)}.${breaks.length > 0 ? ` No window crosses the ${breaks.length} longest jumps.` : ''}`,
-        ...place(facts.irregular),
-      });
-    }
+    passAbsences(Infinity);
   }
 
   for (const column of columns) {
@@ -132,6 +162,16 @@ export async function analyseTable(source: TableSource, request: ImportRequest, 
         row: fileRow(column.textValues.row),
         column: column.name,
         count: column.textValues.count,
+      });
+    }
+    if (column.tooLarge) {
+      problems.push({
+        severity: 'error',
+        code: 'VALUE_TOO_LARGE',
+        message: `Row ${fileRow(column.tooLarge.row)}, column ${column.name}: ${column.tooLarge.value} is beyond what training can hold.`,
+        row: fileRow(column.tooLarge.row),
+        column: column.name,
+        count: column.tooLarge.count,
       });
     }
     if (column.markers) {
@@ -148,6 +188,7 @@ export async function analyseTable(source: TableSource, request: ImportRequest, 
 
   const asked = request.targets.length > 0 ? request.targets : defaultTarget(columns, time, file, isPreview);
   const input = (name: string, field: string) => {
+    if (time && name === time.name) throw timeNotInput(name, columns, file, field);
     const column = isPreview ? columns.find((candidate) => candidate.name === name) : undefined;
     return column ?? numericColumn(name, source, file, field);
   };
@@ -174,13 +215,55 @@ export async function analyseTable(source: TableSource, request: ImportRequest, 
     frequency,
     frequencyText: frequency && frequencyName(frequency),
     season,
-    times,
+    rows,
+    inserted,
     breaks,
     order,
     lookback: request.lookback ?? wish.lookback,
     horizon: request.horizon ?? wish.horizon,
     problems,
   };
+}
+
+/** What there is to know about the times; `fileRow` gives the number that the file has for a row. */
+function timeProblems(facts: TimeFacts, column: string, fileRow: (row: number) => number): Problem[] {
+  const problems: Problem[] = [];
+  const warn = (code: Problem['code'], found: { row: number; count: number } | null, say: (row: number, count: number) => string) => {
+    if (found) problems.push({ severity: 'warning', code, message: say(fileRow(found.row), found.count), row: fileRow(found.row), column, count: found.count });
+  };
+  const step = facts.frequency ? ` (${frequencyName(facts.frequency)})` : '';
+  const [firstAbsent] = facts.absences;
+  const [firstBreak] = facts.breaks;
+  warn('TIME_UNSORTED', facts.unsorted, (row) => `Row ${row} is earlier than the row above it; all rows were put in time order.`);
+  warn('TIME_REPEATED', facts.repeated, (row, count) => `${count} rows repeat the time of the row before, the first in row ${row}. Several series in one table should be imported one by one.`);
+  warn(
+    'TIME_ABSENT_FILLED',
+    firstAbsent ? { row: firstAbsent.row, count: facts.absences.reduce((sum, { times }) => sum + times.length, 0) } : null,
+    (row, count) => `${count} rows are absent in ${facts.absences.length} short gaps in time${step}, the first before row ${row}; they were put in and their values are interpolated.`,
+  );
+  warn('TIME_ABSENT_SPLITS', firstBreak === undefined ? null : { row: firstBreak, count: facts.breaks.length }, (row, count) => `Time jumps too far to fill${step} before ${count} rows, the first is row ${row}; no window crosses a jump.`);
+  warn('TIME_IRREGULAR', facts.irregular, (row, count) => `${count} rows do not follow at the usual distance${step}, the first is row ${row}.`);
+  if (facts.clockChanges) {
+    const row = fileRow(facts.clockChanges.row);
+    problems.push({ severity: 'info', code: 'TIME_CLOCK_CHANGE', message: `Clocks change ${facts.clockChanges.count} times, first at row ${row}; rows follow on there, nothing is absent or repeated.`, row, column, count: facts.clockChanges.count });
+  }
+  return problems;
+}
+
+function timeNotInput(name: string, columns: SourceColumn[], file: string, field: string): SluiceError {
+  const numbers = columns.filter((column) => isInput(column) && column.name !== name).map((column) => column.name);
+  const suggestion = nearest(name, numbers) ?? numbers.at(-1) ?? null;
+  return new SluiceError({
+    code: 'CONFIG_INVALID',
+    message: `${field}: column "${name}" of ${file} holds the times.${suggestion === null ? '' : ` Name a column of numbers, for example "${suggestion}".`}`,
+    where: `${file}, ${field}`,
+    details: { file, column: name, field, suggestion },
+  });
+}
+
+/** Whether a column holds numbers that a model can read. */
+export function isInput(column: SourceColumn): boolean {
+  return column.kind === 'number' && !column.textValues && !column.tooLarge;
 }
 
 /** The last column of numbers: tables by habit end with what they are about. */

@@ -2,14 +2,14 @@ import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { ColumnInfo, FilePreview, Gap, ImportRequest, Problem, TableDataset } from '../contracts';
+import { rowInFile, type ColumnInfo, type FilePreview, type Gap, type ImportRequest, type Problem, type TableDataset } from '../contracts';
 import type { JobContext } from '../ports';
 import { ensureFolder, nameFromFile, writeError } from '../workspace';
 import { readBlocks, readHead } from './encoding';
 import { columnStatistics, fillGaps, longestFilledGap } from './series';
 import { defaultShares, splitRanges } from './split';
 import { columnsAtOnce } from './column-inspection';
-import { analyseTable, roleOf } from './table-analysis';
+import { analyseTable, isInput, roleOf } from './table-analysis';
 import { convertColumns, databaseError, openTable, quoteName, quoteText, removeFolder, streamColumns, type TableFormat } from './table-source';
 import { planWindows, rowMarks } from './table-windows';
 
@@ -24,8 +24,8 @@ export async function previewTable(file: string, format: TableFormat, request: I
   const source = await openTable(file, format, { encoding: request.encoding, delimiter: request.delimiter, limit: previewRows, folder, signal });
   try {
     const analysis = await analyseTable(source, request, signal, true);
-    const shown = source.columns.map((column) => (column.kind === 'number' && !column.textValues && column !== analysis.time ? column.number : column.text));
-    const converted = await convertColumns(source.connection, shown, 'rowid', shownRows, signal);
+    const shown = source.columns.map((column) => (isInput(column) && column !== analysis.time ? column.number : column.text));
+    const converted = await convertColumns(source.connection, shown, 'rowid', Math.min(shownRows, source.rows), signal);
     const result = await source.connection.runAndReadAll(`SELECT * FROM ${converted}`);
     return {
       kind: 'table',
@@ -98,9 +98,11 @@ export async function importTable(
   try {
     report('checking', 0.5);
     const analysis = await analyseTable(source, request, signal);
-    const { connection, rows, firstRow } = source;
+    const { connection, firstRow } = source;
+    const { rows, inserted } = analysis;
+    const place = (row: number) => rowInFile({ firstRow, inserted }, row);
     const problems: Problem[] = analysis.problems.filter((problem) => problem.severity !== 'error');
-    const numeric = source.columns.filter((column) => column !== analysis.time && column.kind === 'number' && !column.textValues);
+    const numeric = source.columns.filter((column) => column !== analysis.time && isInput(column));
     const split = splitRanges(request.split ?? { shares: [...defaultShares.table] }, rows);
 
     // A few columns at a time: the only whole copy of the table in memory is the one that is written.
@@ -127,7 +129,7 @@ export async function importTable(
         info.missing = found.reduce((sum, gap) => sum + gap.count, 0);
         for (const gap of found) gaps.push(gap);
         for (let row = 0; row < rows; row += 1) data[row * numeric.length + offset] = values[row] as number;
-        if (info.role !== 'ignored') problems.push(...columnProblems(info, found, firstRow));
+        if (info.role !== 'ignored') problems.push(...columnProblems(info, found, place));
       }
       report('checking', 0.5 + (0.3 * (start + group.length)) / numeric.length);
       await nextTurn();
@@ -135,7 +137,7 @@ export async function importTable(
 
     const unused = rows - split.test[1];
     if (unused > 0) {
-      problems.push({ severity: 'info', code: 'ROWS_UNUSED', message: `${unused} rows behind the split are not used.`, row: split.test[1] + firstRow, column: null, count: unused });
+      problems.push({ severity: 'info', code: 'ROWS_UNUSED', message: `${unused} rows behind the split are not used.`, row: place(split.test[1]).row, column: null, count: unused });
     }
     const valueColumns = numeric.map((column) => column.name);
     const task: TableDataset['task'] = {
@@ -165,6 +167,7 @@ export async function importTable(
       season: analysis.season,
       gaps,
       ...(analysis.breaks.length > 0 && { breaks: analysis.breaks }),
+      ...(inserted.length > 0 && { inserted }),
     };
     const marks = rowMarks({ data, rows, columns: valueColumns }, dataset, task);
     if (request.lookback === null) shortenLookback(dataset, marks);
@@ -206,21 +209,25 @@ function shortenLookback(dataset: TableDataset, marks: ReturnType<typeof rowMark
   }
 }
 
-function columnProblems(column: ColumnInfo, gaps: Gap[], firstRow: number): Problem[] {
+/** `place` gives a row's number in the file. Gaps that are only rows absent from the file are said once for all columns. */
+function columnProblems(column: ColumnInfo, gaps: Gap[], place: (row: number) => { row: number; isInserted: boolean }): Problem[] {
   const problems: Problem[] = [];
   const sum = (list: Gap[]) => list.reduce((total, gap) => total + gap.count, 0);
-  const filled = gaps.filter((gap) => gap.filled);
-  const open = gaps.filter((gap) => !gap.filled);
-  if (filled.length > 0) {
+  const own = gaps.filter((gap) => !gap.filled || Array.from({ length: gap.count }, (_, step) => place(gap.row + step)).some(({ isInserted }) => !isInserted));
+  const filled = own.filter((gap) => gap.filled);
+  const open = own.filter((gap) => !gap.filled);
+  const [first] = filled;
+  if (first) {
     const count = sum(filled);
-    problems.push({ severity: 'warning', code: 'MISSING_INTERPOLATED', message: `Column ${column.name}: ${count} missing values in ${filled.length} short gaps are interpolated, the first in row ${(filled[0] as Gap).row + firstRow}.`, row: (filled[0] as Gap).row + firstRow, column: column.name, count });
+    const { row } = place(first.row);
+    problems.push({ severity: 'warning', code: 'MISSING_INTERPOLATED', message: `Column ${column.name}: ${count} missing values in ${filled.length} short gaps are interpolated, the first in row ${row}.`, row, column: column.name, count });
   }
   for (const gap of open.slice(0, 20)) {
-    problems.push({ severity: 'warning', code: 'MISSING_SPLITS_SERIES', message: `Column ${column.name}: ${gap.count} values are missing from row ${gap.row + firstRow} on; no window crosses them.`, row: gap.row + firstRow, column: column.name, count: gap.count });
+    problems.push({ severity: 'warning', code: 'MISSING_SPLITS_SERIES', message: `Column ${column.name}: ${gap.count} values are missing from row ${place(gap.row).row} on; no window crosses them.`, row: place(gap.row).row, column: column.name, count: gap.count });
   }
   if (open.length > 20) {
     const rest = open.slice(20);
-    problems.push({ severity: 'warning', code: 'MISSING_SPLITS_SERIES', message: `Column ${column.name}: ${rest.length} more long gaps (${sum(rest)} values).`, row: (rest[0] as Gap).row + firstRow, column: column.name, count: sum(rest) });
+    problems.push({ severity: 'warning', code: 'MISSING_SPLITS_SERIES', message: `Column ${column.name}: ${rest.length} more long gaps (${sum(rest)} values).`, row: place((rest[0] as Gap).row).row, column: column.name, count: sum(rest) });
   }
   if (column.statistics && column.statistics.deviation === 0) {
     problems.push({ severity: 'warning', code: 'CONSTANT_COLUMN', message: `Column ${column.name} never changes; nothing can be learned from it.`, row: null, column: column.name, count: null });
