@@ -1,4 +1,4 @@
-import { SluiceError, type Dataset, type ImportRequestInput, type SplitRequest } from '../contracts';
+import { SluiceError, type Dataset, type ImportRequestInput, type SplitRequest, type TextEncoding } from '../contracts';
 import { cancellable, type Context } from './context';
 import { count, table } from './output';
 
@@ -13,7 +13,7 @@ export interface ImportOptions {
   split?: string;
   subtractLast: boolean;
   scaling: 'standard' | 'none';
-  encoding?: 'utf-8' | 'utf-16le' | 'utf-16be';
+  encoding?: TextEncoding;
   delimiter?: string;
 }
 

@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { SluiceError } from '../contracts';
+import { SluiceError, textEncoding } from '../contracts';
 import { createContext, type CommonOptions, type Context } from './context';
 import { importFiles, type ImportOptions } from './import';
 import { bench, benchServe, parity } from './measure';
@@ -67,7 +67,7 @@ export function createProgram(version: string, ran: (context: Context, debug: bo
     .option('--split <train,validation,test>', 'rows (8640,2880,2880) or shares (0.7,0.1,0.2)')
     .option('--no-subtract-last', "do not take each window's last value off")
     .addOption(new Option('--scaling <kind>', 'scaling of the columns').choices(['standard', 'none']).default('standard'))
-    .addOption(new Option('--encoding <name>', 'encoding of a text (default: recognised)').choices(['utf-8', 'utf-16le', 'utf-16be']))
+    .addOption(new Option('--encoding <name>', 'encoding of a text or table (default: recognised); euc-kr also reads CP949').choices(textEncoding.options))
     .option('--delimiter <character>', 'delimiter of a table (default: recognised); \\t for a tab')
     .action((files: string[], options: ImportOptions & CommonOptions) => importFiles(contextOf(options), files, options));
 

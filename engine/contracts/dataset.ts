@@ -143,6 +143,10 @@ export function rowInTable({ firstRow, inserted = [] }: Pick<TableDataset, 'firs
 export const dataset = z.discriminatedUnion('kind', [textDataset, tableDataset]);
 export type Dataset = z.infer<typeof dataset>;
 
+/** Encodings of text that can be read; `euc-kr` includes Microsoft's extension CP949. */
+export const textEncoding = z.enum(['utf-8', 'utf-16le', 'utf-16be', 'euc-kr']);
+export type TextEncoding = z.infer<typeof textEncoding>;
+
 export const importRequest = z.strictObject({
   /** Absolute paths; one file for now. */
   files: z.array(z.string()).min(1),
@@ -158,7 +162,7 @@ export const importRequest = z.strictObject({
   split: splitRequest.nullable().default(null),
   subtractLast: z.boolean().default(true),
   scaling: z.enum(['standard', 'none']).default('standard'),
-  encoding: z.enum(['utf-8', 'utf-16le', 'utf-16be']).nullable().default(null),
+  encoding: textEncoding.nullable().default(null),
   delimiter: z.string().length(1).nullable().default(null),
   /** Id of the shipped sample that the files belong to. */
   sample: z.string().nullable().default(null),

@@ -2,8 +2,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
+import iconv from 'iconv-lite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { detectEncoding, firstInvalidUtf8, readHead, readText, TextDecoding, type Encoding } from './encoding';
+import { execFileSync } from 'node:child_process';
+import { firstInvalidUtf8, readHead, readText, resolveEncoding, TextDecoding, type Encoding } from './encoding';
+import { decodeKorean, firstInvalidKorean, looksKorean } from './korean';
 
 let folder: string;
 beforeAll(async () => {
@@ -12,6 +15,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 function encode(text: string, encoding: Encoding, hasMark: boolean): Uint8Array {
+  if (encoding === 'euc-kr') return iconv.encode(text, 'cp949');
   const body = encoding === 'utf-8' ? Buffer.from(text, 'utf8') : Buffer.from(text, 'utf16le');
   if (encoding === 'utf-16be') body.swap16();
   const mark = { 'utf-8': [0xef, 0xbb, 0xbf], 'utf-16le': [0xff, 0xfe], 'utf-16be': [0xfe, 0xff] }[encoding];
@@ -22,7 +26,7 @@ async function readAll(bytes: Uint8Array): Promise<{ text: string; encoding: Enc
   const file = join(folder, 'x.txt');
   await writeFile(file, bytes);
   const { head, isWhole } = await readHead(file);
-  const detected = detectEncoding(head, isWhole, file);
+  const detected = await resolveEncoding(head, isWhole, file, null);
   let text = '';
   for await (const block of readText(file, detected, new AbortController().signal)) text += block.text;
   return { text, encoding: detected.encoding };
@@ -44,10 +48,10 @@ describe('encodings', () => {
     fc.assert(
       fc.property(
         fc.string({ unit: fc.oneof(fc.string({ unit: 'grapheme' }), fc.constantFrom('\r', '\n', '가', '😀')) }),
-        fc.constantFrom<Encoding>('utf-8', 'utf-16le', 'utf-16be'),
+        fc.constantFrom<Encoding>('utf-8', 'utf-16le', 'utf-16be', 'euc-kr'),
         fc.array(fc.nat(7), { maxLength: 40 }),
         (raw, encoding, cuts) => {
-          const text = raw.replaceAll('\0', '');
+          const text = [...raw].filter((character) => character !== '\0' && (encoding !== 'euc-kr' || iconv.decode(iconv.encode(character, 'cp949'), 'cp949') === character)).join('');
           const bytes = encode(text, encoding, false);
           const decoding = new TextDecoding('x', encoding, 0);
           let decoded = '';
@@ -61,6 +65,46 @@ describe('encodings', () => {
         },
       ),
     );
+  });
+
+  it('knows Korean of older programs, late in a file too', async () => {
+    const text = '날짜,지점,평균기온(℃)\n2024-01-01,서울,-1.5\n2024-01-02,똠방각하 펲시콜라,2.0\n';
+    expect(await readAll(encode(text, 'euc-kr', false))).toEqual({ text, encoding: 'euc-kr' });
+    const late = `${'date,value\n'.repeat(100_000)}비고: 없음\n`;
+    expect(await readAll(encode(late, 'euc-kr', false))).toEqual({ text: late, encoding: 'euc-kr' });
+    // A block's end cuts characters of two bytes; an odd start makes sure of it.
+    const long = `x${'가나다라마바사 '.repeat(120_000)}`;
+    expect((await readAll(encode(long, 'euc-kr', false))).text).toBe(long);
+    const damaged = Buffer.concat([encode(long, 'euc-kr', false), Buffer.from([0xff, 0x41])]);
+    await expect(readAll(damaged)).rejects.toMatchObject({ code: 'FILE_NOT_TEXT', details: { byte: damaged.length - 2 } });
+    await expect(readAll(Buffer.concat([encode(long, 'euc-kr', false), Buffer.from([0])]))).rejects.toMatchObject({ code: 'FILE_NOT_TEXT' });
+  });
+
+  it('takes no other language for Korean', () => {
+    const western = ['café, naïve, façade', 'für Ärger und Größe', 'Ünlü şehir', 'São João'];
+    for (const text of western) expect(looksKorean(Buffer.from(text, 'latin1'), true)).toBe(false);
+    // Japanese in EUC-JP and Shift_JIS, Chinese in GB 2312.
+    const others = ['c6fccbdcb8eca4cecab8bbfaa4f2c6c9a4dfa4dea4b9a1a3', '93fa967b8cea82cc95b68e9a82f093c782dd82dc82b78142', 'd6d0ced2c3c7d4dab6c1d5e2d0a9d7d6b5c4cab1bafdcbfcc3c7cac7b2bbcdacb5c4'];
+    for (const hex of others) expect(looksKorean(Buffer.from(hex, 'hex'), true)).toBe(false);
+    fc.assert(fc.property(fc.uint8Array({ minLength: 40, maxLength: 200 }), (bytes) => !looksKorean(bytes, true)));
+  });
+
+  it('finds the character that is none', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 0x30, max: 0xff }), { maxLength: 6 }), (list) => {
+        const bytes = Uint8Array.from(list);
+        const at = firstInvalidKorean(bytes);
+        return at < 0 ? decodeKorean(bytes) !== null : decodeKorean(bytes) === null && decodeKorean(bytes.subarray(0, at)) !== null;
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it.skipIf(process.platform === 'win32')('refuses pipes and devices without waiting', async () => {
+    const pipe = join(folder, 'pipe.csv');
+    execFileSync('mkfifo', [pipe]);
+    await expect(readHead(pipe)).rejects.toMatchObject({ code: 'FILE_UNREADABLE', message: `${pipe} is a pipe, not a file. Choose a file, or save what the pipe gives to one first.` });
+    await expect(readHead('/dev/null')).rejects.toMatchObject({ code: 'FILE_UNREADABLE', message: '/dev/null is a device, not a file. Choose a file.' });
   });
 
   it('agrees with the platform on what is UTF-8', () => {

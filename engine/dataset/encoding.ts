@@ -1,9 +1,11 @@
-import { open } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { SluiceError } from '../contracts';
+import { SluiceError, type TextEncoding } from '../contracts';
+import { completeKorean, decodeKorean, firstInvalidKorean, looksKorean } from './korean';
 import { readError } from '../workspace';
 
-export type Encoding = 'utf-8' | 'utf-16le' | 'utf-16be';
+export type Encoding = TextEncoding;
 
 const blockBytes = 512 * 1024;
 /** Bytes looked at to recognise the encoding. */
@@ -19,7 +21,7 @@ function notText(file: string, byte: number, reason: string): SluiceError {
   const name = basename(file);
   return new SluiceError({
     code: 'FILE_NOT_TEXT',
-    message: `${name} is not text: ${reason} at byte ${byte}. Choose a file in UTF-8 or UTF-16.`,
+    message: `${name} is not text: ${reason} at byte ${byte}. Choose a file in UTF-8, UTF-16 or EUC-KR.`,
     where: `${name}, byte ${byte}`,
     details: { file: name, byte },
   });
@@ -100,6 +102,7 @@ export function detectEncoding(head: Uint8Array, isWhole: boolean, file: string)
   const invalid = firstInvalidUtf8(head, isWhole);
   const control = firstControl(head);
   if (invalid < 0 && control < 0) return { encoding: 'utf-8', bomBytes: 0 };
+  if (control < 0 && looksKorean(head, isWhole)) return { encoding: 'euc-kr', bomBytes: 0 };
   const guess = guessUtf16(head);
   if (guess) return { encoding: guess, bomBytes: 0 };
   if (control >= 0 && (invalid < 0 || control < invalid)) {
@@ -108,28 +111,45 @@ export function detectEncoding(head: Uint8Array, isWhole: boolean, file: string)
   throw notText(file, invalid, `byte 0x${(head[invalid] as number).toString(16)} is not UTF-8`);
 }
 
-/** The first bytes of a file and its size. Throws FILE_NOT_FOUND, FILE_UNREADABLE, FILE_EMPTY. */
-export async function readHead(file: string, bytes = headBytes): Promise<{ head: Uint8Array; sizeBytes: number; isWhole: boolean }> {
+/** Opens a file that a user named. Pipes, devices and sockets have no end or no start, and reading one may wait for ever. */
+export async function openPlain(file: string): Promise<{ handle: FileHandle; size: number }> {
+  let handle: FileHandle;
   try {
-    const handle = await open(file, 'r');
-    try {
-      const { size } = await handle.stat();
-      const buffer = new Uint8Array(Math.min(size, bytes));
-      const { bytesRead } = await handle.read(buffer, 0, buffer.length, 0);
-      if (size === 0) {
-        throw new SluiceError({
-          code: 'FILE_EMPTY',
-          message: `${basename(file)} is empty. Choose a file that holds data.`,
-          where: basename(file),
-          details: { file: basename(file) },
-        });
-      }
-      return { head: buffer.subarray(0, bytesRead), sizeBytes: size, isWhole: bytesRead === size };
-    } finally {
-      await handle.close();
-    }
+    // Without it, opening a pipe waits for who writes to it. Windows has no such flag.
+    handle = await open(file, constants.O_RDONLY | ((constants.O_NONBLOCK as number | undefined) ?? 0));
   } catch (error) {
     throw readError(error, file);
+  }
+  try {
+    const entry = await handle.stat();
+    if (entry.isFile()) return { handle, size: entry.size };
+    const kind = entry.isDirectory() ? 'a folder' : entry.isFIFO() ? 'a pipe' : entry.isSocket() ? 'a socket' : 'a device';
+    throw new SluiceError({ code: 'FILE_UNREADABLE', message: `${file} is ${kind}, not a file. Choose a file${kind === 'a pipe' ? ', or save what the pipe gives to one first' : ''}.`, where: file });
+  } catch (error) {
+    await handle.close();
+    throw readError(error, file);
+  }
+}
+
+/** The first bytes of a file and its size. Throws FILE_NOT_FOUND, FILE_UNREADABLE, FILE_EMPTY. */
+export async function readHead(file: string, bytes = headBytes): Promise<{ head: Uint8Array; sizeBytes: number; isWhole: boolean }> {
+  const { handle, size } = await openPlain(file);
+  try {
+    const buffer = new Uint8Array(Math.min(size, bytes));
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, 0);
+    if (size === 0) {
+      throw new SluiceError({
+        code: 'FILE_EMPTY',
+        message: `${basename(file)} is empty. Choose a file that holds data.`,
+        where: basename(file),
+        details: { file: basename(file) },
+      });
+    }
+    return { head: buffer.subarray(0, bytesRead), sizeBytes: size, isWhole: bytesRead === size };
+  } catch (error) {
+    throw readError(error, file);
+  } finally {
+    await handle.close();
   }
 }
 
@@ -144,6 +164,14 @@ function firstLoneSurrogate(bytes: Uint8Array, encoding: Encoding): number {
   }
   return Math.max(0, bytes.length - 1);
 }
+
+const koreanDecoder = {
+  decode: (bytes: Uint8Array): string => {
+    const text = decodeKorean(bytes);
+    if (text === null) throw new TypeError('not EUC-KR');
+    return text;
+  },
+};
 
 /**
  * Decodes bytes block by block to text without byte order mark and with LF line ends. A block never ends
@@ -161,14 +189,14 @@ export class TextDecoding {
     private readonly encoding: Encoding,
     bomBytes: number,
   ) {
-    this.decoder = new TextDecoder(encoding, { fatal: true, ignoreBOM: true });
+    this.decoder = encoding === 'euc-kr' ? koreanDecoder : new TextDecoder(encoding, { fatal: true, ignoreBOM: true });
     this.position = bomBytes;
   }
 
   /** `bytes` follow the ones given before, the mark left out. */
   decode(bytes: Uint8Array, isLast: boolean): string {
     const all = this.rest.length > 0 ? Buffer.concat([this.rest, bytes]) : bytes;
-    if (this.encoding === 'utf-8') {
+    if (this.encoding === 'utf-8' || this.encoding === 'euc-kr') {
       const zero = Buffer.from(all.buffer, all.byteOffset, all.byteLength).indexOf(0);
       if (zero >= 0) throw notText(this.file, this.position + zero, 'control character 0x00');
     }
@@ -177,7 +205,7 @@ export class TextDecoding {
     try {
       text = this.decoder.decode(whole);
     } catch {
-      const at = this.encoding === 'utf-8' ? firstInvalidUtf8(whole, true) : firstLoneSurrogate(whole, this.encoding);
+      const at = this.encoding === 'utf-8' ? firstInvalidUtf8(whole, true) : this.encoding === 'euc-kr' ? firstInvalidKorean(whole) : firstLoneSurrogate(whole, this.encoding);
       throw notText(this.file, this.position + Math.max(0, at), `bytes that are not ${this.encoding.toUpperCase()}`);
     }
     this.position += whole.length;
@@ -194,6 +222,7 @@ export class TextDecoding {
 
 /** Length of the longest prefix that does not end inside a character. */
 function completeLength(bytes: Uint8Array, encoding: Encoding): number {
+  if (encoding === 'euc-kr') return completeKorean(bytes);
   if (encoding === 'utf-8') {
     for (let back = 1; back <= Math.min(3, bytes.length); back += 1) {
       const byte = bytes[bytes.length - back] as number;
@@ -217,11 +246,8 @@ export async function* readBlocks(
   from: number,
   signal: AbortSignal,
 ): AsyncGenerator<{ bytes: Uint8Array; isLast: boolean; done: number }> {
-  const handle = await open(file, 'r').catch((error: unknown) => {
-    throw readError(error, file);
-  });
+  const { handle, size } = await openPlain(file);
   try {
-    const { size } = await handle.stat();
     let position = from;
     do {
       signal.throwIfAborted();
@@ -246,10 +272,26 @@ export async function* readText(file: string, detected: DetectedEncoding, signal
   }
 }
 
-/** The encoding a user chose, or what the bytes say; a chosen one still drops its own mark. */
-export function resolveEncoding(head: Uint8Array, isWhole: boolean, file: string, chosen: Encoding | null): DetectedEncoding {
-  if (chosen === null) return detectEncoding(head, isWhole, file);
-  const marks: Record<Encoding, number[]> = { 'utf-8': [0xef, 0xbb, 0xbf], 'utf-16le': [0xff, 0xfe], 'utf-16be': [0xfe, 0xff] };
-  const mark = marks[chosen];
-  return { encoding: chosen, bomBytes: mark.every((byte, index) => head[index] === byte) ? mark.length : 0 };
+/** Bytes that are read on where the first ones are all ASCII: a Korean comment may come late. */
+const lateBytes = 16 * 1024 * 1024;
+
+/**
+ * The encoding a user chose, or what the bytes say; a chosen one still drops its own mark. A head that is ASCII all
+ * through says nothing yet: then the bytes around the first other one decide.
+ */
+export async function resolveEncoding(head: Uint8Array, isWhole: boolean, file: string, chosen: Encoding | null, signal: AbortSignal = new AbortController().signal): Promise<DetectedEncoding> {
+  if (chosen !== null) {
+    const mark = { 'utf-8': [0xef, 0xbb, 0xbf], 'utf-16le': [0xff, 0xfe], 'utf-16be': [0xfe, 0xff], 'euc-kr': [] }[chosen];
+    return { encoding: chosen, bomBytes: mark.every((byte, index) => head[index] === byte) ? mark.length : 0 };
+  }
+  const detected = detectEncoding(head, isWhole, file);
+  if (isWhole || detected.encoding !== 'utf-8' || head.some((byte) => byte >= 0x80)) return detected;
+  let read = 0;
+  for await (const { bytes, isLast } of readBlocks(file, head.length, signal)) {
+    const at = bytes.findIndex((byte) => byte >= 0x80);
+    read += bytes.length;
+    if (at >= 0 && looksKorean(bytes.subarray(at), isLast)) return { encoding: 'euc-kr', bomBytes: 0 };
+    if (at >= 0 || read > lateBytes) break;
+  }
+  return detected;
 }

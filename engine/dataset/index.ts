@@ -8,7 +8,7 @@ import type { DatasetService, JobContext, Ports } from '../ports';
 import { checkName, ensureFolder, isTaken, moveToTrash, nameFromFile, nameTaken, readError, readJson, restoreFromTrash, syncFolder, temporaryPath, uniqueName, workspacePaths, writeError } from '../workspace';
 import { datasetNames, readDataset, writeDataset } from './catalogue';
 import { looksLikeTable } from './csv-dialect';
-import { detectEncoding, readHead, readText } from './encoding';
+import { readHead, readText, resolveEncoding } from './encoding';
 import { formatTime, laterTime, parseFrequency } from './frequency';
 import { findSample, listSamples } from './samples';
 import { splitRanges } from './split';
@@ -333,7 +333,7 @@ export function createDatasetService(ports: Ports): DatasetService {
 
     async readText(file) {
       const { head, isWhole } = await readHead(file);
-      const detected = detectEncoding(head, isWhole, file);
+      const detected = await resolveEncoding(head, isWhole, file, null);
       let text = '';
       for await (const block of readText(file, detected, new AbortController().signal)) text += block.text;
       return text;

@@ -7,7 +7,6 @@ import { autocorrelation, columnStatistics, fillGaps, meanDeviation, overview, s
 import { splitRanges } from './split';
 import { countWindows, windowRanges } from './windows';
 
-const day = 86_400_000;
 
 describe('split', () => {
   it('is chronological, whole and without overlap', () => {

@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
+import { encode } from 'iconv-lite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { SeriesData, TokenData } from '../binding/types';
 import { rowInFile, rowInTable, type ImportRequestInput, type TableDataset, type TableProfile, type TextDataset, type WorkbenchEvent } from '../contracts';
@@ -266,6 +267,21 @@ describe('tables', () => {
     await expect(importOf(path, { targets: ['price'], covariates: ['price'] })).rejects.toMatchObject({ code: 'CONFIG_INVALID', where: 'covariates' });
     await expect(importOf(path, { covariates: ['prize'] })).rejects.toMatchObject({ code: 'COLUMN_NOT_FOUND', details: { suggestion: 'price' } });
     await nothingLeft();
+  });
+
+  it('reads tables and texts of older Korean programs', async () => {
+    const rows = Array.from({ length: 60 }, (_, row) => `2024년 1월 1일,서울,${row}`).map((line, row) => line.replace('1월 1일', `${1 + Math.floor(row / 28)}월 ${(row % 28) + 1}일`));
+    const bytes = encode(`날짜,지점,기온\r\n${rows.join('\r\n')}\r\n`, 'cp949');
+    const path = await file('기온.csv', bytes);
+    const preview = await service.preview({ files: [path] });
+    expect(preview).toMatchObject({ encoding: 'euc-kr', columns: [{ name: '날짜', role: 'time' }, { name: '지점' }, { name: '기온', role: 'target' }] });
+    expect(await importOf(path)).toMatchObject({ source: { encoding: 'euc-kr' }, valueColumns: ['기온'], rows: 60 });
+    expect(await service.page({ id: '기온', offset: 0, limit: 1 })).toMatchObject({ rows: [['2024-01-01', '서울', 0]] });
+    // Forced, it is read so even where most of it is not Hangul.
+    const hanja = await file('hanja.txt', encode('運數 좋은 날 '.repeat(20), 'cp949'));
+    await expect(importOf(hanja, { task: 'language-model', encoding: 'utf-8' })).rejects.toMatchObject({ code: 'FILE_NOT_TEXT' });
+    expect(await importOf(hanja, { encoding: 'euc-kr' })).toMatchObject({ kind: 'text', source: { encoding: 'euc-kr' } });
+    expect(await service.page({ id: 'hanja', offset: 0, limit: 7 })).toMatchObject({ text: '運數 좋은 날' });
   });
 
   it('reads numbers with dots between thousands, and refuses what can be read two ways', async () => {

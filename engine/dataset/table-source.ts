@@ -115,12 +115,12 @@ function checkWidth(columns: number, file: string): void {
   });
 }
 
-/** Writes a UTF-16 file again as UTF-8, or only checks that a UTF-8 file is text all through. */
+/** Writes a file of another encoding again as UTF-8, or only checks that a UTF-8 file is text all through. */
 async function asUtf8(file: string, encoding: Encoding, bomBytes: number, folder: string, signal: AbortSignal): Promise<string> {
   const target = encoding === 'utf-8' ? null : join(folder, 'source.utf8');
   const output = target === null ? null : await open(target, 'w');
   try {
-    for await (const { text } of readText(file, { encoding, bomBytes }, signal)) await output?.write(text);
+    for await (const { text } of readText(file, { encoding, bomBytes }, signal)) await output?.writeFile(text);
   } catch (error) {
     throw writeError(error, file);
   } finally {
@@ -154,7 +154,7 @@ export async function openTable(file: string, format: TableFormat, options: Open
   let read: string;
   let names: string[] | null = null;
   if (format === 'csv') {
-    const detected = resolveEncoding(head, isWhole, file, options.encoding);
+    const detected = await resolveEncoding(head, isWhole, file, options.encoding, signal);
     encoding = detected.encoding;
     const headText = new TextDecoding(file, encoding, detected.bomBytes).decode(head.subarray(detected.bomBytes), isWhole);
     const dialect = detectDialect(headText, isWhole, file, options.delimiter);

@@ -18,7 +18,7 @@ export type TextBlocks = () => AsyncIterable<{ text: string; done: number }>;
 
 export async function previewText(file: string, request: ImportRequest): Promise<FilePreview> {
   const { head, sizeBytes, isWhole } = await readHead(file);
-  const detected = resolveEncoding(head, isWhole, file, request.encoding);
+  const detected = await resolveEncoding(head, isWhole, file, request.encoding);
   const text = new TextDecoding(file, detected.encoding, detected.bomBytes).decode(head.subarray(detected.bomBytes), isWhole);
   const characters = [...text];
   return {
@@ -227,7 +227,7 @@ export async function tokenize(
 /** Imports a text file of any size into `folder`: two passes over blocks, never the whole text in memory. */
 export async function importTextFile(file: string, request: ImportRequest, id: string, createdAt: string, folder: string, job: JobContext): Promise<TextDataset> {
   const { head, sizeBytes, isWhole } = await readHead(file);
-  const detected = resolveEncoding(head, isWhole, file, request.encoding);
+  const detected = await resolveEncoding(head, isWhole, file, request.encoding, job.signal);
   const hash = createHash('sha256');
   for await (const { bytes } of readBlocks(file, 0, job.signal)) hash.update(bytes);
   const startedAt = performance.now();

@@ -31,10 +31,31 @@ export function writeError(error: unknown, path: string): unknown {
         },
         { cause: error },
       );
-    default:
-      return error;
+    default: {
+      const code = errorCode(error);
+      if (code === undefined || !(code in reasons)) return error;
+      return new SluiceError({ code: 'WORKSPACE_READ_ONLY', message: `${path} could not be written: ${reasons[code]}. Choose another folder or name.`, where: path }, { cause: error });
+    }
   }
 }
+
+/** What file systems say by a code, in words. */
+const reasons: Record<string, string> = {
+  EISDIR: 'it is a folder, not a file',
+  ENOTDIR: 'a file stands where a folder should be',
+  EEXIST: 'something of this name is there already',
+  ENOTEMPTY: 'a folder of this name is there already and holds something',
+  ELOOP: 'its links lead in a circle',
+  ENAMETOOLONG: 'the name is too long',
+  EMFILE: 'too many files are open',
+  ENFILE: 'too many files are open',
+  EBUSY: 'another program uses it',
+  ENXIO: 'it is a device or socket, not a file',
+  ENODEV: 'it is a device, not a file',
+  EIO: 'the disk reports an error',
+  EINVAL: 'the name is not allowed here',
+  EFBIG: 'the disk takes no file of this size',
+};
 
 /** A failed read of a file that its user named: missing or unreadable, with its path. Coded errors pass through. */
 export function readError(error: unknown, path: string): unknown {
@@ -42,9 +63,8 @@ export function readError(error: unknown, path: string): unknown {
   if (isMissing(error)) {
     return new SluiceError({ code: 'FILE_NOT_FOUND', message: `${path} does not exist. Check the path.`, where: path }, { cause: error });
   }
-  if (['EACCES', 'EPERM', 'EISDIR', 'EIO'].includes(errorCode(error) ?? '')) {
-    const reason = errorCode(error) === 'EISDIR' ? 'is a folder, not a file' : 'cannot be read';
-    return new SluiceError({ code: 'FILE_UNREADABLE', message: `${path} ${reason}. Choose another file.`, where: path }, { cause: error });
-  }
+  const code = errorCode(error) ?? '';
+  const reason = code === 'EACCES' || code === 'EPERM' ? 'you may not read it' : reasons[code];
+  if (reason !== undefined) return new SluiceError({ code: 'FILE_UNREADABLE', message: `${path} cannot be read: ${reason}. Choose another file.`, where: path }, { cause: error });
   return error;
 }
