@@ -187,7 +187,7 @@ async function describeColumn(
 }
 
 /** A format must read this share of a column for the rest to be called mistakes. */
-const tellingShare = 0.8;
+const tellingShare = 0.5;
 
 /**
  * The format in which the values of a column are times; values that it does not read are `noTimes`. Whole numbers

@@ -252,6 +252,10 @@ describe('tables', () => {
     expect(await service.preview({ files: [mixed] })).toMatchObject({ problems: [{ code: 'TIME_UNREADABLE', severity: 'error', row: 42 }] });
     await expect(importOf(mixed, { name: 'untimed', timeColumn: '' })).resolves.toMatchObject({ timeColumn: null });
     await expect(importOf(await file('blank.csv', `date,x\n${days(String, 100).replace('2024-02-10', '')}`))).rejects.toMatchObject({ where: 'blank.csv, row 42, column date', message: expect.stringContaining('the time is missing') as string });
+    const halves = days(String, 100).split('\n').map((line, row) => (row < 60 ? line : line.replace(/(\d+)-(\d+)-(\d+)/, '$3/$2/$1')));
+    await expect(importOf(await file('halves.csv', `date,x\n${halves.join('\n')}`))).rejects.toMatchObject({ where: 'halves.csv, row 62, column date' });
+    const unknown = (await importOf(await file('unknown.csv', `date,x\n${days(String, 100).replaceAll(/(\d+)-(\d+)-(\d+)/g, 'on the $3. of $2, $1').replaceAll(',', ';').replaceAll(/;(\d+)$/gm, ',$1')}`))) as TableDataset;
+    expect(unknown.warnings[0]).toMatchObject({ code: 'TIME_UNREADABLE', severity: 'warning', column: 'date' });
     const large = await file('large.csv', `date,x,y\n${days((row) => `${row === 40 ? '1e39' : row},${row}`, 100)}`);
     await expect(importOf(large, { targets: ['x'] })).rejects.toMatchObject({ code: 'COLUMN_NOT_NUMERIC', where: 'large.csv, row 42, column x', message: expect.stringContaining('1e39 is beyond') as string });
     await expect(importOf(large)).resolves.toMatchObject({ valueColumns: ['y'] });

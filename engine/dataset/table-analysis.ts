@@ -8,6 +8,7 @@ import { seasonFromValues } from './series';
 import { defaultShares, length, splitRanges } from './split';
 import type { SourceColumn } from './column-inspection';
 import { streamNumbers, type TableSource } from './table-source';
+import { isTimeName } from './time-column';
 import { timeFacts, type TimeFacts } from './time-facts';
 
 export interface TableAnalysis {
@@ -152,6 +153,11 @@ export async function analyseTable(source: TableSource, request: ImportRequest, 
     passAbsences(Infinity);
   }
 
+  const unread = time || request.timeColumn !== null || problems.length > 0 ? undefined : columns.find((column) => column.kind === 'text' && isTimeName(column.name));
+  if (unread) {
+    problems.push({ severity: 'warning', code: 'TIME_UNREADABLE', message: `Column ${unread.name} is not written as times in a form that is known, for example 2024-03-01 13:00; rows are taken as they follow.`, row: null, column: unread.name, count: source.rows });
+  }
+
   for (const column of columns) {
     if (column === time) continue;
     if (column.textValues) {
@@ -239,9 +245,9 @@ function timeProblems(facts: TimeFacts, column: string, fileRow: (row: number) =
   warn(
     'TIME_ABSENT_FILLED',
     firstAbsent ? { row: firstAbsent.row, count: facts.absences.reduce((sum, { times }) => sum + times.length, 0) } : null,
-    (row, count) => `${count} rows are absent in ${facts.absences.length} short gaps in time${step}, the first before row ${row}; they were put in and their values are interpolated.`,
+    (row, count) => `Rows absent in short gaps in time${step}: ${count}, the first before row ${row}; they were put in and their values are interpolated.`,
   );
-  warn('TIME_ABSENT_SPLITS', firstBreak === undefined ? null : { row: firstBreak, count: facts.breaks.length }, (row, count) => `Time jumps too far to fill${step} before ${count} rows, the first is row ${row}; no window crosses a jump.`);
+  warn('TIME_ABSENT_SPLITS', firstBreak === undefined ? null : { row: firstBreak, count: facts.breaks.length }, (row, count) => `Time jumps too far or too unevenly to fill${step} ${count === 1 ? `before row ${row}` : `before ${count} rows, the first is row ${row}`}; no window crosses that.`);
   warn('TIME_IRREGULAR', facts.irregular, (row, count) => `${count} rows do not follow at the usual distance${step}, the first is row ${row}.`);
   if (facts.clockChanges) {
     const row = fileRow(facts.clockChanges.row);

@@ -82,6 +82,7 @@ export function databaseError(error: unknown, file: string): unknown {
   let reason: string;
   if (ragged) reason = `${ragged[2]} columns found, ${ragged[1]} expected`;
   else if (/unterminated quote/i.test(message)) reason = 'a quote is opened and never closed';
+  else if (/Maximum line size/i.test(message)) reason = 'the row is longer than 2 MB (a quote may be left open)';
   else if (/Malformed JSON/i.test(message)) reason = 'not valid JSON';
   else reason = (message.split('\n')[0] ?? message).replace(/^\w[\w ]*Error: /, '');
   const where = row === null ? name : `${name}, row ${row}`;
@@ -102,6 +103,11 @@ async function plainPath(file: string, folder: string): Promise<string> {
   const plain = join(folder, `source${extname(file).replace(/[^.\w]/g, '')}`);
   await symlink(resolve(file), plain).catch(() => copyFile(file, plain));
   return plain;
+}
+
+/** Very old programs end lines by a return alone. */
+function plainLines(text: string): string {
+  return text.includes('\n') ? text : text.replaceAll('\r', '\n');
 }
 
 function checkWidth(columns: number, file: string): void {
@@ -156,7 +162,7 @@ export async function openTable(file: string, format: TableFormat, options: Open
   if (format === 'csv') {
     const detected = await resolveEncoding(head, isWhole, file, options.encoding, signal);
     encoding = detected.encoding;
-    const headText = new TextDecoding(file, encoding, detected.bomBytes).decode(head.subarray(detected.bomBytes), isWhole);
+    const headText = plainLines(new TextDecoding(file, encoding, detected.bomBytes).decode(head.subarray(detected.bomBytes), isWhole));
     const dialect = detectDialect(headText, isWhole, file, options.delimiter);
     delimiter = dialect.delimiter;
     firstRow = dialect.hasHeader ? 2 : 1;
