@@ -1,14 +1,14 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { dataset as datasetSchema, SluiceError, type Dataset } from '../contracts';
-import { isMissing, readJson, writeJson, type WorkspacePaths } from '../workspace';
+import { isMissing, readError, readJson, writeJson, type WorkspacePaths } from '../workspace';
 import { nearest } from './nearest';
 
 /** Names of the datasets' folders; temporary ones begin with a dot. */
 export async function datasetNames(workspace: WorkspacePaths): Promise<string[]> {
   const entries = await readdir(workspace.datasets, { withFileTypes: true }).catch((error: unknown) => {
     if (isMissing(error)) return [];
-    throw error;
+    throw readError(error, workspace.datasets);
   });
   return entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.')).map((entry) => entry.name);
 }

@@ -154,7 +154,9 @@ async function describeColumn(
   if (sort === 'number') {
     const isPossible = counts.of('number', 'tooLarge') === 0 && counts.of('timeNumber') > 0;
     const time = isPossible ? await findTimeFormat(connection, base.text, name, index, true) : null;
-    return { ...base, tooLarge, kind: time?.isCertain ? 'time' : 'number', noTimes: time?.noTimes ?? null, timeFormat: time?.format ?? null, number: finite(`CAST(${id} AS DOUBLE)`), time: time?.format.expression(base.text) ?? null };
+    // A column without any value offers nothing to learn from, as in a text file.
+    const hasNumbers = counts.of('number', 'timeNumber', 'tooLarge') > 0;
+    return { ...base, tooLarge, kind: time?.isCertain ? 'time' : hasNumbers ? 'number' : 'text', noTimes: time?.noTimes ?? null, timeFormat: time?.format ?? null, number: finite(`CAST(${id} AS DOUBLE)`), time: time?.format.expression(base.text) ?? null };
   }
 
   const v = `trim(${id})`;

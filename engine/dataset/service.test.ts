@@ -346,6 +346,22 @@ describe('tables', () => {
     await nothingLeft();
   });
 
+  it('reads the types of a Parquet file, and passes over a column without values', async () => {
+    const parquet = join(root, 'types.parquet');
+    const instance = await DuckDBInstance.create(':memory:');
+    const connection = await instance.connect();
+    await connection.run(`COPY (SELECT CAST(epoch_ms(1704067200000 + i * 3600000) AS TIMESTAMPTZ) AS t, i::HUGEINT AS h, CASE WHEN i = 5 THEN 'NaN'::DOUBLE ELSE i END AS n,
+      CASE WHEN i = 7 THEN '-inf'::DOUBLE ELSE i END AS inf, NULL::INTEGER AS nothing, [i] AS list FROM range(200) r(i)) TO '${parquet}'`);
+    connection.closeSync();
+    await expect(importOf(parquet, { targets: ['inf'] })).rejects.toMatchObject({ code: 'COLUMN_NOT_NUMERIC', details: { row: 8, value: '-inf' } });
+    await expect(importOf(parquet, { targets: ['nothing'] })).rejects.toMatchObject({ code: 'COLUMN_NOT_NUMERIC' });
+    const dataset = (await importOf(parquet, { targets: ['n'], covariates: ['h'] })) as TableDataset;
+    expect(dataset).toMatchObject({ frequency: 'hour', valueColumns: ['h', 'n'], gaps: [{ column: 'n', row: 5, count: 1, filled: true }] });
+    expect((await service.values('types')).times(1)).toBe('2024-01-01 01:00');
+    const plain = (await importOf(await file('mostly.csv', `date,x\n${days((row) => (row % 10 < 8 ? '' : String(row)), 200)}`), { lookback: 4 }).catch((error: unknown) => error)) as Error;
+    expect(plain.message).toContain('part of 140 rows between its missing values and jumps in time');
+  });
+
   it('says what horizon works where the one asked for is too long', async () => {
     const path = await file('short.csv', `date,x\n${days(String, 100)}`);
     await expect(importOf(path, { horizon: 24, lookback: 10 })).rejects.toMatchObject({ code: 'DATASET_TOO_SHORT', where: 'task.horizon', details: { horizon: 24, part: 'validation', rows: 10, largestHorizon: 10 } });

@@ -83,10 +83,14 @@ export function planWindows(
     const both = largest(Math.min(lookback, horizon), (value) => works(value, value));
     advice = both > 0 ? `Lookback and horizon of at most ${both} work` : 'Bring more data or another split';
   }
+  // The part may be long enough as such: then what is missing in it is the reason.
+  const none = new Uint8Array(dataset.rows);
+  const unmarked = windowRanges(dataset.rows, dataset.split, task, { inputMissing: none, targetMissing: none, filled: none, broken: none });
+  const between = countWindows(unmarked[short]) > 0 ? ' between its missing values and jumps in time' : '';
   const field = bestHorizon > 0 || bestLookback === 0 ? 'horizon' : 'lookback';
   throw new SluiceError({
     code: 'DATASET_TOO_SHORT',
-    message: `No window of lookback ${lookback} and horizon ${horizon} fits the ${short} part of ${rows} rows. ${advice}.`,
+    message: `No window of lookback ${lookback} and horizon ${horizon} fits the ${short} part of ${rows} rows${between}. ${advice}.`,
     where: `task.${field}`,
     details: { part: short, rows, totalRows: dataset.rows, lookback, horizon, largestHorizon: bestHorizon || null, largestLookback: bestLookback || null },
   });

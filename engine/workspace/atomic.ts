@@ -25,8 +25,11 @@ export async function ensureFolder(path: string): Promise<void> {
     if (isMissing(error) && dirname(path) !== path) {
       await ensureFolder(dirname(path));
       await ensureFolder(path);
-    } else if (!(await stat(path).then((entry) => entry.isDirectory(), () => false))) {
-      throw writeError(error, path);
+    } else {
+      const entry = await stat(path).catch(() => null);
+      if (entry?.isDirectory()) return;
+      // What is there is named, not that something is there.
+      throw writeError(entry === null ? error : Object.assign(new Error('not a folder', { cause: error }), { code: 'ENOTDIR' }), path);
     }
   }
 }

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { name as nameSchema } from '../contracts';
-import { checkName, moveToTrash, nameFromFile, readJson, restoreFromTrash, tidyWorkspace, uniqueName, workspacePaths, writeAtomic, writeError, writeJson } from '.';
+import { checkName, ensureFolder, moveToTrash, nameFromFile, readError, readJson, restoreFromTrash, tidyWorkspace, uniqueName, workspacePaths, writeAtomic, writeError, writeJson } from '.';
 
 let root: string;
 beforeEach(async () => {
@@ -34,6 +34,16 @@ describe('writeAtomic', () => {
     await expect(writeAtomic(path, () => Promise.reject(full))).rejects.toMatchObject({ code: 'DISK_FULL', where: path });
     expect(await readFile(path, 'utf8')).toBe('old');
     expect(await readdir(root)).toEqual(['a.json']);
+  });
+
+  it('says in words what a file system says by a code', async () => {
+    await writeFile(join(root, 'file'), 'x');
+    await expect(ensureFolder(join(root, 'file'))).rejects.toMatchObject({ code: 'WORKSPACE_READ_ONLY', message: expect.stringContaining('a file stands where a folder should be') as string });
+    await expect(writeAtomic(join(root, 'n'.repeat(300)), 'x')).rejects.toMatchObject({ message: expect.stringContaining('the name is too long') as string });
+    for (const code of ['EISDIR', 'ELOOP', 'ENAMETOOLONG', 'EMFILE', 'EIO', 'ENXIO', 'EACCES']) {
+      const raw = Object.assign(new Error(`${code}: words of the system, open`), { code });
+      expect(readError(raw, '/data/x.csv')).toMatchObject({ code: 'FILE_UNREADABLE', message: expect.not.stringContaining(code) as string, where: '/data/x.csv' });
+    }
   });
 
   it('codes a read-only place', () => {
