@@ -189,6 +189,8 @@ export type FilePreview =
       encoding: string | null;
       delimiter: string | null;
       rowsRead: number;
+      /** The file is longer than what was read. */
+      isCut: boolean;
       columns: { name: string; kind: z.infer<typeof columnKind>; role: ColumnRole }[];
       rows: (string | number | null)[][];
       problems: Problem[];

@@ -10,6 +10,9 @@ export interface CsvDialect {
 const candidates = [',', '\t', ';', '|'];
 /** Lines looked at. */
 const sampleLines = 200;
+/** Of long lines this many characters are enough, once there are a few lines. */
+const sampleCharacters = 300_000;
+const fewLines = 20;
 
 const number = /^[+-]?(\d+([.,]\d*)*|\.\d+)([eE][+-]?\d+)?$/;
 
@@ -19,7 +22,9 @@ export function splitRecords(text: string, delimiter: string, isWhole: boolean, 
   let record: string[] = [];
   let cell = '';
   let isQuoted = false;
-  for (let index = 0; index < text.length && records.length < limit; index += 1) {
+  const isEnough = (index: number) => records.length >= limit || (index >= sampleCharacters && records.length >= fewLines);
+  let index = 0;
+  for (; index < text.length && !isEnough(index); index += 1) {
     const character = text[index] as string;
     if (isQuoted) {
       if (character !== '"') cell += character;
@@ -38,7 +43,7 @@ export function splitRecords(text: string, delimiter: string, isWhole: boolean, 
       cell = '';
     } else cell += character;
   }
-  if (isWhole && records.length < limit && (cell !== '' || record.length > 0)) records.push([...record, cell]);
+  if (isWhole && index >= text.length && (cell !== '' || record.length > 0)) records.push([...record, cell]);
   return records;
 }
 

@@ -34,6 +34,7 @@ export async function previewTable(file: string, format: TableFormat, request: I
       encoding: source.encoding,
       delimiter: source.delimiter,
       rowsRead: source.rows,
+      isCut: source.isCut,
       columns: source.columns.map((column) => ({ name: column.name, kind: column === analysis.time ? 'time' : column.kind, role: roleOf(column, analysis) })),
       rows: result.getRowsJson() as (string | number | null)[][],
       problems: analysis.problems,

@@ -65,6 +65,15 @@ export async function readRows(connection: DuckDBConnection, folder: string, dat
   return { kind: 'table', total: dataset.rows, offset, rows };
 }
 
+/** Columns that a profile describes: more than that nobody looks at, and they would take seconds and a hundred MB. */
+const mostProfiled = 64;
+
+/** All columns of numbers, of a wide table only those that a model reads. */
+function profiledColumns(dataset: TableDataset): string[] {
+  if (dataset.valueColumns.length <= mostProfiled) return dataset.valueColumns;
+  return [...dataset.task.targets, ...dataset.task.covariates].slice(0, mostProfiled);
+}
+
 /** What the Data screen draws of a table. Works column by column and lets other work go on between. */
 export async function profileTable(connection: DuckDBConnection, folder: string, dataset: TableDataset): Promise<TableProfile> {
   const values = await readValues(folder, dataset);
@@ -81,7 +90,7 @@ export async function profileTable(connection: DuckDBConnection, folder: string,
     scale: {},
     windows: { train: 0, validation: 0, test: 0 },
   };
-  for (const name of dataset.valueColumns) {
+  for (const name of profiledColumns(dataset)) {
     const column = columnOf(values, name);
     profile.autocorrelation[name] = autocorrelation(column, lags);
     profile.overview[name] = overview(column, rowsPerBucket);

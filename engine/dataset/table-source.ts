@@ -13,6 +13,8 @@ export interface TableSource {
   /** Row number in the file of the table's first row: 2 below a header, 1 otherwise. */
   firstRow: number;
   rows: number;
+  /** Not all rows were read: `rows` is where it stopped. */
+  isCut: boolean;
   columns: SourceColumn[];
   encoding: Encoding | null;
   delimiter: string | null;
@@ -21,6 +23,10 @@ export interface TableSource {
 
 /** Columns of the widest table: memory grows with them, and this many still fit into about one GB. */
 const mostColumns = 5000;
+/** From here on a table is read by one thread. */
+const wideColumns = 200;
+/** Cells that a preview reads of a wide table. */
+const mostPreviewCells = 1_000_000;
 /** Bytes in which delimiter and header are looked for; DuckDB takes no longer line either. */
 const dialectBytes = 2_000_000;
 
@@ -57,6 +63,8 @@ export function openInstance(folder: string | null): Promise<DuckDBInstance> {
 async function openDatabase(folder: string): Promise<{ connection: DuckDBConnection; close(): void }> {
   const instance = await openInstance(folder);
   const connection = await instance.connect();
+  // The file is thrown away: putting it in order first would take seconds for a wide table.
+  await connection.run('PRAGMA disable_checkpoint_on_shutdown');
   return {
     connection,
     close: () => {
@@ -78,6 +86,9 @@ export function databaseError(error: unknown, file: string): unknown {
   const ragged = /Expected Number of Columns: (\d+) Found: (\d+)/.exec(message);
   if (/No magic bytes found|too small to be a Parquet file|not a parquet file/i.test(message)) {
     return new SluiceError({ code: 'DATASET_PARSE_FAILED', message: `${name} is not a Parquet file, or only a part of one. Choose another file.`, where: name, details: { file: name, row: null } }, { cause: error });
+  }
+  if (/out of memory|failed to allocate/i.test(message)) {
+    return new SluiceError({ code: 'DATASET_PARSE_FAILED', message: `${name} needs more than the 1 GB of memory that an import may use. Leave out columns, or import it in parts.`, where: name, details: { file: name, row: null } }, { cause: error });
   }
   let reason: string;
   if (ragged) reason = `${ragged[2]} columns found, ${ragged[1]} expected`;
@@ -193,15 +204,18 @@ export async function openTable(file: string, format: TableFormat, options: Open
     signal.throwIfAborted();
     const described = (await connection.runAndReadAll(`DESCRIBE SELECT * FROM ${read}`)).getRowObjectsJson() as { column_name: string; column_type: string }[];
     checkWidth(described.length, file);
+    // Every thread holds a block of all columns.
+    if (described.length > wideColumns) await connection.run('SET threads = 1');
+    const most = limit === null ? null : Math.min(limit, Math.max(200, Math.floor(mostPreviewCells / described.length)));
     const aliases = described.map(({ column_name: name }, index) => `${quoteName(name)} AS c${index}`).join(', ');
-    await connection.run(`CREATE TABLE source AS SELECT ${aliases} FROM ${read} ${limit === null ? '' : `LIMIT ${limit}`}`);
+    await connection.run(`CREATE TABLE source AS SELECT ${aliases} FROM ${read} ${most === null ? '' : `LIMIT ${most}`}`);
     const counted = (await connection.runAndReadAll('SELECT count(*)::DOUBLE AS n FROM source')).getRowObjectsJson() as { n: number }[];
     const rows = counted[0]?.n ?? 0;
     if (rows === 0) {
       throw new SluiceError({ code: 'DATASET_PARSE_FAILED', message: `${basename(file)} has no data rows${format === 'csv' ? ', only a header' : ''}. Choose a file with values.`, where: `${basename(file)}, row 2`, details: { file: basename(file), row: 2 } });
     }
     const columns = await inspectColumns(connection, described.map(({ column_name: name, column_type: type }, index) => ({ name: names?.[index] ?? name, type })), delimiter, signal);
-    return { connection, firstRow, rows, columns, encoding, delimiter, close: database.close };
+    return { connection, firstRow, rows, isCut: rows === most, columns, encoding, delimiter, close: database.close };
   } catch (error) {
     database.close();
     throw databaseError(error, file);
