@@ -24,7 +24,7 @@ export interface TableSource {
 /** Columns of the widest table: memory grows with them, and this many still fit into about one GB. */
 const mostColumns = 5000;
 /** From here on a table is read by one thread. */
-const wideColumns = 200;
+const wideColumns = 500;
 /** Cells that a preview reads of a wide table. */
 const mostPreviewCells = 1_000_000;
 /** Bytes in which delimiter and header are looked for; DuckDB takes no longer line either. */
