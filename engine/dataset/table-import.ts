@@ -101,7 +101,9 @@ export async function importTable(
     const analysis = await analyseTable(source, request, signal);
     const { connection, firstRow } = source;
     const { rows, inserted } = analysis;
-    const place = (row: number) => rowInFile({ firstRow, inserted }, row);
+    const fileRow = (row: number) => rowInFile({ firstRow, inserted }, row).row;
+    const isInserted = new Uint8Array(rows);
+    for (const { row, count } of inserted) isInserted.fill(1, row, row + count);
     const problems: Problem[] = analysis.problems.filter((problem) => problem.severity !== 'error');
     const numeric = source.columns.filter((column) => column !== analysis.time && isInput(column));
     const split = splitRanges(request.split ?? { shares: [...defaultShares.table] }, rows);
@@ -130,7 +132,7 @@ export async function importTable(
         info.missing = found.reduce((sum, gap) => sum + gap.count, 0);
         for (const gap of found) gaps.push(gap);
         for (let row = 0; row < rows; row += 1) data[row * numeric.length + offset] = values[row] as number;
-        if (info.role !== 'ignored') problems.push(...columnProblems(info, found, place));
+        if (info.role !== 'ignored') problems.push(...columnProblems(info, found, isInserted, fileRow));
       }
       report('checking', 0.5 + (0.3 * (start + group.length)) / numeric.length);
       await nextTurn();
@@ -138,7 +140,7 @@ export async function importTable(
 
     const unused = rows - split.test[1];
     if (unused > 0) {
-      problems.push({ severity: 'info', code: 'ROWS_UNUSED', message: `${unused} rows behind the split are not used.`, row: place(split.test[1]).row, column: null, count: unused });
+      problems.push({ severity: 'info', code: 'ROWS_UNUSED', message: `${unused} rows behind the split are not used.`, row: fileRow(split.test[1]), column: null, count: unused });
     }
     const valueColumns = numeric.map((column) => column.name);
     const task: TableDataset['task'] = {
@@ -210,25 +212,25 @@ function shortenLookback(dataset: TableDataset, marks: ReturnType<typeof rowMark
   }
 }
 
-/** `place` gives a row's number in the file. Gaps that are only rows absent from the file are said once for all columns. */
-function columnProblems(column: ColumnInfo, gaps: Gap[], place: (row: number) => { row: number; isInserted: boolean }): Problem[] {
+/** Problems name rows of the file. Gaps that are only rows absent from it (`isInserted`) are said once for all columns. */
+function columnProblems(column: ColumnInfo, gaps: Gap[], isInserted: Uint8Array, fileRow: (row: number) => number): Problem[] {
   const problems: Problem[] = [];
   const sum = (list: Gap[]) => list.reduce((total, gap) => total + gap.count, 0);
-  const own = gaps.filter((gap) => !gap.filled || Array.from({ length: gap.count }, (_, step) => place(gap.row + step)).some(({ isInserted }) => !isInserted));
+  const own = gaps.filter((gap) => !gap.filled || isInserted.subarray(gap.row, gap.row + gap.count).includes(0));
   const filled = own.filter((gap) => gap.filled);
   const open = own.filter((gap) => !gap.filled);
   const [first] = filled;
   if (first) {
     const count = sum(filled);
-    const { row } = place(first.row);
+    const row = fileRow(first.row);
     problems.push({ severity: 'warning', code: 'MISSING_INTERPOLATED', message: `Column ${column.name}: ${count} missing values in ${filled.length} short gaps are interpolated, the first in row ${row}.`, row, column: column.name, count });
   }
   for (const gap of open.slice(0, 20)) {
-    problems.push({ severity: 'warning', code: 'MISSING_SPLITS_SERIES', message: `Column ${column.name}: ${gap.count} values are missing from row ${place(gap.row).row} on; no window crosses them.`, row: place(gap.row).row, column: column.name, count: gap.count });
+    problems.push({ severity: 'warning', code: 'MISSING_SPLITS_SERIES', message: `Column ${column.name}: ${gap.count} values are missing from row ${fileRow(gap.row)} on; no window crosses them.`, row: fileRow(gap.row), column: column.name, count: gap.count });
   }
   if (open.length > 20) {
     const rest = open.slice(20);
-    problems.push({ severity: 'warning', code: 'MISSING_SPLITS_SERIES', message: `Column ${column.name}: ${rest.length} more long gaps (${sum(rest)} values).`, row: place((rest[0] as Gap).row).row, column: column.name, count: sum(rest) });
+    problems.push({ severity: 'warning', code: 'MISSING_SPLITS_SERIES', message: `Column ${column.name}: ${rest.length} more long gaps (${sum(rest)} values).`, row: fileRow((rest[0] as Gap).row), column: column.name, count: sum(rest) });
   }
   if (column.statistics && column.statistics.deviation === 0) {
     problems.push({ severity: 'warning', code: 'CONSTANT_COLUMN', message: `Column ${column.name} never changes; nothing can be learned from it.`, row: null, column: column.name, count: null });
