@@ -21,7 +21,7 @@ export interface TimeFacts {
   /** First row of the file whose time is before the one above it. */
   unsorted: Place | null;
   repeated: Place | null;
-  /** First row that follows the row above at another distance, with no whole steps between. */
+  /** First row of a series without a frequency that follows the row above at another distance than most. */
   irregular: Place | null;
   /** Rows at which local time jumps by one hour for summer time: nothing is absent or repeated there. */
   clockChanges: Place | null;
@@ -135,7 +135,7 @@ function fixedGrid(times: Float64Array, step: number): Grid {
   const closed = step === day ? closedDays(times) : new Set<number>();
   const openBetween = (before: number, after: number) => {
     const open: number[] = [];
-    for (let time = before + day; time < after; time += day) if (!closed.has(weekday(time))) open.push(time);
+    for (let time = before + day; time < after - day / 2; time += day) if (!closed.has(weekday(time))) open.push(time);
     return open;
   };
   return {
@@ -143,7 +143,7 @@ function fixedGrid(times: Float64Array, step: number): Grid {
     absentBetween: (before, after) => {
       const steps = (after - before) / step;
       // Years of absent days need no counting one by one.
-      if (closed.size > 0 && Number.isInteger(steps) && steps < 1000) return openBetween(before, after).length;
+      if (closed.size > 0 && Math.abs(steps - Math.round(steps)) <= offGrid && steps < 1000) return openBetween(before, after).length;
       const whole = Math.max(1, Math.round(steps));
       return Math.abs(steps - whole) > offGrid ? NaN : whole - 1;
     },
@@ -188,7 +188,6 @@ export function timeFacts(inFile: Float64Array): TimeFacts {
   const isFilling = short <= mostFilled * inFile.length;
   absent.forEach((count, index) => {
     const row = index + 1;
-    if (Number.isNaN(count)) note('irregular', row);
     if (Number.isNaN(count) || (count > 0 && (count > longest || !isFilling))) facts.breaks.push(row);
     else if (count > 0) facts.absences.push({ row, times: grid.timesBetween(facts.times[index] as number, facts.times[row] as number, count) });
   });
