@@ -7,12 +7,25 @@ import { evaluate, exportOnnx, forecast, infer, sample, trace, type SampleOption
 import { configFields, presetLines } from '../workbench';
 import { train, type TrainOptions } from './train';
 
-function wholeNumber(minimum: number) {
+function wholeNumber(minimum: number, maximum: number = Number.MAX_SAFE_INTEGER) {
+  const range = maximum === Number.MAX_SAFE_INTEGER ? `of at least ${minimum}` : `from ${minimum} to ${maximum}`;
   return (text: string): number => {
     const value = Number(text);
-    if (!Number.isInteger(value) || value < minimum) throw new InvalidArgumentError(`Give a whole number of at least ${minimum}.`);
+    if (!/^-?\d+$/.test(text.trim()) || value < minimum || value > maximum) throw new InvalidArgumentError(`Give a whole number ${range}.`);
     return value;
   };
+}
+
+/** A text that the workbench takes in one piece. */
+function shortText(text: string): string {
+  if (text.length > 100_000) throw new InvalidArgumentError('Give at most 100000 characters.');
+  return text;
+}
+
+function delimiter(text: string): string {
+  const character = text === '\\t' ? '\t' : text;
+  if (character.length !== 1) throw new InvalidArgumentError('Give one character, or \\t for a tab.');
+  return character;
 }
 
 function decimal(minimum: number, maximum: number) {
@@ -62,13 +75,13 @@ export function createProgram(version: string, ran: (context: Context, debug: bo
     .option('--target <column>', 'column to forecast; repeat for several', repeated)
     .option('--covariate <column>', 'further input column; repeat for several', repeated)
     .option('--time <column>', 'time column (default: recognised)')
-    .option('--lookback <steps>', 'steps a forecast reads', wholeNumber(1))
-    .option('--horizon <steps>', 'steps a forecast reaches ahead', wholeNumber(1))
+    .option('--lookback <steps>', 'steps a forecast reads', wholeNumber(1, 100_000))
+    .option('--horizon <steps>', 'steps a forecast reaches ahead', wholeNumber(1, 100_000))
     .option('--split <train,validation,test>', 'rows (8640,2880,2880) or shares (0.7,0.1,0.2)')
     .option('--no-subtract-last', "do not take each window's last value off")
     .addOption(new Option('--scaling <kind>', 'scaling of the columns').choices(['standard', 'none']).default('standard'))
     .addOption(new Option('--encoding <name>', 'encoding of a text (default: recognised)').choices(['utf-8', 'utf-16le', 'utf-16be']))
-    .option('--delimiter <character>', 'delimiter of a table (default: recognised); \\t for a tab')
+    .option('--delimiter <character>', 'delimiter of a table (default: recognised); \\t for a tab', delimiter)
     .action((files: string[], options: ImportOptions & CommonOptions) => importFiles(contextOf(options), files, options));
 
   command('train [config]', 'Trains a configuration file or a preset, or goes on with a run.')
@@ -85,8 +98,8 @@ export function createProgram(version: string, ran: (context: Context, debug: bo
     .action((run: string, options: { split: 'train' | 'validation' | 'test' } & CommonOptions) => evaluate(contextOf(options), run, options));
 
   command('sample <run>', 'Continues a text.')
-    .option('--prompt <text>', 'text to continue', '')
-    .option('--length <tokens>', 'tokens to write', wholeNumber(1), 500)
+    .option('--prompt <text>', 'text to continue', shortText, '')
+    .option('--length <tokens>', 'tokens to write, up to 100000', wholeNumber(1, 100_000), 500)
     .option('--temperature <number>', '0 always takes the likeliest token', decimal(0, 10), 0.8)
     .option('--top-k <number>', 'choose among the k likeliest; 0 = all', wholeNumber(0), 0)
     .option('--top-p <share>', 'choose among the likeliest that hold this share; 1 = all', decimal(0, 1), 1)
@@ -104,7 +117,7 @@ export function createProgram(version: string, ran: (context: Context, debug: bo
 
   command('trace <run>', 'Writes gates and states over a sequence to a safetensors file.')
     .option('--input <file>', 'a text, or a table with the input columns')
-    .option('--text <text>', 'a text')
+    .option('--text <text>', 'a text', shortText)
     .addOption(new Option('--split <name>', "a window of the run's own dataset").choices(['train', 'validation', 'test']))
     .option('--window <number>', 'which window', wholeNumber(0), 0)
     .requiredOption('--out <file>', 'file to write')
@@ -115,7 +128,7 @@ export function createProgram(version: string, ran: (context: Context, debug: bo
     .option('--out <file>', "file to write (default: in the run's exports)")
     .option('--stateful', 'states as named inputs and outputs')
     .option('--gates', 'gates as further outputs')
-    .option('--opset <number>', 'ONNX opset, 14 to 22', wholeNumber(1), 17)
+    .option('--opset <number>', 'ONNX opset, 14 to 22', wholeNumber(14, 22), 17)
     .action((run: string, options: { out?: string; stateful?: boolean; gates?: boolean; opset: number } & CommonOptions) => exportOnnx(contextOf(options), run, options));
 
   command('infer <model>', 'Runs any ONNX file.')
