@@ -4,7 +4,7 @@ import type { Ports, Tokenizer } from '../ports';
 import { writeJson } from '../workspace';
 import { runFile } from './run-files';
 import { releaseLock, type RunLock } from './run-lock';
-import { nextState, type RunTransition } from './run-state';
+import { nextState, withReason, type RunTransition } from './run-state';
 import { createTimeLeft } from './time-left';
 
 /** How often `status.json` follows the steps; changes of state, evaluations and checkpoints are written at once. */
@@ -160,7 +160,7 @@ export function createActiveRun(ports: Ports, setup: ActiveRunSetup, onFrame: ()
     } else {
       change('interrupt');
     }
-    status = { ...status, endedAt: ports.clock.now().toISOString() };
+    status = withReason({ ...status, endedAt: ports.clock.now().toISOString() });
     await persist();
     await releaseLock(directory, lock).catch((error: unknown) => ports.log('error', `run ${id}: run.lock: ${toErrorShape(error).message}`));
     if (ending) emit(ending);

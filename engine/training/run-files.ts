@@ -51,12 +51,27 @@ export const runFile = {
   trace: (directory: string, step: number): string => join(directory, 'traces', `step-${step}.safetensors`),
 };
 
+/** The folder's name is the id: one that was copied or renamed by hand is a run of its own, and its label is no longer another's. */
 export async function readStatus(directory: string): Promise<RunStatus> {
-  return readJson(runStatus, runFile.status(directory));
+  const status = await readJson(runStatus, runFile.status(directory));
+  const id = basename(directory);
+  return status.id === id ? status : { ...status, id, name: id };
+}
+
+/** A part of a run that nothing else can stand in for. */
+async function readPart<S extends z.ZodType>(schema: S, path: string): Promise<z.output<S>> {
+  try {
+    return await readJson(schema, path);
+  } catch (error) {
+    if (!(error instanceof SluiceError)) throw error;
+    const { code, message, where } = error;
+    const fault = code === 'FILE_NOT_FOUND' ? `${path} is missing.` : message;
+    throw new SluiceError({ code, message: `${fault} The run cannot be used without it: put back a copy, or train anew.`, ...(where !== undefined && { where }) }, { cause: error });
+  }
 }
 
 export async function readConfig(directory: string): Promise<RunConfig> {
-  return readJson(runConfig, runFile.config(directory));
+  return readPart(runConfig, runFile.config(directory));
 }
 
 /** Only the file's name is kept: the folder is that of the run's dataset, which may move with the workspace. */
@@ -65,7 +80,7 @@ export async function writeRunData(directory: string, { sourceSha256, data }: Ru
 }
 
 export async function readRunData(directory: string, datasetFolder: string): Promise<RunData> {
-  const { sourceSha256, data } = await readJson(runData, runFile.data(directory));
+  const { sourceSha256, data } = await readPart(runData, runFile.data(directory));
   return { sourceSha256, data: { ...data, path: join(datasetFolder, data.path) } };
 }
 
