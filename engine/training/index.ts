@@ -382,7 +382,7 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
         // Another process may have continued and ended it since.
         const recorded = await statusIn(directory);
         requireTransition(id, observedState(recorded.state, false), 'continue');
-        await removeLeftovers(directory);
+        await removeLeftovers(directory, ports.clock.now());
         const { found: newest, damaged } = await firstWhole(id, (await checkpointSteps(directory)).reverse());
         if (!newest) {
           // Starting over would hide that there is something to lose.

@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { z } from 'zod';
 import type { SeriesData, TokenData } from '../binding/types';
 import { range, runConfig, runStatus, split, SluiceError, type RunConfig, type RunStatus } from '../contracts';
-import { ensureFolder, isMissing, readJson, syncFolder, temporaryPath, writeError, writeJson, type WorkspacePaths } from '../workspace';
+import { ensureFolder, isMissing, readJson, removeStaleTemporaries, syncFolder, temporaryPath, writeError, writeJson, type WorkspacePaths } from '../workspace';
 import { acquireLock, type RunLock } from './run-lock';
 
 /** `data.json` of a run: the data as they were when it began; its scaler and windows belong to the run. */
@@ -190,13 +190,18 @@ export async function readTrace(directory: string, step: number): Promise<Uint8A
   }
 }
 
-/** Removes what a killed training left half-written. Only for the owner of the run's lock: nobody else writes there. */
-export async function removeLeftovers(directory: string): Promise<void> {
+/**
+ * Removes what killed processes left: half-written files, and claims on a lock that is this process's now. Only for the
+ * owner of the run's lock. A living process that still tries to take the lock keeps its own file, so that it hears who has it.
+ */
+export async function removeLeftovers(directory: string, now: Date): Promise<void> {
+  await removeStaleTemporaries(directory, now);
   for (const folder of [directory, runFile.checkpoints(directory), runFile.traces(directory)]) {
     const names = await readdir(folder).catch((error: unknown) => {
       if (isMissing(error)) return [];
       throw error;
     });
-    for (const name of names.filter((one) => one.endsWith('.tmp'))) await rm(join(folder, name), { recursive: true, force: true });
+    const left = names.filter((name) => (name.endsWith('.tmp') && !name.startsWith('.run.lock.')) || (folder === directory && name.startsWith('run.lock.')));
+    for (const name of left) await rm(join(folder, name), { recursive: true, force: true });
   }
 }

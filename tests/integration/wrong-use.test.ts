@@ -19,6 +19,10 @@ beforeAll(async () => {
   await succeed(['import', join(folder.path, 'play.txt'), '--name', 'play'], workspace);
   await succeed(['train', '--preset', 'char-lstm', '--dataset', 'play', '--name', 'a', '--set', 'training.maxSteps=4', ...small], workspace);
   await succeed(['export', 'a', '--out', join(folder.path, 'a.onnx')], workspace);
+  const files = { 'other.json': { x: [[1, 2]] }, 'rank.json': { tokens: [1, 2, 3] }, 'shape.json': { tokens: { shape: 'wide', data: [1] } }, 'halves.json': { tokens: [[0.5]] } };
+  for (const [name, content] of Object.entries(files)) await writeFile(join(folder.path, name), JSON.stringify(content));
+  await writeFile(join(folder.path, 'empty.csv'), 'a,b\n');
+  await writeFile(join(folder.path, 'cut.onnx'), (await readFile(join(folder.path, 'a.onnx'))).subarray(0, 3000));
 });
 afterAll(() => folder.remove());
 
@@ -80,6 +84,12 @@ const wrong: [string[], 1 | 2, RegExp][] = [
   [['infer', 'a.onnx', '--input', 'folder'], 1, /\.json, \.csv/],
   [['infer', 'a.onnx', '--input', 'none.json'], 1, /tokens|empty|array/],
   [['infer', 'a.onnx', '--input', 'play.txt', '--device', 'tpu'], 2, /--device/],
+  [['infer', 'a.onnx', '--input', 'other.json'], 1, /takes tokens \(int64 \[batch, time\]\).*only x/],
+  [['infer', 'a.onnx', '--input', 'rank.json'], 1, /tokens takes \[batch, time\], the data are \[3\]/],
+  [['infer', 'a.onnx', '--input', 'shape.json'], 1, /list of whole numbers/],
+  [['infer', 'a.onnx', '--input', 'halves.json'], 1, /whole numbers; 0\.5 is none/],
+  [['infer', 'a.onnx', '--input', 'empty.csv'], 1, /no rows/],
+  [['infer', 'cut.onnx', '--input', 'play.txt'], 1, /cut\.onnx is not an ONNX model/],
   [['infer', 'play.txt', '--input', 'play.txt'], 1, /not an ONNX model/],
   [['parity'], 2, /fixtures/],
   [['parity', 'folder'], 1, /is a folder/],
