@@ -75,7 +75,7 @@ export async function cancellable<T>({ workbench }: Context, work: () => Promise
   };
   for (const signal of endingSignals) process.on(signal, cancel);
   try {
-    // A job that only its result's reader has left is worth ending in order: what it makes stays.
+    // What the job makes is wanted although nobody reads its last line any more.
     return await untilReaderLeaves(() => undefined, work);
   } finally {
     for (const signal of endingSignals) process.off(signal, cancel);

@@ -11,7 +11,7 @@ function wholeNumber(minimum: number, maximum: number = Number.MAX_SAFE_INTEGER)
   const range = maximum === Number.MAX_SAFE_INTEGER ? `of at least ${minimum}` : `from ${minimum} to ${maximum}`;
   return (text: string): number => {
     const value = Number(text);
-    if (!/^-?\d+$/.test(text.trim()) || value < minimum || value > maximum) throw new InvalidArgumentError(`Give a whole number ${range}.`);
+    if (text.trim() === '' || !Number.isInteger(value) || value < minimum || value > maximum) throw new InvalidArgumentError(`Give a whole number ${range}.`);
     return value;
   };
 }

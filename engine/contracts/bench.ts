@@ -14,14 +14,14 @@ export const benchCase = z.strictObject({
   hiddenSize: hiddenSize.unwrap(),
   batchSize: size(65_536),
   sequenceLength: size(100_000),
-  /** Physical cores when left out. */
-  threads: threads.unwrap().unwrap().optional(),
-  /** How long to measure, or how many steps; 2 seconds when both are left out. */
-  seconds: z.number().min(0).max(3600).optional(),
-  steps: size(1_000_000).optional(),
-  vocabularySize: size(1_000_000).optional(),
-  embeddingSize: size(8192).optional(),
-  inputSize: size(65_536).optional(),
-  outputSize: size(1_000_000).optional(),
+  /** Physical cores when left out or null, as every field below may be. */
+  threads: threads.unwrap().unwrap().nullish(),
+  /** How long to measure, or how many steps; 2 seconds without either. */
+  seconds: z.number().min(0).max(3600).nullish(),
+  steps: size(1_000_000).nullish(),
+  vocabularySize: size(1_000_000).nullish(),
+  embeddingSize: size(8192).nullish(),
+  inputSize: size(65_536).nullish(),
+  outputSize: size(1_000_000).nullish(),
 });
 export type BenchCase = z.infer<typeof benchCase>;

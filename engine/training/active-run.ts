@@ -94,8 +94,13 @@ export function createActiveRun(ports: Ports, setup: ActiveRunSetup, onFrame: ()
   };
   const followLog = (): Promise<unknown> =>
     onBoard(async (log) => {
-      await log?.follow();
-      return log;
+      try {
+        await log?.follow();
+        return log;
+      } catch (error) {
+        await log?.close();
+        throw error;
+      }
     });
   const closeBoard = (): Promise<unknown> =>
     onBoard(async (log) => {

@@ -17,6 +17,8 @@ const refusal = (shape: unknown): unknown => {
 describe('a shape to measure', () => {
   it('passes as it was given', () => {
     expect(requireBenchCase(good, engine, 1e6)).toEqual(good);
+    const nulls = { ...good, vocabularySize: null, embeddingSize: null, threads: null, seconds: null, steps: null };
+    expect(requireBenchCase(nulls, engine, 1e6)).toEqual(nulls);
     const { inputSize: _i, outputSize: _o, ...rest } = good;
     expect(requireBenchCase({ ...rest, vocabularySize: 9, embeddingSize: 2, seconds: 0.5 }, engine, 1e6)).toMatchObject({ vocabularySize: 9 });
   });

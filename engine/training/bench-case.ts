@@ -11,10 +11,10 @@ function invalid(where: string | undefined, message: string): SluiceError {
 function modelOf(given: BenchCase): ModelSpec {
   const layers = Array.from({ length: given.layers }, () => ({ cell: given.cell, hiddenSize: given.hiddenSize, bidirectional: false, dropout: 0 }));
   const { vocabularySize, embeddingSize, inputSize, outputSize } = given;
-  if (vocabularySize !== undefined && embeddingSize !== undefined && inputSize === undefined && outputSize === undefined) {
+  if (vocabularySize != null && embeddingSize != null && inputSize == null && outputSize == null) {
     return { input: { kind: 'tokens', vocabularySize, embeddingSize }, layers, head: { outputSize: vocabularySize, mode: 'everyStep' } };
   }
-  if (inputSize !== undefined && outputSize !== undefined && vocabularySize === undefined && embeddingSize === undefined) {
+  if (inputSize != null && outputSize != null && vocabularySize == null && embeddingSize == null) {
     return { input: { kind: 'series', inputSize }, layers, head: { outputSize, mode: 'lastStep' } };
   }
   throw invalid('vocabularySize', 'give vocabularySize and embeddingSize for a language model, or inputSize and outputSize for a series');
