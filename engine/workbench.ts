@@ -18,10 +18,11 @@ import { createDatasetService } from './dataset';
 import { createJobs } from './jobs';
 import { createExportService } from './onnx';
 import type { Clock, Ports } from './ports';
-import { createModelService, createRunService } from './training';
-import { tidyWorkspace } from './workspace';
+import { createModelService, createRunService, issueProblems, requireBenchCase } from './training';
+import { checkName, tidyWorkspace } from './workspace';
 
 export { applyAssignments, configFields, presetLines } from './training';
+export { readError } from './workspace';
 
 /** Lines of the log kept for "copy diagnostics". */
 const logLines = 2000;
@@ -47,26 +48,25 @@ export interface LocalWorkbench extends Workbench {
   setLive(run: string, live: boolean): void;
   /** Runs the engine on one reference fixture. */
   parity(fixtureJson: string): ParityResult[];
-  /** Times one shape; `specJson` as in product.md. */
-  bench(specJson: string): Promise<Record<string, unknown>>;
+  /** Times one shape (`benchCase`). Throws USAGE with the field. */
+  bench(shape: unknown): Promise<Record<string, unknown>>;
   /** Cancels jobs, checkpoints and ends every training. */
   shutdown(): Promise<void>;
 }
 
-/** What a schema refused, as one sentence with the field. */
+/** What a schema refused, as one sentence in plain words at the field. */
 function parseInput<M extends Method>(method: M, input: unknown): MethodParsed<M> {
   // A name from outside may also be one that every object inherits.
   if (!Object.hasOwn(methodInputs, method)) throw new SluiceError({ code: 'INPUT_INVALID', message: `there is no method ${String(method)}`, where: String(method) });
-  const result = methodInputs[method].safeParse(input);
+  const schema = methodInputs[method];
+  const result = schema.safeParse(input);
   if (result.success) return result.data as MethodParsed<M>;
-  const issue = result.error.issues[0];
-  const path = issue?.path.join('.') ?? '';
-  const isName = path === 'id' || path === 'name';
-  throw new SluiceError({
-    code: isName && issue?.code !== 'invalid_type' ? 'NAME_INVALID' : 'INPUT_INVALID',
-    message: isName && issue?.code !== 'invalid_type' ? `${path}: begin with a letter or digit; letters, digits, blanks, dots, dashes and underscores may follow, at most 80` : `${method}: ${path === '' ? 'input' : path}: ${issue?.message ?? 'is invalid'}`,
-    where: path === '' ? method : path,
-  });
+  const [first] = result.error.issues.flatMap((issue) => issueProblems(schema, issue, input, {}));
+  const given = (input as Record<string, unknown> | null)?.[first?.path ?? ''];
+  if ((first?.path === 'id' || first?.path === 'name') && typeof given === 'string') checkName(given, first.path === 'id' ? given : 'name');
+  // A request is an envelope of ours; its fields are what the caller knows.
+  const plain = (text: string): string => text.replace(/^request\./, '').replaceAll(' request.', ' ');
+  throw new SluiceError({ code: 'INPUT_INVALID', message: plain(first?.message ?? 'the request has another form'), where: plain(first?.path || method) });
 }
 
 /** What libraries say of the disk in their own words, with a code; null for anything else. */
@@ -241,7 +241,7 @@ export function createWorkbench(options: WorkbenchOptions): LocalWorkbench {
     takeFrame: (run) => runs.takeFrame(run),
     setLive: (run, live) => runs.setLive(run, live),
     parity: (fixtureJson) => engine.parity(fixtureJson),
-    bench: (specJson) => engine.bench(specJson),
+    bench: async (shape) => engine.bench(JSON.stringify(requireBenchCase(shape, engine))),
     async shutdown() {
       jobs.cancelAll();
       await runs.shutdown();

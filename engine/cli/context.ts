@@ -4,6 +4,9 @@ import { dirname, join, resolve } from 'node:path';
 import { SluiceError } from '../contracts';
 import { createWorkbench, type LocalWorkbench } from '../workbench';
 import { count, createOutput, duration, type Output } from './output';
+import { untilReaderLeaves } from './reader';
+
+const endingSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** Options that every command has. */
 export interface CommonOptions {
@@ -59,16 +62,22 @@ export function createContext(options: CommonOptions): Context {
   return { output, workbench, path: (given) => callerPath(given) };
 }
 
-/** Runs long work under the job `cli`; Ctrl-C cancels it, so that it can clean up behind itself, and a second one ends at once. */
+/**
+ * Runs long work under the job `cli`; Ctrl-C, SIGTERM and a closed terminal cancel it, so that it can clean up behind itself;
+ * a second signal ends at once.
+ */
 export async function cancellable<T>({ workbench }: Context, work: () => Promise<T>): Promise<T> {
+  let isCancelled = false;
   const cancel = (): void => {
-    process.once('SIGINT', () => process.exit(1));
+    if (isCancelled) process.exit(1);
+    isCancelled = true;
     void workbench.call('jobs.cancel', { job: 'cli' });
   };
-  process.once('SIGINT', cancel);
+  for (const signal of endingSignals) process.on(signal, cancel);
   try {
-    return await work();
+    // What the job makes is wanted although nobody reads its last line any more.
+    return await untilReaderLeaves(() => undefined, work);
   } finally {
-    process.off('SIGINT', cancel);
+    for (const signal of endingSignals) process.off(signal, cancel);
   }
 }

@@ -42,7 +42,7 @@ export async function importFiles(context: Context, files: string[], options: Im
     subtractLast: options.subtractLast,
     scaling: options.scaling,
     encoding: options.encoding ?? null,
-    delimiter: options.delimiter === undefined ? null : options.delimiter === '\\t' ? '\t' : options.delimiter,
+    delimiter: options.delimiter ?? null,
   };
   report(context, await cancellable(context, () => context.workbench.call('datasets.import', { job: 'cli', request })));
 }

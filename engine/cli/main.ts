@@ -3,12 +3,9 @@ import { isWrongUse, SluiceError } from '../contracts';
 import { applicationVersion, type Context } from './context';
 import { createOutput } from './output';
 import { createProgram } from './program';
+import { watchReader } from './reader';
 
-/** A reader that has read enough (`| head`) is no error. */
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
-});
+watchReader();
 
 /** Runs one command; exit status 0 success, 1 the work failed, 2 wrong use. */
 async function main(args: string[]): Promise<number> {
@@ -29,7 +26,9 @@ async function main(args: string[]): Promise<number> {
         program.outputHelp({ error: true });
         return 2;
       }
-      output.error(new SluiceError({ code: 'USAGE', message: error.message.replace(/^error: /, '') }), debug);
+      // An argument may be a whole text; its beginning says which one is meant.
+      const message = error.message.replace(/^error: /, '').replace(/'([^']{80})[^']+'/g, "'$1…'");
+      output.error(new SluiceError({ code: 'USAGE', message }), debug);
       return 2;
     }
     return isWrongUse(output.error(error, debug).code) ? 2 : 1;

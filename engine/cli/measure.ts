@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { text as readAll } from 'node:stream/consumers';
 import { SluiceError, toErrorShape } from '../contracts';
+import { readError } from '../workbench';
 import type { Context } from './context';
 import { count, figure, table } from './output';
 
@@ -15,7 +16,7 @@ export async function parity(context: Context, files: string[]): Promise<void> {
     try {
       fixture = await readFile(context.path(file), 'utf8');
     } catch (error) {
-      throw new SluiceError({ code: 'FILE_NOT_FOUND', message: `${context.path(file)} cannot be read; check the path`, where: file }, { cause: error });
+      throw readError(error, context.path(file));
     }
     try {
       for (const result of workbench.parity(fixture)) {
@@ -35,7 +36,7 @@ export async function parity(context: Context, files: string[]): Promise<void> {
 }
 
 async function measure(context: Context, spec: unknown): Promise<void> {
-  const result = await context.workbench.bench(JSON.stringify(spec));
+  const result = await context.workbench.bench(spec);
   context.output.object(result);
   const milliseconds = result['stepMilliseconds'] as { min: number; median: number; p95: number } | undefined;
   const speed = result['tokensPerSecond'];
@@ -59,10 +60,12 @@ export async function bench(context: Context, file: string): Promise<void> {
   try {
     content = file === '-' ? await readAll(process.stdin) : await readFile(where, 'utf8');
   } catch (error) {
-    throw new SluiceError({ code: 'FILE_NOT_FOUND', message: `${where} cannot be read; check the path`, where }, { cause: error });
+    throw readError(error, where);
   }
   const specs = parseJson(content, where);
-  for (const spec of Array.isArray(specs) ? (specs as unknown[]) : [specs]) await measure(context, spec);
+  const shapes = Array.isArray(specs) ? (specs as unknown[]) : [specs];
+  if (shapes.length === 0) throw new SluiceError({ code: 'USAGE', message: `${where} holds no shape to measure`, where });
+  for (const shape of shapes) await measure(context, shape);
 }
 
 /** Stays warm and answers each JSON line of standard input with one line, an error with an error object. */

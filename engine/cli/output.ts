@@ -19,6 +19,14 @@ export interface Streams {
   err: { write(text: string): unknown; isTTY?: boolean; columns?: number };
 }
 
+/** Fields of a request as the command line calls them. Fields of a configuration have paths and keep them. */
+const options = new Set(['at', 'delimiter', 'device', 'encoding', 'horizon', 'input', 'lookback', 'name', 'opset', 'out', 'preset', 'prompt', 'split', 'text', 'time', 'window']);
+const otherOptions: Record<string, string> = { targets: '--target', covariates: '--covariate', timeColumn: '--time', topK: '--top-k', topP: '--top-p' };
+
+function asOption(where: string): string {
+  return options.has(where) ? `--${where}` : (otherOptions[where] ?? where);
+}
+
 export function createOutput(json: boolean, streams: Streams = { out: process.stdout, err: process.stderr }): Output {
   const { out, err } = streams;
   let isOpen = false;
@@ -51,7 +59,7 @@ export function createOutput(json: boolean, streams: Streams = { out: process.st
     error(error, debug) {
       close();
       const coded = toErrorShape(error);
-      const shape = { ...coded, message: coded.message.replace(/\s*\n\s*/g, ' ') };
+      const shape = { ...coded, message: coded.message.replace(/\s*\n\s*/g, ' '), ...(coded.where !== undefined && { where: asOption(coded.where) }) };
       if (json) out.write(`${JSON.stringify({ event: 'error', ...shape })}\n`);
       const where = shape.where === undefined || shape.message.includes(shape.where) ? '' : `${shape.where}: `;
       err.write(`error: ${where}${shape.message}\n`);

@@ -7,12 +7,25 @@ import { evaluate, exportOnnx, forecast, infer, sample, trace, type SampleOption
 import { configFields, presetLines } from '../workbench';
 import { train, type TrainOptions } from './train';
 
-function wholeNumber(minimum: number) {
+function wholeNumber(minimum: number, maximum: number = Number.MAX_SAFE_INTEGER) {
+  const range = maximum === Number.MAX_SAFE_INTEGER ? `of at least ${minimum}` : `from ${minimum} to ${maximum}`;
   return (text: string): number => {
     const value = Number(text);
-    if (!Number.isInteger(value) || value < minimum) throw new InvalidArgumentError(`Give a whole number of at least ${minimum}.`);
+    if (text.trim() === '' || !Number.isInteger(value) || value < minimum || value > maximum) throw new InvalidArgumentError(`Give a whole number ${range}.`);
     return value;
   };
+}
+
+/** A text that the workbench takes in one piece. */
+function shortText(text: string): string {
+  if (text.length > 100_000) throw new InvalidArgumentError('Give at most 100000 characters.');
+  return text;
+}
+
+function delimiter(text: string): string {
+  const character = text === '\\t' ? '\t' : text;
+  if (character.length !== 1) throw new InvalidArgumentError('Give one character, or \\t for a tab.');
+  return character;
 }
 
 function decimal(minimum: number, maximum: number) {
@@ -33,17 +46,40 @@ function indented(rows: readonly [string, string][]): string[] {
 
 const splitChoice = (): Option => new Option('--split <name>', 'part of the data').choices(['train', 'validation', 'test']).default('test');
 
+const programHelp = `
+First steps:
+  sluice import text.txt --name mine
+  sluice train --preset char-lstm --dataset mine --name first
+  sluice sample first --prompt "Once"
+  sluice export first --out first.onnx
+
+Exit status: 0 success, 1 the work failed, 2 wrong use.`;
+
+const benchHelp = `
+Fields of a shape:
+  name, cell, layers, hiddenSize, batchSize, sequenceLength
+  mode                            train, infer (whole sequences) or infer-step
+  vocabularySize, embeddingSize   for a language model, or
+  inputSize, outputSize           for a series
+  threads                         default: physical cores
+  seconds or steps                how long; default: 2 seconds
+
+Example:
+  {"name":"a","mode":"train","cell":"lstm","layers":1,"inputSize":3,"outputSize":24,"hiddenSize":64,"batchSize":32,"sequenceLength":96}`;
+
 /** The commands. `ran` is told what a command works with, so that its end and its errors can be handled in one place. */
 export function createProgram(version: string, ran: (context: Context, debug: boolean) => void): Command {
   const program = new Command('sluice')
     .description('Trains recurrent models on your own texts and time series, shows their gates, and exports verified ONNX files.')
     .version(version)
     .showSuggestionAfterError()
-    .configureHelp({ showGlobalOptions: true });
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText('after', programHelp);
 
-  const command = (usage: string, description: string): Command =>
+  const command = (name: string, argument: [usage: string, description: string], description: string): Command =>
     program
-      .command(usage)
+      .command(name)
+      .argument(...argument)
       .description(description)
       .option('--workspace <dir>', 'workspace folder (default: $SLUICE_WORKSPACE, else ~/Sluice)')
       .option('--json', 'one JSON object per line on standard output')
@@ -56,22 +92,22 @@ export function createProgram(version: string, ran: (context: Context, debug: bo
     return context;
   };
 
-  command('import <files...>', 'Makes a dataset of a text or a table.')
+  command('import', ['<files...>', 'one text (.txt) or table (.csv, .tsv, .parquet, .jsonl)'], 'Makes a dataset of a text or a table.')
     .option('--name <name>', 'name of the dataset (default: that of the file)')
     .addOption(new Option('--task <task>', 'what is to be learned (default: recognised)').choices(['language-model', 'forecast']))
     .option('--target <column>', 'column to forecast; repeat for several', repeated)
     .option('--covariate <column>', 'further input column; repeat for several', repeated)
     .option('--time <column>', 'time column (default: recognised)')
-    .option('--lookback <steps>', 'steps a forecast reads', wholeNumber(1))
-    .option('--horizon <steps>', 'steps a forecast reaches ahead', wholeNumber(1))
+    .option('--lookback <steps>', 'steps a forecast reads', wholeNumber(1, 100_000))
+    .option('--horizon <steps>', 'steps a forecast reaches ahead', wholeNumber(1, 100_000))
     .option('--split <train,validation,test>', 'rows (8640,2880,2880) or shares (0.7,0.1,0.2)')
     .option('--no-subtract-last', "do not take each window's last value off")
     .addOption(new Option('--scaling <kind>', 'scaling of the columns').choices(['standard', 'none']).default('standard'))
     .addOption(new Option('--encoding <name>', 'encoding of a text or table (default: recognised); euc-kr also reads CP949').choices(textEncoding.options))
-    .option('--delimiter <character>', 'delimiter of a table (default: recognised); \\t for a tab')
+    .option('--delimiter <character>', 'delimiter of a table (default: recognised); \\t for a tab', delimiter)
     .action((files: string[], options: ImportOptions & CommonOptions) => importFiles(contextOf(options), files, options));
 
-  command('train [config]', 'Trains a configuration file or a preset, or goes on with a run.')
+  command('train', ['[config]', 'configuration file (JSON), in place of --preset'], 'Trains a configuration file or a preset, or goes on with a run.')
     .option('--preset <name>', 'a ready-made configuration, see below')
     .option('--dataset <name>', 'dataset to train on')
     .option('--set <path=value>', 'change one field, for example model.layers.0.cell=gru; repeat for several', repeated)
@@ -80,13 +116,13 @@ export function createProgram(version: string, ran: (context: Context, debug: bo
     .addHelpText('after', () => ['', 'Presets:', ...indented(presetLines().map(({ name, layers }) => [name, layers])), '', 'Fields for --set:', ...indented(configFields().map(({ path, takes }) => [path, takes]))].join('\n'))
     .action((config: string | undefined, options: TrainOptions & CommonOptions) => train(contextOf(options), config, options));
 
-  command('evaluate <run>', "Metrics of a run's best checkpoint.")
+  command('evaluate', ['<run>', 'id or name of a run'], "Metrics of a run's best checkpoint.")
     .addOption(splitChoice())
     .action((run: string, options: { split: 'train' | 'validation' | 'test' } & CommonOptions) => evaluate(contextOf(options), run, options));
 
-  command('sample <run>', 'Continues a text.')
-    .option('--prompt <text>', 'text to continue', '')
-    .option('--length <tokens>', 'tokens to write', wholeNumber(1), 500)
+  command('sample', ['<run>', 'id or name of a run'], 'Continues a text.')
+    .option('--prompt <text>', 'text to continue', shortText, '')
+    .option('--length <tokens>', 'tokens to write, up to 100000', wholeNumber(1, 100_000), 500)
     .option('--temperature <number>', '0 always takes the likeliest token', decimal(0, 10), 0.8)
     .option('--top-k <number>', 'choose among the k likeliest; 0 = all', wholeNumber(0), 0)
     .option('--top-p <share>', 'choose among the likeliest that hold this share; 1 = all', decimal(0, 1), 1)
@@ -96,37 +132,38 @@ export function createProgram(version: string, ran: (context: Context, debug: bo
       return sample(contextOf(options), run, { prompt, length, temperature, topK, topP, seed });
     });
 
-  command('forecast <run>', 'Predictions with intervals, beside naive ones and what came.')
+  command('forecast', ['<run>', 'id or name of a run'], 'Predictions with intervals, beside naive ones and what came.')
     .option('--at <time>', 'last known time, as the table writes it')
     .addOption(new Option('--split <name>', 'part of the data; end = what comes after the table').choices(['train', 'validation', 'test', 'end']).default('end'))
     .option('--window <number>', 'window of that part', wholeNumber(0), 0)
     .action((run: string, options: { at?: string; split: 'train' | 'validation' | 'test' | 'end'; window: number } & CommonOptions) => forecast(contextOf(options), run, options));
 
-  command('trace <run>', 'Writes gates and states over a sequence to a safetensors file.')
+  command('trace', ['<run>', 'id or name of a run'], 'Writes gates and states over a sequence to a safetensors file.')
     .option('--input <file>', 'a text, or a table with the input columns')
-    .option('--text <text>', 'a text')
+    .option('--text <text>', 'a text', shortText)
     .addOption(new Option('--split <name>', "a window of the run's own dataset").choices(['train', 'validation', 'test']))
     .option('--window <number>', 'which window', wholeNumber(0), 0)
     .requiredOption('--out <file>', 'file to write')
     .option('--gradients', 'also the gradients of the mean loss')
     .action((run: string, options: TraceOptions & CommonOptions) => trace(contextOf(options), run, options));
 
-  command('export <run>', 'Writes a verified ONNX file.')
+  command('export', ['<run>', 'id or name of a run'], 'Writes a verified ONNX file.')
     .option('--out <file>', "file to write (default: in the run's exports)")
     .option('--stateful', 'states as named inputs and outputs')
     .option('--gates', 'gates as further outputs')
-    .option('--opset <number>', 'ONNX opset, 14 to 22', wholeNumber(1), 17)
+    .option('--opset <number>', 'ONNX opset, 14 to 22', wholeNumber(14, 22), 17)
     .action((run: string, options: { out?: string; stateful?: boolean; gates?: boolean; opset: number } & CommonOptions) => exportOnnx(contextOf(options), run, options));
 
-  command('infer <model>', 'Runs any ONNX file.')
+  command('infer', ['<model>', 'ONNX file, by Sluice or by anyone'], 'Runs any ONNX file.')
     .requiredOption('--input <file>', 'data: .json, .csv, .npz, .safetensors, .txt')
     .addOption(new Option('--device <name>', 'where to run').choices(['cpu', 'cuda']).default('cpu'))
     .action((model: string, options: { input: string; device: 'cpu' | 'cuda' } & CommonOptions) => infer(contextOf(options), model, options));
 
-  command('parity <fixtures...>', 'Compares the engine with reference values.').action((files: string[], options: CommonOptions) => parity(contextOf(options), files));
+  command('parity', ['<fixtures...>', 'reference files (JSON)'], 'Compares the engine with reference values.').action((files: string[], options: CommonOptions) => parity(contextOf(options), files));
 
-  command('bench [file]', 'Measures training or inference of given shapes; - reads standard input.')
+  command('bench', ['[file]', 'JSON file with a shape or a list of them; - reads standard input'], 'Measures training or inference of given shapes.')
     .option('--serve', 'answer each JSON line of standard input with one line')
+    .addHelpText('after', benchHelp)
     .action((file: string | undefined, options: { serve?: boolean } & CommonOptions) => {
       if (options.serve === true) return benchServe(contextOf({ ...options, json: true }));
       if (file === undefined) throw new SluiceError({ code: 'USAGE', message: 'give a file of shapes, - for standard input, or --serve' });

@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { SluiceError, type RunEvent } from '../contracts';
-import { applyAssignments } from '../workbench';
+import { applyAssignments, readError } from '../workbench';
 import type { Context } from './context';
 import { headline, metricsTable } from './metrics-lines';
 import { count, duration, figure } from './output';
+import { untilReaderLeaves } from './reader';
 
 export interface TrainOptions {
   preset?: string;
@@ -30,7 +31,7 @@ async function readConfiguration(context: Context, file: string | undefined, opt
     try {
       text = await readFile(path, 'utf8');
     } catch (error) {
-      throw new SluiceError({ code: 'FILE_NOT_FOUND', message: `${path} cannot be read; check the path`, where: path }, { cause: error });
+      throw readError(error, path);
     }
     try {
       config = JSON.parse(text);
@@ -70,7 +71,8 @@ function tell(context: Context, event: RunEvent): void {
 
 /**
  * Trains until the end. The first Ctrl-C stops with a checkpoint and status 0, a second one ends the process at
- * once; SIGTERM writes a checkpoint and leaves the run interrupted.
+ * once. A reader of the output that goes away (`| head -1`) stops it as the first Ctrl-C does. SIGTERM and a closed
+ * terminal write a checkpoint and leave the run interrupted.
  */
 export async function train(context: Context, file: string | undefined, options: TrainOptions): Promise<void> {
   const { workbench, output } = context;
@@ -88,6 +90,11 @@ export async function train(context: Context, file: string | undefined, options:
     output.message('stopping: writing a checkpoint and evaluating the best one (press again to end at once)');
     stop();
   };
+  const onReaderGone = (): void => {
+    if (stopping) return;
+    stopping = true;
+    stop();
+  };
   let terminate: () => void = () => undefined;
   const terminated = new Promise<'terminated'>((resolve) => (terminate = () => resolve('terminated')));
 
@@ -99,9 +106,7 @@ export async function train(context: Context, file: string | undefined, options:
       if (event.event.event === 'finished' || event.event.event === 'failed') resolve(event.event);
     });
   });
-  process.on('SIGINT', onInterrupt);
-  process.on('SIGTERM', terminate);
-  try {
+  const trainToEnd = async (): Promise<void> => {
     const details =
       options.resume !== undefined
         ? await workbench.call('runs.continue', { id: options.resume })
@@ -114,8 +119,13 @@ export async function train(context: Context, file: string | undefined, options:
       throw new SluiceError({ code: 'CANCELLED', message: `run ${run} was interrupted; go on with train --resume ${run}` });
     }
     if (last.event === 'failed') throw new SluiceError(last.error);
+  };
+  process.on('SIGINT', onInterrupt);
+  for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, terminate);
+  try {
+    await untilReaderLeaves(onReaderGone, trainToEnd);
   } finally {
     process.off('SIGINT', onInterrupt);
-    process.off('SIGTERM', terminate);
+    for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.off(signal, terminate);
   }
 }

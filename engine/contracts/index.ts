@@ -1,3 +1,4 @@
+export * from './bench';
 export * from './errors';
 export * from './run-config';
 export * from './dataset';

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
+import { z } from 'zod';
 import { readSafetensors, SluiceError, type InferRequest, type SafetensorsEntry } from '../contracts';
 import { readError } from '../workspace';
 import { zeroStates, type StatePairs } from './generate';
@@ -51,7 +52,8 @@ export async function readFeeds(source: InferRequest['input'], session: OnnxSess
   const missing = required.filter(({ name }) => !feeds[name]);
   if (missing.length > 0) {
     const wanted = missing.map(({ name, type, shape }) => `${name} (${type} [${shape.join(', ')}])`).join(', ');
-    throw invalidInput(missing[0]!.name, `The model also takes ${wanted}. Give every input by name in a .json, .npz or .safetensors file.`);
+    const given = Object.keys(arrays).slice(0, 8).join(', ');
+    throw invalidInput(missing[0]!.name, `The model also takes ${wanted}; the data name ${given === '' ? 'nothing' : `only ${given}`}. Give every input by name in a .json, .npz or .safetensors file.`);
   }
   const batch = feeds[required[0]?.name ?? '']?.shape[0] ?? 1;
   return { ...zeroStates(session, notes.states.filter(([input]) => !feeds[input]), batch), ...feeds };
@@ -116,6 +118,8 @@ function textArray(text: string, { vocabulary }: ModelNotes): NumberArray {
   return { shape: [1, data.length], data };
 }
 
+const sizes = z.array(z.int().min(0));
+
 /** `{"name": nested arrays}`, `{"name": {"shape", "data"}}`, `{"text": …}`, or the array alone. */
 function jsonArrays(value: unknown, required: TensorDescription[], path: string, notes: ModelNotes): Record<string, NumberArray> {
   if (Array.isArray(value)) return { [soleInput(required, path).name]: nested(value, path) };
@@ -123,7 +127,11 @@ function jsonArrays(value: unknown, required: TensorDescription[], path: string,
   if ('text' in value && typeof value.text === 'string') return { [soleInput(required, path).name]: textArray(value.text, notes) };
   return Object.fromEntries(
     Object.entries(value).map(([name, entry]: [string, unknown]) => {
-      if (typeof entry === 'object' && entry !== null && 'shape' in entry && 'data' in entry) return [name, { shape: entry.shape as number[], data: nested(entry.data, name).data }];
+      if (typeof entry === 'object' && entry !== null && 'shape' in entry && 'data' in entry) {
+        const shape = sizes.safeParse(entry.shape);
+        if (!shape.success) throw invalidInput(name, `The shape of ${name} must be a list of whole numbers from 0 on, such as [1, 10].`);
+        return [name, { shape: shape.data, data: nested(entry.data, name).data }];
+      }
       return [name, nested(entry, name)];
     }),
   );
@@ -194,6 +202,7 @@ async function tableArray(path: string, input: TensorDescription, { series }: Mo
       return place;
     });
     const total = columns[0]?.length ?? 0;
+    if (places.length === 0 || total === 0) throw invalidInput(path, `${path} has ${total === 0 ? 'no rows' : 'no column of numbers'}; the model reads a table with a header line and a column for each feature.`);
     if (series && total < series.lookback) throw invalidInput(path, `${path} has ${total} rows; the model reads the last ${series.lookback}.`);
     const first = series ? total - series.lookback : 0;
     const rows = total - first;

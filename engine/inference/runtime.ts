@@ -166,5 +166,5 @@ interface Opened {
 /** ONNX Runtime's message without its source positions. */
 function plainMessage(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  return text.replace(/\/onnxruntime_src\/\S+ /g, '').replace(/\s+/g, ' ').trim();
+  return text.replace(/\/onnxruntime_src\/\S+ /g, '').replace(/\b\w+\.(cc|h):\d+ \w+ /g, '').replace(/\s+/g, ' ').trim();
 }

@@ -23,7 +23,7 @@ export async function readModel(path: string): Promise<Omit<OpenedModel, 'refusa
   try {
     model = decodeModel(bytes);
   } catch (error) {
-    throw invalid(path, (error as Error).message, error);
+    throw invalid(path, `it is damaged, cut off or of another kind (${(error as Error).message})`, error);
   }
   // Any short text decodes as some message; a model has a graph and an operator set.
   if (!(model.graph as ModelProto['graph'] | null)?.node.length || model.opsetImport.length === 0) throw invalid(path, 'it holds no graph');

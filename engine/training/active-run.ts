@@ -4,7 +4,8 @@ import type { Ports, Tokenizer } from '../ports';
 import { writeJson } from '../workspace';
 import { runFile } from './run-files';
 import { releaseLock, type RunLock } from './run-lock';
-import { nextState, type RunTransition } from './run-state';
+import { nextState, withReason, type RunTransition } from './run-state';
+import { openEventLog, type EventLog } from './tensorboard';
 import { createTimeLeft } from './time-left';
 
 /** How often `status.json` follows the steps; changes of state, evaluations and checkpoints are written at once. */
@@ -78,6 +79,35 @@ export function createActiveRun(ports: Ports, setup: ActiveRunSetup, onFrame: ()
     return writing;
   };
 
+  /** TensorBoard's copy of the log; null before the training began, and once it could not be written. */
+  let board: Promise<EventLog | null> = Promise.resolve(null);
+  const onBoard = (work: (log: EventLog | null) => Promise<EventLog | null>): Promise<unknown> => {
+    board = board.then(work).catch((error: unknown) => {
+      ports.log('warning', `run ${id}: the file for TensorBoard is not written any more: ${toErrorShape(error).message}`);
+      return null;
+    });
+    return board;
+  };
+  const openBoard = (step: number): void => {
+    const startedAt = new Date(status.startedAt ?? ports.clock.now());
+    void onBoard(() => openEventLog(directory, runFile.metrics(directory), step, startedAt));
+  };
+  const followLog = (): Promise<unknown> =>
+    onBoard(async (log) => {
+      try {
+        await log?.follow();
+        return log;
+      } catch (error) {
+        await log?.close();
+        throw error;
+      }
+    });
+  const closeBoard = (): Promise<unknown> =>
+    onBoard(async (log) => {
+      await log?.close();
+      return null;
+    });
+
   const emit = (event: RunEvent): void => ports.events.emit({ type: 'run', event });
   const change = (transition: RunTransition): void => {
     const next = nextState(status.state, transition);
@@ -100,17 +130,23 @@ export function createActiveRun(ports: Ports, setup: ActiveRunSetup, onFrame: ()
       case 'started':
         status = { ...status, step: event.step, parameters: event.parameters, threads: event.threads, kernel: event.kernel, totalSteps: event.totalSteps };
         emit({ ...event, run: id, resumed: setup.resumed, damaged: setup.damaged });
+        // The trainer has cut its log back by now.
+        openBoard(event.step);
         void persist();
         break;
       case 'step':
         status = { ...status, step: event.step, epoch: Math.floor(event.epoch), totalSteps: event.totalSteps, tokensPerSecond: event.tokensPerSecond };
         emit({ ...event, run: id, secondsLeft: timeLeft.update(event.step, event.elapsedMs, event.totalSteps) });
-        if (ports.clock.now().getTime() - writtenAt > statusEveryMs) void persist();
+        if (Math.abs(ports.clock.now().getTime() - writtenAt) > statusEveryMs) {
+          void persist();
+          void followLog();
+        }
         break;
       case 'evaluated':
         if (event.best) status = { ...status, bestStep: event.step, metrics: { ...status.metrics, [event.split]: event.metrics } };
         emit({ ...event, run: id });
         void persist();
+        void followLog();
         break;
       case 'sample':
         if (tokenizer) emit({ event: 'sample', run: id, step: event.step, text: tokenizer.decode(event.tokens) });
@@ -119,6 +155,7 @@ export function createActiveRun(ports: Ports, setup: ActiveRunSetup, onFrame: ()
         status = { ...status, step: Math.max(status.step, event.step), ...(event.best && { bestStep: event.step }) };
         emit({ ...event, run: id });
         void persist();
+        void followLog();
         break;
       case 'trace':
         emit({ ...event, run: id });
@@ -160,8 +197,10 @@ export function createActiveRun(ports: Ports, setup: ActiveRunSetup, onFrame: ()
     } else {
       change('interrupt');
     }
-    status = { ...status, endedAt: ports.clock.now().toISOString() };
+    status = withReason({ ...status, endedAt: ports.clock.now().toISOString() });
     await persist();
+    await followLog();
+    await closeBoard();
     await releaseLock(directory, lock).catch((error: unknown) => ports.log('error', `run ${id}: run.lock: ${toErrorShape(error).message}`));
     if (ending) emit(ending);
     ports.events.emit({ type: 'runsChanged' });

@@ -35,6 +35,8 @@ const context: ConfigContext = {
   },
   datasetNames: () => Promise.resolve(['novel', 'river']),
   cells: () => cells,
+  describe: (model) => ({ parameters: 0, tensors: [], trainingBytes: 4 * Math.max(...model.layers.map(({ hiddenSize }) => hiddenSize)) ** 2 }),
+  memoryBytes: () => 100_000_000,
   trainingData: ({ dataset }) => Promise.resolve(dataset === 'novel' ? tokens : series),
 };
 

@@ -1,18 +1,20 @@
-import type { z } from 'zod';
-import type { SeriesData, TokenData } from '../binding/types';
-import { runConfig, SluiceError, type CellInfo, type Dataset, type ModelDescription, type PresetName, type RunConfig } from '../contracts';
+import type { EngineBinding, SeriesData, TokenData } from '../binding/types';
+import { runConfig, SluiceError, type CellInfo, type Dataset, type PresetName, type RunConfig } from '../contracts';
+import { issueProblems, problem, valueAt, type FieldProblem } from './field-problems';
+import { memoryProblem } from './memory';
+import { dataSizes, modelSpec } from './model-spec';
 import { nearestName, editDistance } from './nearest-name';
 import { defaultPreset, presetConfig } from './presets';
-import { isRecord, keysAt, leafPaths, type Path } from './schema-paths';
-
-/** Something that is wrong at a field; `code` lets the window say it in any language. */
-export type FieldProblem = ModelDescription['problems'][number];
+import { isRecord, type Path } from './schema-paths';
 
 export interface ConfigContext {
   /** Throws DATASET_NOT_FOUND. */
   dataset(id: string): Promise<Dataset>;
   datasetNames(): Promise<string[]>;
   cells(): CellInfo[];
+  describe: EngineBinding['describe'];
+  /** What a training may take on this machine. */
+  memoryBytes(): number;
   /** What the engine trains on; throws a coded error with the field. */
   trainingData(config: Pick<RunConfig, 'dataset' | 'task'>): Promise<TokenData | SeriesData>;
 }
@@ -22,10 +24,6 @@ export interface CompletedConfig {
   config: RunConfig | null;
   data: TokenData | SeriesData | null;
   problems: FieldProblem[];
-}
-
-function problem(path: string, code: string, message: string, details: FieldProblem['details'] = {}): FieldProblem {
-  return { path, code, message, details };
 }
 
 /**
@@ -39,87 +37,6 @@ function overlay(base: unknown, given: unknown): unknown {
   const result: Record<string, unknown> = { ...base };
   for (const [key, value] of Object.entries(given)) result[key] = overlay(base[key], value);
   return result;
-}
-
-function valueAt(value: unknown, path: Path): unknown {
-  return path.reduce<unknown>(
-    (inner, key) => (isRecord(inner) || Array.isArray(inner) ? (inner as Record<string | number, unknown>)[key] : undefined),
-    value,
-  );
-}
-
-/** A value that works at a path: that of the defaults, where they have one. */
-function usualValue(defaults: unknown, path: Path): string | number | null {
-  const found = valueAt(defaults, path.map((key) => (typeof key === 'number' ? 0 : key)));
-  return typeof found === 'number' || typeof found === 'string' ? found : null;
-}
-
-/** The allowed field a person most likely meant: a sibling, unless a field elsewhere is spelled more alike. */
-function nearestField(unknown: string, path: Path, config: unknown): string | null {
-  const lastPart = (full: string): string => full.slice(full.lastIndexOf('.') + 1);
-  const distance = (name: string | null): number => (name === null ? Infinity : editDistance(unknown, name));
-  const sibling = nearestName(unknown, keysAt(runConfig, path, config));
-  const elsewhere = leafPaths(runConfig);
-  const alike = nearestName(unknown, elsewhere.map(lastPart));
-  if (sibling !== null && distance(sibling) <= distance(alike)) return [...path, sibling].join('.');
-  return elsewhere.find((full) => lastPart(full) === alike) ?? null;
-}
-
-function issueProblems(issue: z.core.$ZodIssue, config: unknown, defaults: unknown): FieldProblem[] {
-  const path = issue.path.map((key) => (typeof key === 'number' ? key : String(key)));
-  const where = path.join('.');
-  const value = valueAt(config, path);
-  const shown = value === undefined ? null : isRecord(value) || Array.isArray(value) ? JSON.stringify(value) : String(value as string | number | boolean | null);
-  const usual = usualValue(defaults, path);
-  const example = usual === null ? '' : `, for example ${usual}`;
-  switch (issue.code) {
-    case 'unrecognized_keys':
-      return issue.keys.map((key) => {
-        const full = [...path, key].join('.');
-        const nearest = nearestField(key, path, config);
-        return problem(full, 'UNKNOWN_FIELD', `there is no field ${full}; the nearest is ${nearest ?? 'none'}`, { nearest });
-      });
-    case 'too_small': {
-      const minimum = Number(issue.minimum);
-      if (issue.origin === 'array') return [problem(where, 'TOO_SHORT', `${where} needs at least ${minimum} element${minimum === 1 ? '' : 's'}`, { minimum })];
-      const bound = issue.inclusive === false ? `above ${minimum}` : `at least ${minimum}`;
-      return [problem(where, 'TOO_SMALL', `${where} is ${shown}; it must be ${bound}${example}`, { value: shown, minimum, usual })];
-    }
-    case 'too_big': {
-      const maximum = Number(issue.maximum);
-      if (issue.origin === 'array') return [problem(where, 'TOO_LONG', `${where} may have at most ${maximum} elements`, { maximum })];
-      const bound = issue.inclusive === false ? `below ${maximum}` : `at most ${maximum}`;
-      return [problem(where, 'TOO_BIG', `${where} is ${shown}; it must be ${bound}${example}`, { value: shown, maximum, usual })];
-    }
-    case 'invalid_value':
-    case 'invalid_union': {
-      const allowed = issue.code === 'invalid_value' ? issue.values.map(String) : ('options' in issue && Array.isArray(issue.options) ? issue.options.map(String) : []);
-      const nearest = shown === null ? null : nearestName(shown, allowed);
-      return [
-        problem(where, 'NOT_ALLOWED', `${where} is ${shown ?? 'missing'}; it must be one of ${allowed.join(', ')}`, {
-          value: shown,
-          allowed: allowed.join(', '),
-          nearest,
-        }),
-      ];
-    }
-    case 'invalid_type':
-      if (value === undefined) return [problem(where, 'MISSING', `${where} is missing`, {})];
-      return [
-        problem(where, 'WRONG_TYPE', `${where} is ${typeof value === 'string' ? `"${value}"` : shown}; it must be ${typeName(issue.expected)}${example}`, {
-          value: shown,
-          expected: issue.expected,
-          usual,
-        }),
-      ];
-    default:
-      return [problem(where, 'INVALID', `${where}: ${issue.message}`, { value: shown })];
-  }
-}
-
-function typeName(expected: string): string {
-  const names: Record<string, string> = { int: 'a whole number', number: 'a number', string: 'a text', boolean: 'true or false', array: 'a list', object: 'an object' };
-  return names[expected] ?? expected;
 }
 
 /** Samples a shipped default batch would take from a small dataset: at least this many steps an epoch are left. */
@@ -192,7 +109,7 @@ export async function completeConfig(input: unknown, context: ConfigContext, pre
     const merged = overlay(defaults, input);
     // With the schema's own defaults filled in, so that a message can name a value that works.
     const usual = runConfig.parse(defaults);
-    return nothing(first.error.issues.flatMap((issue) => issueProblems(issue, merged, usual)));
+    return nothing(first.error.issues.flatMap((issue) => issueProblems(runConfig, issue, merged, usual)));
   }
 
   const problems = [...cellProblems(first.data, context.cells()), ...columnProblems(first.data, dataset)];
@@ -209,7 +126,18 @@ export async function completeConfig(input: unknown, context: ConfigContext, pre
   }
   const given = (path: Path): boolean => valueAt(input, path) !== undefined;
   const { config, sizeProblems } = fitSizes(first.data, data, given);
-  return { config, data, problems: [...problems, ...sizeProblems] };
+  problems.push(...sizeProblems);
+  // Only a model without other faults can be sized.
+  return { config, data, problems: problems.length > 0 ? problems : sizeOnMachine(config, data, context) };
+}
+
+/** Whether the training fits into memory, said at the largest layer's size. */
+function sizeOnMachine(config: RunConfig, data: TokenData | SeriesData, { describe, memoryBytes }: ConfigContext): FieldProblem[] {
+  const { batchSize, sequenceLength } = config.training;
+  const { trainingBytes } = describe(modelSpec(config, dataSizes(data)), { time: data.kind === 'series' ? data.lookback : sequenceLength, batch: batchSize });
+  const sizes = config.model.layers.map(({ hiddenSize }) => hiddenSize);
+  const found = memoryProblem(`model.layers.${sizes.indexOf(Math.max(...sizes))}.hiddenSize`, trainingBytes, memoryBytes());
+  return found ? [found] : [];
 }
 
 /** Shrinks the sizes that were not given to what the data can fill, and names the given ones that cannot work. */

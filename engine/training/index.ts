@@ -8,19 +8,23 @@ import { checkpointFault } from './checkpoints';
 import { completeConfig, requireConfig, type ConfigContext } from './config';
 import { describeModel } from './describe';
 import { findWindow, forecastWindow, intervalLevel } from './forecasting';
+import { machineBytes } from './memory';
 import { readMetrics } from './metrics-log';
 import { architecture, dataSizes, modelSpec } from './model-spec';
 import { nearestName } from './nearest-name';
 import { presetConfig, presetNamed, presetsFor, presetTask } from './presets';
 import { encodeAt, resolveProbe, samplePrompt } from './probe';
-import { checkpointSteps, createRun, readConfig, readRunData, readStatus, readTrace, removeLeftovers, runFile, runIds, traceSteps } from './run-files';
+import { checkpointSteps, createRun, readConfig, readRunData, readTrace, removeLeftovers, runFile, runIds, traceSteps } from './run-files';
+import { createStatusReader } from './rebuild-status';
 import { acquireLock, lockOwner, releaseLock } from './run-lock';
-import { isActive, observedState, requireTransition } from './run-state';
+import { isActive, observedState, requireTransition, withReason } from './run-state';
 import { seriesToTrace } from './series-input';
 import { withMetadata } from './trace-file';
 
 export { applyAssignments } from './assignments';
+export { requireBenchCase } from './bench-case';
 export { configFields, presetLines } from './config-fields';
+export { issueProblems } from './field-problems';
 export { dataSizes, modelSpec } from './model-spec';
 
 /** `models.*` of the workbench: what could be trained, before a run of it exists. */
@@ -40,6 +44,8 @@ function configContext(ports: Ports, datasets: DatasetService): ConfigContext {
     dataset: (id) => datasets.get({ id }),
     datasetNames: async () => (await datasets.list({})).map((dataset) => dataset.id),
     cells: () => ports.engine.cells(),
+    describe: (model, work) => ports.engine.describe(model, work),
+    memoryBytes: machineBytes,
     trainingData: (config) => datasets.trainingData(config),
   };
 }
@@ -108,6 +114,7 @@ function notFound(id: string, runs: readonly string[]): SluiceError {
 export function createRunService(ports: Ports, datasets: DatasetService): RunService {
   const workspace = workspacePaths(ports.workspace);
   const context = configContext(ports, datasets);
+  const statusIn = createStatusReader(ports.log);
   const active = new Map<string, ActiveRun>();
   const queue: ActiveRun[] = [];
   const frameListeners = new Set<(run: string) => void>();
@@ -149,7 +156,7 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
     const ids = await runIds(workspace);
     if (ids.includes(given)) return given;
     for (const id of ids) {
-      const status = active.get(id)?.status() ?? (await readStatus(workspace.run(id)).catch(() => null));
+      const status = active.get(id)?.status() ?? (await statusIn(workspace.run(id)).catch(() => null));
       if (status?.name === given) return id;
     }
     throw notFound(given, ids);
@@ -159,20 +166,20 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
     const directory = workspace.run(id);
     const own = active.get(id);
     const config = own?.config() ?? (await readConfig(directory));
-    const recorded = own?.status() ?? (await readStatus(directory));
+    const recorded = own?.status() ?? (await statusIn(directory));
     const ownerAlive = own !== undefined || !isActive(recorded.state) || (await lockOwner(directory)) !== null;
     const checkpoints = await checkpointSteps(directory);
     const summary: RunSummary = {
       ...recorded,
       // Between reading the file and the lock its owner may have ended in good order: read again.
-      ...(!ownerAlive && (await readStatus(directory))),
+      ...(!ownerAlive && (await statusIn(directory))),
       dataset: config.dataset,
       taskKind: config.task.kind,
       architecture: architecture(config),
       lastCheckpoint: checkpoints.at(-1) ?? null,
     };
     summary.state = observedState(summary.state, ownerAlive);
-    return { summary, config, checkpoints };
+    return { summary: withReason(summary), config, checkpoints };
   };
 
   const detailsOf = async (id: string): Promise<RunDetails> => {
@@ -373,9 +380,9 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
       const lock = await acquireLock(directory);
       try {
         // Another process may have continued and ended it since.
-        const recorded = await readStatus(directory);
+        const recorded = await statusIn(directory);
         requireTransition(id, observedState(recorded.state, false), 'continue');
-        await removeLeftovers(directory);
+        await removeLeftovers(directory, ports.clock.now());
         const { found: newest, damaged } = await firstWhole(id, (await checkpointSteps(directory)).reverse());
         if (!newest) {
           // Starting over would hide that there is something to lose.
@@ -404,7 +411,7 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
       const wanted = checkName(name);
       for (const other of await runIds(workspace)) {
         if (other === id) continue;
-        const status = await readStatus(workspace.run(other)).catch(() => null);
+        const status = await statusIn(workspace.run(other)).catch(() => null);
         if (isTaken(wanted, [other, ...(status ? [status.name] : [])])) throw nameTaken(wanted);
       }
       const own = active.get(id);
@@ -413,7 +420,7 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
       } else {
         await requireIdle(id, 'rename');
         const directory = workspace.run(id);
-        await writeJson(runFile.status(directory), { ...(await readStatus(directory)), name: wanted });
+        await writeJson(runFile.status(directory), { ...(await statusIn(directory)), name: wanted });
       }
       ports.events.emit({ type: 'runsChanged' });
       return (await summaryOf(id)).summary;
@@ -434,8 +441,7 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
     async restore({ trashed }) {
       const { id } = await restoreFromTrash(workspace, trashed, 'run');
       const directory = workspace.run(id);
-      const status = await readStatus(directory);
-      if (status.id !== id) await writeJson(runFile.status(directory), { ...status, id, name: id });
+      await writeJson(runFile.status(directory), await statusIn(directory));
       ports.events.emit({ type: 'runsChanged' });
       ports.events.emit({ type: 'exportsChanged' });
       return { id };
@@ -466,7 +472,7 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
     async sample({ id, prompt, length, temperature = 0.8, topK = 0, topP = 1, seed = 1 }) {
       const { run, directory, step, data, model: spec } = await checkpoint(id);
       const tokenizer = await tokenizerOf(data, run.config.dataset);
-      if (!tokenizer) throw new SluiceError({ code: 'INPUT_INVALID', message: `run ${run.id} forecasts; only a language model continues a text`, where: 'id' });
+      if (!tokenizer) throw new SluiceError({ code: 'INPUT_INVALID', message: `run ${run.id} forecasts; only a language model continues a text`, where: run.id });
       const tokens = prompt === '' ? Uint32Array.from(await samplePrompt({ ...run.config.probe, text: null }, data, tokenizer)) : encodeAt(tokenizer, prompt, 'prompt');
       const model = await loadModel(directory, spec);
       const generated = await model.sample({ prompt: tokens, length, temperature, topK, topP, seed });
@@ -476,7 +482,7 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
     async forecast({ id, split = 'test', window = 0, at = null }) {
       const { run, directory, step, data, model: spec } = await checkpoint(id);
       if (data.kind !== 'series' || run.config.task.kind !== 'forecast') {
-        throw new SluiceError({ code: 'INPUT_INVALID', message: `run ${run.id} is a language model; it samples text and does not forecast`, where: 'id' });
+        throw new SluiceError({ code: 'INPUT_INVALID', message: `run ${run.id} is a language model; it samples text and does not forecast`, where: run.id });
       }
       const table = await datasets.values(run.config.dataset);
       const place = findWindow(data, table, { split, window, at });

@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { z } from 'zod';
 import type { SeriesData, TokenData } from '../binding/types';
 import { range, runConfig, runStatus, split, SluiceError, type RunConfig, type RunStatus } from '../contracts';
-import { ensureFolder, isMissing, readJson, syncFolder, temporaryPath, writeError, writeJson, type WorkspacePaths } from '../workspace';
+import { ensureFolder, isMissing, readJson, removeStaleTemporaries, syncFolder, temporaryPath, writeError, writeJson, type WorkspacePaths } from '../workspace';
 import { acquireLock, type RunLock } from './run-lock';
 
 /** `data.json` of a run: the data as they were when it began; its scaler and windows belong to the run. */
@@ -51,12 +51,27 @@ export const runFile = {
   trace: (directory: string, step: number): string => join(directory, 'traces', `step-${step}.safetensors`),
 };
 
+/** The folder's name is the id: one that was copied or renamed by hand is a run of its own, and its label is no longer another's. */
 export async function readStatus(directory: string): Promise<RunStatus> {
-  return readJson(runStatus, runFile.status(directory));
+  const status = await readJson(runStatus, runFile.status(directory));
+  const id = basename(directory);
+  return status.id === id ? status : { ...status, id, name: id };
+}
+
+/** A part of a run that nothing else can stand in for. */
+async function readPart<S extends z.ZodType>(schema: S, path: string): Promise<z.output<S>> {
+  try {
+    return await readJson(schema, path);
+  } catch (error) {
+    if (!(error instanceof SluiceError)) throw error;
+    const { code, message, where } = error;
+    const fault = code === 'FILE_NOT_FOUND' ? `${path} is missing.` : message;
+    throw new SluiceError({ code, message: `${fault} The run cannot be used without it: put back a copy, or train anew.`, ...(where !== undefined && { where }) }, { cause: error });
+  }
 }
 
 export async function readConfig(directory: string): Promise<RunConfig> {
-  return readJson(runConfig, runFile.config(directory));
+  return readPart(runConfig, runFile.config(directory));
 }
 
 /** Only the file's name is kept: the folder is that of the run's dataset, which may move with the workspace. */
@@ -65,7 +80,7 @@ export async function writeRunData(directory: string, { sourceSha256, data }: Ru
 }
 
 export async function readRunData(directory: string, datasetFolder: string): Promise<RunData> {
-  const { sourceSha256, data } = await readJson(runData, runFile.data(directory));
+  const { sourceSha256, data } = await readPart(runData, runFile.data(directory));
   return { sourceSha256, data: { ...data, path: join(datasetFolder, data.path) } };
 }
 
@@ -175,13 +190,18 @@ export async function readTrace(directory: string, step: number): Promise<Uint8A
   }
 }
 
-/** Removes what a killed training left half-written. Only for the owner of the run's lock: nobody else writes there. */
-export async function removeLeftovers(directory: string): Promise<void> {
+/**
+ * Removes what killed processes left: half-written files, and claims on a lock that is this process's now. Only for the
+ * owner of the run's lock. A living process that still tries to take the lock keeps its own file, so that it hears who has it.
+ */
+export async function removeLeftovers(directory: string, now: Date): Promise<void> {
+  await removeStaleTemporaries(directory, now);
   for (const folder of [directory, runFile.checkpoints(directory), runFile.traces(directory)]) {
     const names = await readdir(folder).catch((error: unknown) => {
       if (isMissing(error)) return [];
       throw error;
     });
-    for (const name of names.filter((one) => one.endsWith('.tmp'))) await rm(join(folder, name), { recursive: true, force: true });
+    const left = names.filter((name) => (name.endsWith('.tmp') && !name.startsWith('.run.lock.')) || (folder === directory && name.startsWith('run.lock.')));
+    for (const name of left) await rm(join(folder, name), { recursive: true, force: true });
   }
 }

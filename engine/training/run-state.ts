@@ -1,4 +1,4 @@
-import { SluiceError, type RunState } from '../contracts';
+import { SluiceError, type RunState, type RunStatus } from '../contracts';
 
 /** What happens to a run; commands of a person and endings of its training alike. */
 export type RunTransition = 'begin' | 'pause' | 'resume' | 'finish' | 'stop' | 'fail' | 'interrupt' | 'continue';
@@ -41,4 +41,12 @@ export function requireTransition(run: string, state: RunState, transition: RunT
  */
 export function observedState(recorded: RunState, ownerAlive: boolean): RunState {
   return isActive(recorded) && !ownerAlive ? 'interrupted' : recorded;
+}
+
+/** Why a run that never began reads as interrupted. */
+const neverStarted: RunStatus['error'] = { code: 'CANCELLED', message: 'Sluice ended while this run waited in the queue; it has not begun. Continue it to start it.' };
+
+/** A status with the reason of an interruption, where it has one: a run that was only queued lost nothing. */
+export function withReason<Status extends Pick<RunStatus, 'state' | 'startedAt' | 'error'>>(status: Status): Status {
+  return status.state === 'interrupted' && status.startedAt === null && status.error === null ? { ...status, error: neverStarted } : status;
 }

@@ -94,7 +94,7 @@ export async function readJson<S extends z.ZodType>(schema: S, path: string, dam
   const field = issue?.path.join('.') ?? '';
   throw new SluiceError({
     code: damaged,
-    message: `${path} is damaged${field ? ` at ${field}` : ''}: ${issue?.message ?? 'it has another shape'}.`,
+    message: `${path} is damaged: ${field ? `${field} is missing or holds what does not belong there` : 'it holds something else'}.`,
     where: field ? `${path}, ${field}` : path,
   });
 }

@@ -10,10 +10,32 @@ export function isMissing(error: unknown): boolean {
   return code === 'ENOENT' || code === 'ENOTDIR';
 }
 
-/** A failed write or rename in the workspace, said with a stable code and its path. Coded errors pass through. */
+/** What the system's codes mean, in words. */
+const reasons: Record<string, string> = {
+  EISDIR: 'it is a folder, not a file',
+  ENOTDIR: 'a file stands where a folder should be',
+  ENOENT: 'its folder does not exist',
+  EEXIST: 'something of this name is there already',
+  ENOTEMPTY: 'a folder of this name is there already and holds something',
+  ELOOP: 'its links lead in a circle',
+  ENAMETOOLONG: 'the name is too long',
+  EMFILE: 'too many files are open',
+  ENFILE: 'too many files are open',
+  EBUSY: 'another program uses it',
+  ETXTBSY: 'another program uses it',
+  ENXIO: 'it is a device or socket, not a file',
+  ENODEV: 'it is a device, not a file',
+  ESPIPE: 'it is a device or pipe, not a file',
+  EIO: 'the disk reports an error',
+  EINVAL: 'the name is not allowed here',
+  EFBIG: 'the disk takes no file of this size',
+};
+
+/** A failed write or rename, said with a stable code and its path. Coded errors pass through. */
 export function writeError(error: unknown, path: string): unknown {
   if (error instanceof SluiceError) return error;
-  switch (errorCode(error)) {
+  const code = errorCode(error) ?? '';
+  switch (code) {
     case 'ENOSPC':
     case 'EDQUOT':
       return new SluiceError(
@@ -31,31 +53,11 @@ export function writeError(error: unknown, path: string): unknown {
         },
         { cause: error },
       );
-    default: {
-      const code = errorCode(error);
-      if (code === undefined || !(code in reasons)) return error;
-      return new SluiceError({ code: 'WORKSPACE_READ_ONLY', message: `${path} could not be written: ${reasons[code]}. Choose another folder or name.`, where: path }, { cause: error });
-    }
+    default:
+      if (reasons[code] === undefined) return error;
+      return new SluiceError({ code: 'INPUT_INVALID', message: `${path} cannot be written: ${reasons[code]}. Choose another name or folder.`, where: path }, { cause: error });
   }
 }
-
-/** What file systems say by a code, in words. */
-const reasons: Record<string, string> = {
-  EISDIR: 'it is a folder, not a file',
-  ENOTDIR: 'a file stands where a folder should be',
-  EEXIST: 'something of this name is there already',
-  ENOTEMPTY: 'a folder of this name is there already and holds something',
-  ELOOP: 'its links lead in a circle',
-  ENAMETOOLONG: 'the name is too long',
-  EMFILE: 'too many files are open',
-  ENFILE: 'too many files are open',
-  EBUSY: 'another program uses it',
-  ENXIO: 'it is a device or socket, not a file',
-  ENODEV: 'it is a device, not a file',
-  EIO: 'the disk reports an error',
-  EINVAL: 'the name is not allowed here',
-  EFBIG: 'the disk takes no file of this size',
-};
 
 /** A failed read of a file that its user named: missing or unreadable, with its path. Coded errors pass through. */
 export function readError(error: unknown, path: string): unknown {

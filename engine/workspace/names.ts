@@ -33,14 +33,14 @@ export function nameFromFile(file: string, fallback: string): string {
   return nameSchema.safeParse(cleaned).success ? cleaned : fallback;
 }
 
-/** Throws NAME_INVALID where a name could not be a folder on every platform. */
-export function checkName(name: string): string {
+/** Throws NAME_INVALID at `where` for a name that could not be a folder on every platform. */
+export function checkName(name: string, where = 'name'): string {
   const composed = name.normalize('NFC');
   if (nameSchema.safeParse(composed).success) return composed;
   throw new SluiceError({
     code: 'NAME_INVALID',
     message: `"${name}" cannot be a name: begin with a letter or digit, use letters, digits, spaces, dots, dashes or underscores, at most 80.`,
-    where: 'name',
+    where,
     details: { name },
   });
 }

@@ -38,7 +38,7 @@ describe('writeAtomic', () => {
 
   it('says in words what a file system says by a code', async () => {
     await writeFile(join(root, 'file'), 'x');
-    await expect(ensureFolder(join(root, 'file'))).rejects.toMatchObject({ code: 'WORKSPACE_READ_ONLY', message: expect.stringContaining('a file stands where a folder should be') as string });
+    await expect(ensureFolder(join(root, 'file'))).rejects.toMatchObject({ code: 'INPUT_INVALID', message: expect.stringContaining('a file stands where a folder should be') as string });
     await expect(writeAtomic(join(root, 'n'.repeat(300)), 'x')).rejects.toMatchObject({ message: expect.stringContaining('the name is too long') as string });
     for (const code of ['EISDIR', 'ELOOP', 'ENAMETOOLONG', 'EMFILE', 'EIO', 'ENXIO', 'EACCES']) {
       const raw = Object.assign(new Error(`${code}: words of the system, open`), { code });

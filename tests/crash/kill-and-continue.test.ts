@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { decodeEvents } from '../../engine/training/tensorboard';
 import { fingerprint, runCli, samples, startCli, succeed, temporaryFolder, type Line } from '../kit/cli';
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -28,6 +29,13 @@ const losses = async (name: string): Promise<unknown[]> =>
     return rest;
   });
 
+/** Steps and tags of the file for TensorBoard, all that does not tell the time. */
+const eventSteps = async (name: string): Promise<unknown[]> => {
+  const [file, ...others] = (await readdir(runFolder(name))).filter((one) => one.startsWith('events.out.tfevents.'));
+  expect(others).toEqual([]);
+  return [...decodeEvents(await readFile(join(runFolder(name), file ?? '')))].map(({ record }) => [record.step, record.summary?.value.map(({ tag }) => tag)]);
+};
+
 async function killAt(running: ReturnType<typeof startCli>, matches: (line: Line) => boolean): Promise<Line> {
   const line = await running.until(matches);
   running.process.kill('SIGKILL');
@@ -52,6 +60,8 @@ describe('a training killed with SIGKILL', () => {
     expect((await status('killed'))['state']).toBe('running');
     // What a kill in the middle of a checkpoint leaves.
     await mkdir(join(runFolder('killed'), 'checkpoints/step-999.tmp'));
+    // And a kill while a dead owner's lock was taken over: a claim, and a lock that was not put in place yet.
+    for (const name of ['run.lock.0123456789abcdef', '.run.lock.4194999-0a1b2c3d.tmp']) await writeFile(join(runFolder('killed'), name), '{"pid":4194999,"startedAt":"long ago"}');
 
     const second = startCli(['train', '--resume', 'killed'], workspace);
     const started = await second.until((line) => line.event === 'started');
@@ -66,6 +76,8 @@ describe('a training killed with SIGKILL', () => {
     expect(await losses('killed')).toEqual(await losses('undisturbed'));
     expect(Object.keys(await fingerprint(runFolder('killed'))).filter((path) => path.includes('.tmp'))).toEqual([]);
     expect(await readdir(join(runFolder('killed'), 'checkpoints'))).not.toContain('step-999.tmp');
+    expect((await readdir(runFolder('killed'))).filter((name) => name.includes('lock'))).toEqual([]);
+    expect(await eventSteps('killed')).toEqual(await eventSteps('undisturbed'));
     expect(await status('killed')).toMatchObject({ state: 'finished', step: steps, metrics: (await status('undisturbed'))['metrics'] });
   });
 

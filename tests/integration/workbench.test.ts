@@ -132,6 +132,25 @@ describe('runs', () => {
     await expect(workbench.call('runs.start', { config: await config(), name: 'first' })).rejects.toMatchObject({ code: 'NAME_TAKEN' });
   });
 
+  it('that only waited when the workbench ended say so, and begin when continued', async () => {
+    const place = join(folder.path, 'closing');
+    const open = (): LocalWorkbench => createWorkbench({ workspace: place, samples });
+    const before = open();
+    await before.call('datasets.importText', { job: 'i', name: 'play', text: 'to be or not to be, that is the question. '.repeat(50) });
+    const long = { dataset: 'play', model: { layers: [{ hiddenSize: 8 }] }, training: { maxSteps: 1_000_000, batchSize: 2 } };
+    await before.call('runs.start', { config: long, name: 'first' });
+    await before.call('runs.start', { config: { ...long, training: { ...long.training, maxSteps: 2 } }, name: 'waiting' });
+    await before.shutdown();
+    const after = open();
+    expect(await after.call('runs.get', { id: 'first' })).toMatchObject({ state: 'interrupted', error: null });
+    expect(await after.call('runs.get', { id: 'waiting' })).toMatchObject({ state: 'interrupted', startedAt: null, error: { message: expect.stringContaining('waited in the queue') as string } });
+    const finished = new Promise((resolve) => after.on((one) => one.type === 'run' && one.event.event === 'finished' && resolve(one.event.run)));
+    await after.call('runs.continue', { id: 'waiting' });
+    expect(await finished).toBe('waiting');
+    expect(await after.call('runs.get', { id: 'waiting' })).toMatchObject({ state: 'finished', error: null });
+    await after.shutdown();
+  });
+
   it('pause and resume, and stop while paused', async () => {
     await workbench.call('runs.start', { config: await config(), name: 'pausing' });
     await of('pausing', 'step');

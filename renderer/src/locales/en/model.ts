@@ -127,6 +127,7 @@ export const messages = {
     UNKNOWN_CELL: 'There is no cell {value}. {nearest} works.',
     BIDIRECTIONAL_LANGUAGE_MODEL: 'A language model cannot read in both directions: it would see the characters it has to predict. Choose forward.',
     NO_END: 'The training would never end. Give a number of steps or epochs, or stop early.',
+    MEMORY: 'Too large for this machine: training takes about {needed} GiB of {available} GiB. Use fewer or smaller layers, or a smaller batch.',
     DATASET_TOO_SHORT: 'The dataset has too few rows for these windows. Make lookback or horizon smaller.',
     DATASET_NOT_FOUND: 'The dataset is not there any more. Choose another one.',
     COLUMN_NOT_FOUND: 'The dataset has no column {value}. {nearest} is the nearest.',

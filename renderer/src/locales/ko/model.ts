@@ -130,6 +130,7 @@ export const messages: Translated<typeof english> = {
     UNKNOWN_CELL: '{value} 셀은 없습니다. 예: {nearest}',
     BIDIRECTIONAL_LANGUAGE_MODEL: '언어 모델은 양쪽으로 읽을 수 없습니다. 맞혀야 할 글자를 미리 보게 됩니다. ‘앞으로’를 고르십시오.',
     NO_END: '학습이 끝나지 않습니다. 스텝이나 에폭 수를 정하거나 일찍 멈추게 하십시오.',
+    MEMORY: '이 컴퓨터에는 너무 큽니다. 학습에 약 {needed} GiB가 필요한데 메모리는 {available} GiB입니다. 층을 줄이거나 배치를 작게 하십시오.',
     DATASET_TOO_SHORT: '이 창에는 행이 모자랍니다. 입력 길이나 예측 길이를 줄이십시오.',
     DATASET_NOT_FOUND: '데이터셋이 더 이상 없습니다. 다른 데이터셋을 고르십시오.',
     COLUMN_NOT_FOUND: '데이터셋에 {value} 열이 없습니다. 가장 비슷한 열: {nearest}',

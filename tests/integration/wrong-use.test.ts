@@ -1,0 +1,142 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { fingerprint, runCli, samples, succeed, temporaryFolder } from '../kit/cli';
+
+let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+let workspace: string;
+const small = ['model.layers.0.hiddenSize=8', 'model.layers.1.hiddenSize=8', 'training.threads=1'].flatMap((one) => ['--set', one]);
+
+beforeAll(async () => {
+  folder = await temporaryFolder();
+  workspace = join(folder.path, 'workspace');
+  await writeFile(join(folder.path, 'play.txt'), (await readFile(join(samples, 'tinyshakespeare/tinyshakespeare.txt'), 'utf8')).slice(0, 20_000));
+  await writeFile(join(folder.path, 'none.json'), '[]');
+  await mkdir(join(folder.path, 'folder'));
+  await symlink('loop', join(folder.path, 'loop'));
+  await succeed(['import', join(folder.path, 'play.txt'), '--name', 'play'], workspace);
+  await succeed(['train', '--preset', 'char-lstm', '--dataset', 'play', '--name', 'a', '--set', 'training.maxSteps=4', ...small], workspace);
+  await succeed(['export', 'a', '--out', join(folder.path, 'a.onnx')], workspace);
+  const files = { 'other.json': { x: [[1, 2]] }, 'rank.json': { tokens: [1, 2, 3] }, 'shape.json': { tokens: { shape: 'wide', data: [1] } }, 'halves.json': { tokens: [[0.5]] } };
+  for (const [name, content] of Object.entries(files)) await writeFile(join(folder.path, name), JSON.stringify(content));
+  await writeFile(join(folder.path, 'empty.csv'), 'a,b\n');
+  await writeFile(join(folder.path, 'cut.onnx'), (await readFile(join(folder.path, 'a.onnx'))).subarray(0, 3000));
+});
+afterAll(() => folder.remove());
+
+const long = 'x'.repeat(100_001);
+const train = ['train', '--preset', 'char-lstm', '--dataset', 'play'];
+
+/** Command, status, and what its one line must say. */
+const wrong: [string[], 1 | 2, RegExp][] = [
+  [['import'], 2, /files/],
+  [['import', 'folder'], 1, /folder is a folder, not a file/],
+  [['import', 'loop'], 1, /leads back to itself/],
+  [['import', 'none.txt'], 1, /does not exist/],
+  [['import', 'y'.repeat(300)], 1, /name too long/],
+  [['import', 'play.txt', 'none.json'], 2, /one file makes a dataset/],
+  [['import', 'play.txt', '--name', 'a/b'], 2, /begin with a letter or digit/],
+  [['import', 'play.txt', '--name', 'play'], 2, /"play" is taken/],
+  [['import', 'play.txt', '--task', 'nothing'], 2, /--task/],
+  [['import', 'play.txt', '--lookback', '0'], 2, /--lookback.*1 to 100000/],
+  [['import', 'play.txt', '--horizon', '1.5'], 2, /--horizon/],
+  [['import', 'play.txt', '--split', '1,2'], 2, /--split takes three/],
+  [['import', 'play.txt', '--delimiter', 'ab'], 2, /--delimiter.*one character/],
+  [['import', 'play.txt', '--encoding', 'latin'], 2, /--encoding/],
+  [['import', 'play.txt', '--scaling', 'none2'], 2, /--scaling/],
+  [['train'], 2, /configuration file, or --preset/],
+  [['train', '--preset', 'char-lstm'], 2, /--dataset/],
+  [['train', '--preset', 'char-lsmt', '--dataset', 'play'], 2, /--preset: .*nearest is char-lstm/],
+  [['train', 'folder'], 1, /is a folder/],
+  [['train', '--resume', 'nobody'], 2, /nearest is a/],
+  [['train', '--resume', 'a', '--set', 'training.seed=2'], 2, /--resume/],
+  [[...train, '--name', '../b'], 2, /"\.\.\/b" cannot be a name/],
+  [[...train, '--name', 'a'], 2, /run a already/],
+  [[...train, '--set', 'nonsense'], 2, /--set takes path=value/],
+  [[...train, '--set', 'training.seed=-1'], 2, /training\.seed is -1; it must be at least 0/],
+  [[...train, '--set', 'model.layers.0.hiddenSize=1000000'], 2, /at most 8192/],
+  [[...train, '--set', 'model.layers.0.hiddenSize=8192', '--set', 'training.batchSize=4096', '--set', 'training.sequenceLength=10000'], 2, /model\.layers\.0\.hiddenSize makes the model too large.*GiB/],
+  [['evaluate'], 2, /run/],
+  [['evaluate', '../x'], 2, /"\.\.\/x" cannot be a name/],
+  [['evaluate', 'a', '--split', 'most'], 2, /--split/],
+  [['sample', 'a', '--length', '100001'], 2, /--length.*1 to 100000/],
+  [['sample', 'a', '--seed', '1e30'], 2, /--seed/],
+  [['sample', 'a', '--seed', '-1'], 2, /--seed/],
+  [['sample', 'a', '--top-k', 'x'], 2, /--top-k/],
+  [['sample', 'a', '--top-p', '1.5'], 2, /--top-p/],
+  [['sample', 'a', '--temperature', 'NaN'], 2, /--temperature/],
+  [['sample', 'a', '--prompt', long], 2, /--prompt.*100000/],
+  [['sample', 'a', '--prompt', '€'], 1, /--prompt.*€/],
+  [['forecast', 'a'], 1, /language model/],
+  [['forecast', 'a', '--window', '-1'], 2, /--window/],
+  [['trace', 'a'], 2, /--out/],
+  [['trace', 'a', '--out', 'x'], 2, /one of --input/],
+  [['trace', 'a', '--text', long, '--out', 'x'], 2, /--text.*100000/],
+  [['trace', 'a', '--text', 'hi', '--out', 'folder'], 1, /folder is a folder/],
+  [['trace', 'a', '--text', 'hi', '--out', 'play.txt/x'], 1, /as if it were a folder/],
+  [['trace', 'a', '--text', 'hi', '--out', 'nowhere/x'], 1, /folder that does not exist/],
+  [['export', 'a', '--opset', '99'], 2, /--opset.*14 to 22/],
+  [['export', 'a', '--opset', '13'], 2, /--opset.*14 to 22/],
+  [['export', 'a', '--out', 'folder'], 1, /is a folder/],
+  [['infer', 'a.onnx'], 2, /--input/],
+  [['infer', 'a.onnx', '--input', 'folder'], 1, /\.json, \.csv/],
+  [['infer', 'a.onnx', '--input', 'none.json'], 1, /tokens|empty|array/],
+  [['infer', 'a.onnx', '--input', 'play.txt', '--device', 'tpu'], 2, /--device/],
+  [['infer', 'a.onnx', '--input', 'other.json'], 1, /takes tokens \(int64 \[batch, time\]\).*only x/],
+  [['infer', 'a.onnx', '--input', 'rank.json'], 1, /tokens takes \[batch, time\], the data are \[3\]/],
+  [['infer', 'a.onnx', '--input', 'shape.json'], 1, /list of whole numbers/],
+  [['infer', 'a.onnx', '--input', 'halves.json'], 1, /whole numbers; 0\.5 is none/],
+  [['infer', 'a.onnx', '--input', 'empty.csv'], 1, /no rows/],
+  [['infer', 'cut.onnx', '--input', 'play.txt'], 1, /cut\.onnx is not an ONNX model/],
+  [['infer', 'play.txt', '--input', 'play.txt'], 1, /not an ONNX model/],
+  [['parity'], 2, /fixtures/],
+  [['parity', 'folder'], 1, /is a folder/],
+  [['bench'], 2, /give a file of shapes/],
+  [['bench', 'none.json'], 2, /no shape/],
+  [['bench', 'play.txt'], 2, /not JSON/],
+  [['--bogus'], 2, /unknown option/],
+];
+
+describe('wrong use', () => {
+  it.each(wrong)('%j', { timeout: 60_000 }, async (args, status, says) => {
+    const before = await fingerprint(workspace);
+    const result = await runCli(args, workspace, { cwd: folder.path });
+    expect(result.status).toBe(status);
+    const lines = result.stderr.trim().split('\n').filter((line) => line.startsWith('error: '));
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatch(says);
+    expect(result.last).toMatchObject({ event: 'error', code: expect.any(String) as string });
+    // Neither the schemas' words, nor a request's inner names, nor the system's codes.
+    expect(result.stderr).not.toMatch(/request\.|expected (number|string|int|object)|Invalid input|\b(runs|exports|datasets|models)\.[a-z]+\b|\bE[A-Z]{4,}\b|    at /);
+    expect(await fingerprint(workspace)).toEqual(before);
+  });
+});
+
+describe('a reader that goes away', () => {
+  /** Reads one line of standard output, then closes the pipe. */
+  async function readOne(args: string[]): Promise<{ status: number | null; stderr: string }> {
+    const child = spawn(process.execPath, [inject('cliBundle'), ...args, '--workspace', workspace], { stdio: ['ignore', 'pipe', 'pipe'], cwd: folder.path });
+    let stderr = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    child.stdout.once('data', () => child.stdout.destroy());
+    const [status] = (await once(child, 'close')) as [number | null];
+    return { status, stderr };
+  }
+
+  it('stops a training as Ctrl-C does: checkpoint, stopped, status 0', async () => {
+    const result = await readOne([...train, '--json', '--name', 'left', '--set', 'training.maxSteps=1000000', ...small]);
+    expect(result.status).toBe(0);
+    const status = JSON.parse(await readFile(join(workspace, 'runs/left/status.json'), 'utf8')) as { state: string; step: number };
+    expect(status.state).toBe('stopped');
+    expect(status.step).toBeLessThan(1_000_000);
+    await readFile(join(workspace, 'runs/left/checkpoints', `step-${status.step}`, 'state.json'));
+  });
+
+  it.each([['evaluate', 'a'], ['sample', 'a', '--length', '5000'], ['train', '--help'], ['export', 'a']])('ends %s quietly', async (...args) => {
+    const result = await readOne(args);
+    expect(result.status).toBe(0);
+    expect(result.stderr).not.toMatch(/EPIPE|    at /);
+  });
+});
