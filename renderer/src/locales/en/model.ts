@@ -1,7 +1,7 @@
 export const messages = {
   title: 'Model',
   newRun: 'new run',
-  cells: { lstm: 'LSTM', gru: 'GRU', 'rnn-tanh': 'RNN' },
+  cells: { lstm: 'LSTM', 'lstm-peephole': 'LSTM + peepholes', 'lstm-coupled': 'LSTM, coupled', 'lstm-no-forget': 'LSTM of 1997', gru: 'GRU', 'rnn-tanh': 'RNN', 'rnn-relu': 'RNN, ReLU' },
   stack: 'Stack',
   stackLabel: 'Layers from input to output',
   presetUnchanged: '{preset}',
@@ -102,6 +102,10 @@ export const messages = {
   onnxCpuYes: 'one {operators} node per layer, opset 14 and up',
   onnxCudaYes: 'default activations, which the CUDA kernels take',
   onnxNo: 'layer {layer}: {reason}',
+  onnxReason: {
+    noOperator: 'no operator of ONNX holds this cell',
+    cpuOnly: 'the CUDA kernels have no such cell; ONNX Runtime computes this layer on the CPU',
+  },
   weights: 'Weights of this block',
   reverse: 'reverse',
   start: 'start',

@@ -4,7 +4,7 @@ import type { messages as english } from '../en/model';
 export const messages: Translated<typeof english> = {
   title: '모델',
   newRun: '새 실행',
-  cells: { lstm: 'LSTM', gru: 'GRU', 'rnn-tanh': 'RNN' },
+  cells: { lstm: 'LSTM', 'lstm-peephole': 'LSTM + 핍홀', 'lstm-coupled': 'LSTM, 결합 게이트', 'lstm-no-forget': '1997년 LSTM', gru: 'GRU', 'rnn-tanh': 'RNN', 'rnn-relu': 'RNN, ReLU' },
   stack: '층 쌓기',
   stackLabel: '입력에서 출력까지의 층',
   presetUnchanged: '{preset}',
@@ -105,6 +105,10 @@ export const messages: Translated<typeof english> = {
   onnxCpuYes: '층마다 {operators} 노드 하나, opset 14 이상',
   onnxCudaYes: '기본 활성화라서 CUDA 커널이 받습니다',
   onnxNo: '{layer}층: {reason}',
+  onnxReason: {
+    noOperator: '이 셀을 담는 ONNX 연산이 없습니다',
+    cpuOnly: 'CUDA 커널에 이런 셀이 없어 ONNX Runtime이 이 층을 CPU에서 계산합니다',
+  },
   weights: '이 블록의 가중치',
   reverse: '역방향',
   start: '시작값',

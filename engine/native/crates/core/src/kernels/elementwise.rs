@@ -194,3 +194,28 @@ impl<E: Element> Body<E> for ScatterRows<E> {
         }
     }
 }
+
+/// `out = sum over rows of left * right` for 16 units, in the order of the rows.
+#[derive(Clone, Copy)]
+pub struct PairSum<E> {
+    pub rows: usize,
+    pub left: *const E,
+    pub left_row: usize,
+    pub right: *const E,
+    pub right_row: usize,
+    pub out: *mut E,
+}
+
+impl<E: Element> Body<E> for PairSum<E> {
+    #[inline(always)]
+    unsafe fn run<V: Lanes<E>>(self) {
+        unsafe {
+            let mut sum = V::splat(E::ZERO);
+            for row in 0..self.rows {
+                let left = V::load(self.left.add(row * self.left_row));
+                sum = left.mul_add(V::load(self.right.add(row * self.right_row)), sum);
+            }
+            sum.store(self.out);
+        }
+    }
+}

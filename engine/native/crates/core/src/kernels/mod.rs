@@ -11,7 +11,7 @@ pub mod tile;
 
 use crate::element::Element;
 use crate::simd::{Avx2, Avx512, Isa, Lanes, Portable};
-use elementwise::{AdamBlock, ScatterRows, SgdBlock, SoftmaxRow, SquareSum};
+use elementwise::{AdamBlock, PairSum, ScatterRows, SgdBlock, SoftmaxRow, SquareSum};
 use outer::Outer;
 use product::Product;
 
@@ -71,6 +71,7 @@ pub struct Kernels<E: Element> {
     pub sgd: unsafe fn(SgdBlock<E>),
     pub square_sum: unsafe fn(SquareSum<E>),
     pub scatter_rows: unsafe fn(ScatterRows<E>),
+    pub pair_sum: unsafe fn(PairSum<E>),
 }
 
 impl<E: Element> Kernels<E> {
@@ -93,6 +94,7 @@ impl<E: Element> Kernels<E> {
             sgd: I::call::<SgdBlock<E>>,
             square_sum: I::call::<SquareSum<E>>,
             scatter_rows: I::call::<ScatterRows<E>>,
+            pair_sum: I::call::<PairSum<E>>,
         }
     }
 }
