@@ -153,6 +153,10 @@ describe('a configuration', { timeout: 60_000 }, () => {
     ['adam', 'constant'],
     ['adamw', 'cosine'],
     ['sgd', 'step'],
+    ['nadam', 'one-cycle'],
+    ['rmsprop', 'plateau'],
+    ['adagrad', 'constant'],
+    ['lion', 'constant'],
   ] as const)('with every default is understood (%s, %s)', async (kind, schedule) => {
     const job = textJob({ training: { optimizer: { kind }, schedule: { kind: schedule }, batchSize: 4, sequenceLength: 10, maxSteps: 2 } });
     const events = await trained(job);

@@ -166,6 +166,11 @@ fn loading_weights_and_moments_resumes_to_the_same_bits() {
         Optimizer::AdamW { beta1: 0.9, beta2: 0.99, eps: 1e-8, weight_decay: 0.1 },
         Optimizer::Sgd { momentum: 0.9, nesterov: true, weight_decay: 1e-3 },
         Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 },
+        Optimizer::NAdam { beta1: 0.9, beta2: 0.99, eps: 1e-8, weight_decay: 0.1 },
+        Optimizer::RmsProp { alpha: 0.9, eps: 1e-8, momentum: 0.0, weight_decay: 0.0 },
+        Optimizer::RmsProp { alpha: 0.9, eps: 1e-8, momentum: 0.5, weight_decay: 1e-3 },
+        Optimizer::Adagrad { eps: 1e-10, weight_decay: 0.0 },
+        Optimizer::Lion { beta1: 0.9, beta2: 0.99, weight_decay: 0.1 },
     ];
     for optimizer in optimizers {
         let update = Update { optimizer, ..adam() };
