@@ -130,9 +130,11 @@ describe('what the engine says of itself', () => {
     expect(['avx512', 'avx2', 'neon', 'portable']).toContain(engine.kernel());
     expect(engine.physicalCores()).toBeGreaterThan(0);
     const cells = engine.cells();
-    expect(cells.map((cell) => cell.name)).toEqual(['rnn-tanh', 'lstm', 'gru']);
-    expect(cells[1]).toMatchObject({ gateOrder: ['i', 'f', 'g', 'o'], onnxOperator: 'LSTM' });
-    expect(cells[1]?.signals).toContainEqual({ name: 'f', kind: 'openness' });
+    expect(new Set(cells.map((cell) => cell.name)).size).toBe(cells.length);
+    expect(cells.map((cell) => cell.name)).toEqual(expect.arrayContaining(['rnn-tanh', 'rnn-relu', 'lstm', 'lstm-peephole', 'lstm-coupled', 'lstm-no-forget', 'gru']));
+    for (const cell of cells) expect(cell.equations.map(({ signal }) => signal)).toEqual(cell.signals.map(({ name }) => name));
+    expect(cells.find(({ name }) => name === 'lstm')).toMatchObject({ gateOrder: ['i', 'f', 'g', 'o'], onnx: { operator: 'LSTM', rows: [{ gate: 'i' }, { gate: 'o' }, { gate: 'f' }, { gate: 'g' }] } });
+    expect(cells.find(({ name }) => name === 'lstm')?.signals).toContainEqual({ name: 'f', kind: 'openness' });
   });
 
   it('describes a model and refuses one at its field', () => {
@@ -151,6 +153,10 @@ describe('a configuration', { timeout: 60_000 }, () => {
     ['adam', 'constant'],
     ['adamw', 'cosine'],
     ['sgd', 'step'],
+    ['nadam', 'one-cycle'],
+    ['rmsprop', 'plateau'],
+    ['adagrad', 'constant'],
+    ['lion', 'constant'],
   ] as const)('with every default is understood (%s, %s)', async (kind, schedule) => {
     const job = textJob({ training: { optimizer: { kind }, schedule: { kind: schedule }, batchSize: 4, sequenceLength: 10, maxSteps: 2 } });
     const events = await trained(job);

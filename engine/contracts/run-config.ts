@@ -39,25 +39,43 @@ export type ForecastTask = z.infer<typeof forecastTask>;
 export const taskConfig = z.discriminatedUnion('kind', [languageModelTask, forecastTask]);
 export type TaskConfig = z.infer<typeof taskConfig>;
 
+const learningRate = (usual: number) => z.number().positive().max(100).default(usual);
+const decayRate = (usual: number) => z.number().min(0).lt(1).default(usual);
+const weightDecay = (usual: number) => z.number().min(0).max(10).default(usual);
+const epsilon = (usual: number) => z.number().positive().default(usual);
+
+/** Weight decay is added to the gradient (sgd, adam, rmsprop, adagrad) or shrinks the weights directly (adamw, nadam, lion). */
 export const optimizerConfig = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('sgd'),
-    learningRate: z.number().positive().max(100).default(0.1),
-    momentum: z.number().min(0).lt(1).default(0.9),
+    learningRate: learningRate(0.1),
+    momentum: decayRate(0.9),
     nesterov: z.boolean().default(false),
-    weightDecay: z.number().min(0).max(10).default(0),
+    weightDecay: weightDecay(0),
   }),
-  ...(['adam', 'adamw'] as const).map((kind) =>
+  ...(['adam', 'adamw', 'nadam'] as const).map((kind) =>
     z.strictObject({
       kind: z.literal(kind),
-      learningRate: z.number().positive().max(100).default(kind === 'adam' ? 0.01 : 0.001),
-      beta1: z.number().min(0).lt(1).default(0.9),
-      beta2: z.number().min(0).lt(1).default(0.999),
-      epsilon: z.number().positive().default(1e-8),
-      weightDecay: z.number().min(0).max(10).default(kind === 'adam' ? 0 : 0.01),
+      learningRate: learningRate(kind === 'adam' ? 0.01 : kind === 'adamw' ? 0.001 : 0.002),
+      beta1: decayRate(0.9),
+      beta2: decayRate(0.999),
+      epsilon: epsilon(1e-8),
+      weightDecay: weightDecay(kind === 'adamw' ? 0.01 : 0),
     }),
   ),
+  z.strictObject({
+    kind: z.literal('rmsprop'),
+    learningRate: learningRate(0.001),
+    /** How much of the mean square is kept from step to step. */
+    alpha: decayRate(0.99),
+    epsilon: epsilon(1e-8),
+    momentum: decayRate(0),
+    weightDecay: weightDecay(0),
+  }),
+  z.strictObject({ kind: z.literal('adagrad'), learningRate: learningRate(0.01), epsilon: epsilon(1e-10), weightDecay: weightDecay(0) }),
+  z.strictObject({ kind: z.literal('lion'), learningRate: learningRate(0.0003), beta1: decayRate(0.9), beta2: decayRate(0.99), weightDecay: weightDecay(0.01) }),
 ]);
+export const optimizerKinds = ['sgd', 'adam', 'adamw', 'nadam', 'rmsprop', 'adagrad', 'lion'] as const satisfies readonly OptimizerConfig['kind'][];
 export type OptimizerConfig = z.infer<typeof optimizerConfig>;
 
 export const scheduleConfig = z.discriminatedUnion('kind', [
@@ -74,7 +92,22 @@ export const scheduleConfig = z.discriminatedUnion('kind', [
     warmupSteps: z.int().min(0).default(0),
     minimum: z.number().min(0).max(1).default(0),
   }),
+  /** One cycle (Smith & Topin 2018): from `start` × the rate up to it over the share `rise` of all steps, then down to `end` × the rate. */
+  z.strictObject({
+    kind: z.literal('one-cycle'),
+    rise: z.number().min(0).max(1).default(0.3),
+    start: z.number().min(0).max(1).default(0.04),
+    end: z.number().min(0).max(1).default(0.0001),
+  }),
+  /** Multiplies the rate by `factor` after every `patience` validations without a new best, down to `minimum` × the rate. */
+  z.strictObject({
+    kind: z.literal('plateau'),
+    patience: z.int().min(1).default(3),
+    factor: z.number().positive().max(1).default(0.5),
+    minimum: z.number().min(0).max(1).default(0.001),
+  }),
 ]);
+export const scheduleKinds = ['constant', 'step', 'cosine', 'one-cycle', 'plateau'] as const satisfies readonly ScheduleConfig['kind'][];
 export type ScheduleConfig = z.infer<typeof scheduleConfig>;
 
 export const trainingConfig = z.strictObject({

@@ -149,12 +149,12 @@ describe('the file', () => {
       ['forecast', 'batch', 4, 2],
       ['hn_l0', 1, 'batch', 3],
       ['cn_l0', 1, 'batch', 3],
-      ...['i', 'f', 'g', 'o', 'c', 'h'].map((gate) => [`l0.${gate}`, 'batch', 'time', 3]),
+      ...['f', 'i', 'g', 'o', 'c', 'h'].map((gate) => [`l0.${gate}`, 'batch', 'time', 3]),
     ]);
   });
 
   it('refuses a cell that no operator holds', () => {
     const spec = language(layer('lstm', 2));
-    expect(() => exportModel(spec, drawTensors(spec, 1), [{ ...judgedCells[1]!, onnxOperator: null }])).toThrow('no ONNX operator');
+    expect(() => exportModel(spec, drawTensors(spec, 1), [{ ...judgedCells[1]!, onnx: null }])).toThrow('no ONNX operator');
   });
 });

@@ -2,7 +2,7 @@ import type { SeriesData } from '../binding/types';
 import type { TaskConfig, TensorInfo } from '../contracts';
 import { GraphBuilder } from './graph';
 import { encodeModel, type GraphProto } from './proto';
-import { addGateOutputs, addLayer, addLayerOutput, statesOf, type RecurrentLayer } from './recurrent';
+import { addGateOutputs, addLayer, addLayerOutput, type RecurrentLayer } from './recurrent';
 import type { ExportModel } from './weights';
 
 /** How a forecast's raw values become the model's inputs and its outputs raw values again. */
@@ -36,7 +36,7 @@ export interface BuiltModel {
 /** Names of a stateful model's states: what goes in, and what comes out for the next call. */
 export function statePairs(model: ExportModel): { input: string; output: string; engine: string; layer: number }[] {
   return model.spec.layers.flatMap((_, layer) =>
-    statesOf(model.cells[layer]!.operator).map((state) => ({
+    model.cells[layer]!.states.map((state) => ({
       input: `${state}0_l${layer}`,
       output: `${state}n_l${layer}`,
       engine: `${state}_l${layer}`,
@@ -130,7 +130,7 @@ function addStack(g: GraphBuilder, model: ExportModel, input: string, stateful: 
   for (const [index, { hiddenSize, bidirectional }] of model.spec.layers.entries()) {
     const shape = [bidirectional ? 2 : 1, 'batch', hiddenSize];
     const state = (name: 'h' | 'c'): string => g.input(`${name}0_l${index}`, 'float32', shape);
-    const hasCell = statesOf(model.cells[index]!.operator).includes('c');
+    const hasCell = model.cells[index]!.states.includes('c');
     const layer = addLayer(g, model, index, value, stateful ? { h: state('h'), c: hasCell ? state('c') : null } : null);
     layers.push(layer);
     if (index + 1 < model.spec.layers.length) value = addLayerOutput(g, layer);

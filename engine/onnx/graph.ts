@@ -1,7 +1,7 @@
 import { attributeTypes, dataTypes, type AttributeProto, type DataType, type GraphProto, type NodeProto, type TensorProto, type ValueInfoProto } from './proto';
 
 /** Values of a node's attributes; the message's type follows from the value. */
-export type AttributeValue = number | string | number[] | GraphProto;
+export type AttributeValue = number | string | number[] | string[] | GraphProto;
 
 export type Values = Float32Array | Float64Array | BigInt64Array;
 
@@ -75,8 +75,14 @@ export class GraphBuilder {
 function attribute(name: string, value: AttributeValue): AttributeProto {
   if (typeof value === 'number') return { name, type: attributeTypes.int, i: value };
   if (typeof value === 'string') return { name, type: attributeTypes.string, s: new TextEncoder().encode(value) };
-  if (Array.isArray(value)) return { name, type: attributeTypes.ints, ints: value };
+  if (Array.isArray(value)) {
+    return isTexts(value) ? { name, type: attributeTypes.strings, strings: value.map((text) => new TextEncoder().encode(text)) } : { name, type: attributeTypes.ints, ints: value };
+  }
   return { name, type: attributeTypes.graph, g: value };
+}
+
+function isTexts(values: number[] | string[]): values is string[] {
+  return typeof values[0] === 'string';
 }
 
 function valueInfo(name: string, type: DataType, shape: Shape): ValueInfoProto {

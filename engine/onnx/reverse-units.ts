@@ -15,11 +15,13 @@ export function reverseUnits(model: ExportModel): ExportModel {
   let below: number | null = null;
   model.spec.layers.forEach(({ hiddenSize, bidirectional }, layer) => {
     for (const suffix of bidirectional ? [`l${layer}`, `l${layer}_reverse`] : [`l${layer}`]) {
-      for (const name of ['bias_ih', 'bias_hh', 'weight_ih', 'weight_hh']) {
+      const { names, vectors } = model.cells[layer]!;
+      for (const name of [names.input, names.recurrent, names.bias, names.recurrentBias, ...vectors]) {
+        if (name === null) continue;
         change(`recurrent.${name}_${suffix}`, ({ shape, data }) => {
           const columns = shape[1] ?? 1;
           const rows = reverseBlocks(data, hiddenSize, columns);
-          const block = name === 'weight_hh' ? hiddenSize : name === 'weight_ih' ? below : null;
+          const block = name === names.recurrent ? hiddenSize : name === names.input ? below : null;
           return block === null ? rows : reverseBlocks(rows, block, 1);
         });
       }

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ModelSpec } from '../binding/types';
 import { float32Tensor, readSafetensors, SluiceError, type CellInfo } from '../contracts';
-import type { RecurrentOperator } from './gate-order';
+import type { ExportCell } from './gate-order';
 
 export interface NamedTensor {
   shape: number[];
@@ -13,7 +13,7 @@ export interface NamedTensor {
 export interface ExportModel {
   spec: ModelSpec;
   /** One per layer. */
-  cells: { gateOrder: readonly string[]; operator: RecurrentOperator }[];
+  cells: ExportCell[];
   tensors: Record<string, NamedTensor>;
 }
 
@@ -35,10 +35,10 @@ export function exportModel(spec: ModelSpec, tensors: Record<string, NamedTensor
     tensors,
     cells: spec.layers.map(({ cell }, layer) => {
       const info = cells.find(({ name }) => name === cell);
-      if (!info?.onnxOperator) {
+      if (!info?.onnx) {
         throw new SluiceError({ code: 'MODEL_INVALID', message: `The cell ${cell} has no ONNX operator.`, where: `model.layers.${layer}.cell` });
       }
-      return { operator: info.onnxOperator, gateOrder: info.gateOrder };
+      return { ...info, onnx: info.onnx };
     }),
   };
 }

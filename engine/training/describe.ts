@@ -1,5 +1,5 @@
 import type { EngineBinding, ModelSpec, SeriesData, TokenData } from '../binding/types';
-import { SluiceError, type CellInfo, type ModelDescription, type RunConfig, type StackBlock } from '../contracts';
+import { SluiceError, type CellInfo, type ModelDescription, type OnnxRecipe, type RunConfig, type StackBlock } from '../contracts';
 import { windowCount, type CompletedConfig } from './config';
 import { dataSizes, modelSpec } from './model-spec';
 
@@ -40,16 +40,25 @@ function stackBlocks(config: RunConfig, spec: ModelSpec, tensors: readonly { nam
   return blocks;
 }
 
-/** Operators of ONNX Runtime that hold each layer; the CUDA verdict follows its kernels' conditions (GRU: reset after the product). */
+/**
+ * Whether ONNX Runtime's CUDA kernels take the operator: cuDNN's cells have no peepholes, no coupled gates and only
+ * the usual activations; such a layer then runs on the CPU.
+ */
+function runsOnCuda({ activations, attributes, peepholes }: OnnxRecipe): boolean {
+  return activations.length === 0 && peepholes.length === 0 && !attributes.some(([name]) => name === 'input_forget');
+}
+
+/** Operators of ONNX Runtime that hold each layer. */
 function onnxVerdicts(config: RunConfig, cells: readonly CellInfo[]): ModelDescription['onnx'] {
   return config.model.layers.map((layer, index) => {
-    const operator = cells.find((cell) => cell.name === layer.cell)?.onnxOperator ?? null;
+    const recipe = cells.find((cell) => cell.name === layer.cell)?.onnx ?? null;
+    const cuda = recipe !== null && runsOnCuda(recipe);
     return {
       layer: index,
-      operator,
-      cpu: operator !== null,
-      cuda: operator !== null,
-      reason: operator === null ? `no ONNX operator holds ${layer.cell}` : null,
+      operator: recipe?.operator ?? null,
+      cpu: recipe !== null,
+      cuda,
+      reason: recipe === null ? 'noOperator' : cuda ? null : 'cpuOnly',
     };
   });
 }

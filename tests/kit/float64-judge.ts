@@ -1,5 +1,5 @@
 import type { EngineBinding, ForwardRequest, ForwardResult, ModelSpec, NativeModel } from '../../engine/binding/types';
-import type { CellInfo } from '../../engine/contracts';
+import type { CellInfo, OnnxRecipe } from '../../engine/contracts';
 import type { NamedTensor } from '../../engine/onnx/weights';
 import { writeSafetensors } from './safetensors';
 
@@ -7,22 +7,20 @@ import { writeSafetensors } from './safetensors';
  * The three cells once more, in float64 and one scalar at a time, straight from their equations: an
  * independent check of exported files that needs no native engine. Slow on purpose.
  */
+const torch = { names: { input: 'weight_ih', recurrent: 'weight_hh', bias: 'bias_ih', recurrentBias: 'bias_hh' }, vectors: [], equations: [] };
+const recipe = (operator: OnnxRecipe['operator'], gates: string, attributes: OnnxRecipe['attributes'] = []): OnnxRecipe => ({
+  operator,
+  rows: [...gates].map((gate) => ({ gate })),
+  activations: [],
+  attributes,
+  peepholes: [],
+});
+const signals = (names: string, gates: string): CellInfo['signals'] => [...names].map((name) => ({ name, kind: gates.includes(name) ? 'openness' : 'signed' }));
+
 export const judgedCells: CellInfo[] = [
-  { name: 'rnn-tanh', signals: [{ name: 'h', kind: 'signed' }], gateOrder: ['h'], states: ['h'], onnxOperator: 'RNN' },
-  {
-    name: 'lstm',
-    signals: ['f', 'i', 'g', 'o', 'c', 'h'].map((name) => ({ name, kind: 'gch'.includes(name) ? 'signed' : 'openness' })),
-    gateOrder: ['i', 'f', 'g', 'o'],
-    states: ['h', 'c'],
-    onnxOperator: 'LSTM',
-  },
-  {
-    name: 'gru',
-    signals: ['r', 'z', 'n', 'h'].map((name) => ({ name, kind: 'nh'.includes(name) ? 'signed' : 'openness' })),
-    gateOrder: ['r', 'z', 'n'],
-    states: ['h'],
-    onnxOperator: 'GRU',
-  },
+  { ...torch, name: 'rnn-tanh', signals: signals('h', ''), gateOrder: ['h'], states: ['h'], onnx: recipe('RNN', 'h') },
+  { ...torch, name: 'lstm', signals: signals('figoch', 'fio'), gateOrder: ['i', 'f', 'g', 'o'], states: ['h', 'c'], onnx: recipe('LSTM', 'iofg') },
+  { ...torch, name: 'gru', signals: signals('rznh', 'rz'), gateOrder: ['r', 'z', 'n'], states: ['h'], onnx: recipe('GRU', 'zrn', [['linear_before_reset', 1]]) },
 ];
 
 type Tensors = Record<string, NamedTensor>;

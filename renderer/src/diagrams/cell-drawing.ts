@@ -16,6 +16,8 @@ export interface CellDrawing {
   controls: { gate: string; path: string }[];
   /** Thin lines from the inputs to the nodes, and the dots where they branch. */
   bus: string;
+  /** Dashed lines by which a gate looks at the cell state. */
+  peepholes: string[];
   dots: { x: number; y: number }[];
   paddles: Paddle[];
   junctions: { x: number; y: number; sign: '+' }[];
@@ -51,25 +53,37 @@ const nodeTop = nodeY - 30;
 const nodeBottom = nodeY + 30;
 const busY = 576;
 
+/** What a drawing is made from. */
+export type DrawnCell = Pick<CellInfo, 'signals' | 'vectors' | 'equations'>;
+
 /** Gates and states a cell has decide which drawing fits; null where none of ours does. */
-export function cellDrawing(cell: Pick<CellInfo, 'signals' | 'states'>): CellDrawing | null {
+export function cellDrawing(cell: DrawnCell): CellDrawing | null {
   const names = new Set(cell.signals.map((signal) => signal.name));
   const has = (...signals: string[]) => signals.every((signal) => names.has(signal));
-  if (has('f', 'i', 'g', 'o', 'c', 'h')) return lstm();
+  if (has('g', 'o', 'c', 'h') && (has('f') || has('i'))) return lstm({ forget: has('f'), input: has('i'), peepholes: cell.vectors.length > 0 });
   if (has('r', 'z', 'n', 'h')) return gru();
-  if (has('h') && names.size === 1) return simple();
+  if (has('h') && names.size === 1) return simple(activationOf(cell, 'h'));
   return null;
+}
+
+/** The function a signal's equation begins with. */
+function activationOf(cell: DrawnCell, signal: string): string {
+  return cell.equations.find((line) => line.signal === signal)?.right.split('(')[0] ?? '';
 }
 
 const box = (x: number, y: number, width: number, height: number): Box => ({ x, y, width, height });
 
-/** c runs along the belt through f; g rises into it through i; h falls out of it through o. */
-function lstm(): CellDrawing {
+/**
+ * c runs along the belt through f; g rises into it through i; h falls out of it through o. Without an input gate f
+ * stands in its place as 1 − f; without a forget gate nothing stands in the belt. Peepholes look from the belt down.
+ */
+function lstm(has: { forget: boolean; input: boolean; peepholes: boolean }): CellDrawing {
   const belt = 150;
   const [top, bottom] = [belt - beltHalf, belt + beltHalf];
   const [f, i, g, o, h, right] = [210, 365, 520, 690, 840, 968];
   const [iY, oY] = [312, 322];
   const turn = 424;
+  const columns = [...(has.forget ? [f] : []), ...(has.input ? [i] : []), g, o];
   return {
     viewBox: [10, 28, 988, 618],
     beds: [box(40, top, right - 40, 44), box(g - 18, bottom, 36, nodeTop - bottom), box(h - 18, bottom, 36, turn - bottom), box(h - 18, turn - 18, right - h + 18, 36)],
@@ -88,22 +102,24 @@ function lstm(): CellDrawing {
     ],
     flows: [...[118, 325, 430, 640, 748, 912].map((x) => ({ x, y: belt, angle: 0 })), { x: g, y: 236, angle: -90 }, { x: g, y: 390, angle: -90 }, { x: h, y: 196, angle: 90 }, { x: h, y: 374, angle: 90 }, { x: 905, y: turn, angle: 0 }],
     controls: [
-      { gate: 'f', path: `M${f} ${nodeTop}V${bottom + 7}` },
-      { gate: 'i', path: `M${i} ${nodeTop}V${iY}H${g - 58}` },
+      ...(has.forget ? [{ gate: 'f', path: `M${f} ${nodeTop}V${bottom + 7}` }] : []),
+      has.input ? { gate: 'i', path: `M${i} ${nodeTop}V${iY}H${g - 58}` } : { gate: 'f', path: `M${f} ${iY}H${g - 58}` },
       { gate: 'o', path: `M${o} ${nodeTop}V${oY}H${h - 58}` },
     ],
-    bus: inputBus([f, i, g, o]),
-    dots: [f, i, g].map((x) => ({ x, y: busY })),
+    bus: inputBus(columns),
+    // f and i look at c before the step, o at c after it.
+    peepholes: has.peepholes ? [`M${f - 24} ${bottom}V${nodeTop}`, `M${i - 24} ${bottom}V${nodeTop}`, `M${o - 24} ${bottom}V${nodeTop}`] : [],
+    dots: [...columns.slice(0, -1).map((x) => ({ x, y: busY })), ...(has.input ? [] : [{ x: f, y: iY }])],
     paddles: [
-      { gate: 'f', x: f, y: belt, channel: 'horizontal', inverse: false },
-      { gate: 'i', x: g, y: iY, channel: 'vertical', inverse: false },
+      ...(has.forget ? [{ gate: 'f', x: f, y: belt, channel: 'horizontal', inverse: false } as const] : []),
+      has.input ? { gate: 'i', x: g, y: iY, channel: 'vertical', inverse: false } : { gate: 'f', x: g, y: iY, channel: 'vertical', inverse: true },
       { gate: 'o', x: h, y: oY, channel: 'vertical', inverse: false },
     ],
     junctions: [{ x: g, y: belt, sign: '+' }],
     functions: [{ x: h, y: 231, name: 'tanh' }],
     nodes: [
-      { gate: 'f', x: f, y: nodeY, activation: 'σ' },
-      { gate: 'i', x: i, y: nodeY, activation: 'σ' },
+      ...(has.forget ? [{ gate: 'f', x: f, y: nodeY, activation: 'σ' }] : []),
+      ...(has.input ? [{ gate: 'i', x: i, y: nodeY, activation: 'σ' }] : []),
       { gate: 'g', x: g, y: nodeY, activation: 'tanh' },
       { gate: 'o', x: o, y: nodeY, activation: 'σ' },
     ],
@@ -111,11 +127,11 @@ function lstm(): CellDrawing {
       { x: 40, y: 96, text: 'c_{t−1}', anchor: 'start', tone: 'strong' },
       { x: right, y: 96, text: 'c_{t}', anchor: 'end', tone: 'strong' },
       { x: right, y: 474, text: 'h_{t}', anchor: 'end', tone: 'strong' },
-      { x: f, y: 68, text: 'f', anchor: 'middle', tone: 'strong', gate: 'f' },
-      { x: g - 66, y: iY - 20, text: 'i', anchor: 'end', tone: 'strong', gate: 'i' },
+      ...(has.forget ? [{ x: f, y: 68, text: 'f', anchor: 'middle', tone: 'strong', gate: 'f' } as const] : []),
+      has.input ? { x: g - 66, y: iY - 20, text: 'i', anchor: 'end', tone: 'strong', gate: 'i' } : { x: g - 66, y: iY - 20, text: '1 − f', anchor: 'end', tone: 'strong', gate: 'f' },
       { x: h - 66, y: oY - 20, text: 'o', anchor: 'end', tone: 'strong', gate: 'o' },
-      { x: 330, y: 118, text: 'f ⊙ c_{t−1}', anchor: 'start', tone: 'quiet' },
-      { x: g + 28, y: 262, text: 'i ⊙ g', anchor: 'start', tone: 'quiet' },
+      { x: 330, y: 118, text: has.forget ? 'f ⊙ c_{t−1}' : 'c_{t−1}', anchor: 'start', tone: 'quiet' },
+      { x: g + 28, y: 262, text: has.input ? 'i ⊙ g' : '(1 − f) ⊙ g', anchor: 'start', tone: 'quiet' },
       { x: h + 28, y: 272, text: 'tanh c_{t}', anchor: 'start', tone: 'quiet' },
     ],
     inputs: inputs(),
@@ -157,6 +173,7 @@ function gru(): CellDrawing {
     ],
     // x reaches all three nodes; the old h reaches z and r by a line of its own, since n sees it only behind r.
     bus: `M163 ${busY}H630V${nodeY + 20}H${n - 48}M${z} ${busY}V${nodeBottom}M${r} ${busY}V${nodeBottom}M150 ${busY - 24}H163V${busY}M95 ${low - 16}V${oldY}H${r + 18}V${nodeBottom}M${z + 18} ${oldY}V${nodeBottom}`,
+    peepholes: [],
     dots: [{ x: z, y: busY }, { x: r, y: busY }, { x: z + 18, y: oldY }, { x: z, y: zY }],
     paddles: [
       { gate: 'z', x: z, y: belt, channel: 'horizontal', inverse: false },
@@ -187,11 +204,11 @@ function gru(): CellDrawing {
   };
 }
 
-/** Nothing is gated: the old state and the new input meet, and tanh lets the sum through. */
-function simple(): CellDrawing {
+/** Nothing is gated: the old state and the new input meet, and a function (tanh, relu) lets the sum through. */
+function simple(activation: string): CellDrawing {
   const belt = 250;
   const [top, bottom] = [belt - beltHalf, belt + beltHalf];
-  const [meet, tanh, right] = [400, 640, 968];
+  const [meet, squash, right] = [400, 640, 968];
   const low = 470;
   return {
     viewBox: [10, 90, 988, 520],
@@ -204,17 +221,18 @@ function simple(): CellDrawing {
     flows: [...[120, 250, 520, 760, 900].map((x) => ({ x, y: belt, angle: 0 })), { x: meet, y: 330, angle: -90 }, { x: meet, y: 430, angle: -90 }],
     controls: [],
     bus: `M${meet} ${low}V520`,
+    peepholes: [],
     dots: [],
     paddles: [],
     junctions: [{ x: meet, y: belt, sign: '+' }],
-    functions: [{ x: tanh, y: belt, name: 'tanh' }],
+    functions: [{ x: squash, y: belt, name: activation }],
     nodes: [],
     labels: [
       { x: 40, y: 196, text: 'h_{t−1}', anchor: 'start', tone: 'strong' },
       { x: right, y: 196, text: 'h_{t}', anchor: 'end', tone: 'strong', gate: 'h' },
       { x: 200, y: 218, text: 'W_{h}h_{t−1} + b', anchor: 'start', tone: 'quiet' },
       { x: meet + 28, y: 380, text: 'W_{x}x_{t}', anchor: 'start', tone: 'quiet' },
-      { x: 720, y: 218, text: 'h_{t} = tanh(…)', anchor: 'start', tone: 'quiet' },
+      { x: 720, y: 218, text: `h_{t} = ${activation}(…)`, anchor: 'start', tone: 'quiet' },
     ],
     inputs: [{ x: meet - 55, y: 520, text: 'x_{t}', width: 'input' }],
   };

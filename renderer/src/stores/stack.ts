@@ -1,5 +1,5 @@
 /** Edits of a draft configuration as pure functions: each returns a new draft and leaves the old one alone. */
-import type { LayerConfig, OptimizerConfig, RunConfig, ScheduleConfig } from '../../../engine/contracts';
+import { optimizerConfig, scheduleConfig, type LayerConfig, type OptimizerConfig, type RunConfig, type ScheduleConfig } from '../../../engine/contracts';
 
 export const mostLayers = 16;
 
@@ -51,16 +51,13 @@ function withLayers(draft: RunConfig, layers: LayerConfig[]): RunConfig {
   return { ...structuredClone(draft), model: { ...structuredClone(draft.model), layers } };
 }
 
-/** The optimizer of another kind, with its usual settings; the weight decay of a choice is its own. */
+/** The optimizer of another kind with its usual settings. */
 export function optimizerOf(kind: OptimizerConfig['kind']): OptimizerConfig {
-  if (kind === 'sgd') return { kind, learningRate: 0.1, momentum: 0.9, nesterov: false, weightDecay: 0 };
-  return { kind, learningRate: kind === 'adam' ? 0.01 : 0.001, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: kind === 'adam' ? 0 : 0.01 };
+  return optimizerConfig.parse({ kind });
 }
 
 export function scheduleOf(kind: ScheduleConfig['kind']): ScheduleConfig {
-  if (kind === 'step') return { kind, everySteps: 1000, factor: 0.5 };
-  if (kind === 'cosine') return { kind, warmupSteps: 0, minimum: 0 };
-  return { kind };
+  return scheduleConfig.parse({ kind });
 }
 
 /** Number of layers and size, `2 × 128`, of what the engine writes as `lstm 128 · lstm 128`; the sizes where they differ. */
@@ -71,6 +68,7 @@ export function sizesLabel(architecture: string): string {
 
 /** Fields whose name among the words is not their last key. */
 const fieldNames: Record<string, string> = {
+  'schedule.patience': 'plateauPatience',
   bidirectional: 'direction',
   'clip.norm': 'clip',
   'evaluation.everySteps': 'evaluateEvery',

@@ -39,8 +39,11 @@ describe('shapes', () => {
   });
 
   it('name weights as the equations do', () => {
-    expect(weightLabel('recurrent.weight_ih_l0_reverse')).toEqual({ symbol: 'W_{x}', reverse: true });
-    expect(weightLabel('head.bias')).toEqual({ symbol: 'b', reverse: false });
+    expect(weightLabel('recurrent.weight_ih_l0_reverse')).toEqual({ symbol: 'W_{x}', reverse: true, gates: true });
+    expect(weightLabel('recurrent.U_l3')).toEqual({ symbol: 'W_{h}', reverse: false, gates: true });
+    expect(weightLabel('recurrent.b_l0')).toMatchObject({ symbol: 'b', gates: true });
+    expect(weightLabel('recurrent.p_i_l0')).toEqual({ symbol: 'p_{i}', reverse: false, gates: false });
+    expect(weightLabel('head.bias')).toEqual({ symbol: 'b', reverse: false, gates: false });
   });
 });
 

@@ -21,15 +21,15 @@ export function blockOf(description: ModelDescription, place: number | 'embeddin
   return description.blocks.filter((block) => block.kind === 'recurrent')[place] ?? null;
 }
 
-/** `W_{x}` for `recurrent.weight_ih_l0` and so on, with `reverse` told apart. */
-export function weightLabel(name: string): { symbol: string; reverse: boolean } {
-  const reverse = name.endsWith('_reverse');
-  if (name.includes('weight_ih')) return { symbol: 'W_{x}', reverse };
-  if (name.includes('weight_hh')) return { symbol: 'W_{h}', reverse };
-  if (name.includes('bias_ih')) return { symbol: 'b_{x}', reverse };
-  if (name.includes('bias_hh')) return { symbol: 'b_{h}', reverse };
-  if (name.endsWith('.bias')) return { symbol: 'b', reverse };
-  return { symbol: name.startsWith('embedding') ? 'E' : 'W', reverse };
+const symbols: Record<string, string> = { weight_ih: 'W_{x}', weight_hh: 'W_{h}', bias_ih: 'b_{x}', bias_hh: 'b_{h}', W: 'W_{x}', U: 'W_{h}' };
+
+/** `W_{x}` for `recurrent.weight_ih_l0`, `p_{i}` for a peephole, and so on, with `reverse` told apart; `gates`: its rows are stacked by gate. */
+export function weightLabel(name: string): { symbol: string; reverse: boolean; gates: boolean } {
+  const recurrent = /^recurrent\.(.+)_l\d+(_reverse)?$/.exec(name);
+  if (!recurrent) return { symbol: name.startsWith('embedding') ? 'E' : name.endsWith('.bias') ? 'b' : 'W', reverse: false, gates: false };
+  const [, stem = '', reverse] = recurrent;
+  const vector = /^([a-z])_([a-z])$/.exec(stem);
+  return { symbol: vector ? `${vector[1]}_{${vector[2]}}` : (symbols[stem] ?? stem), reverse: reverse !== undefined, gates: !vector };
 }
 
 /** Shares of the parameters, largest blocks by name and what is left in one. */

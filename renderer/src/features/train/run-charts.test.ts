@@ -50,6 +50,10 @@ describe('charts of a run', () => {
     expect(plannedRate(cosine, 4, 100)).toBeCloseTo(0.005);
     expect(plannedRate(cosine, 99, 100)).toBeCloseTo(0.001);
     expect(plannedRate(cosine, 54.5, 100)).toBeCloseTo(0.0055);
+    const cycle = { optimizer: adam, schedule: { kind: 'one-cycle' as const, rise: 0.3, start: 0.04, end: 1e-4 } };
+    expect([0, 14, 15, 30, 49].map((step) => plannedRate(cycle, step, 50) / 0.01)).toEqual([0.04, 1, 0.9979873482833198, 0.5671599212455369, 1e-4].map((share) => expect.closeTo(share, 9) as number));
+    const plateau = { optimizer: adam, schedule: { kind: 'plateau' as const, patience: 3, factor: 0.5, minimum: 0 } };
+    expect(plannedRate(plateau, 60, 100, 0.0025)).toBe(0.0025);
     const spec = learningRateSpec(curves(20), 100, cosine, words, colors);
     expect(spec.lines[0]!.x[0]).toBe(20);
     expect(spec.lines[0]!.x[80]).toBe(100);

@@ -87,16 +87,24 @@ export function gradientSpec(curves: RunCurves, totalSteps: number | null, clipN
   };
 }
 
-/** Learning rate after `step` steps by the plan of the configuration (`train/schedule.rs` computes the same). */
-export function plannedRate(training: Pick<RunConfig['training'], 'optimizer' | 'schedule'>, step: number, totalSteps: number | null): number {
+/** Learning rate after `step` steps by the plan of the configuration (`train/schedule.rs` computes the same); a plateau has no plan, its rate is `present`. */
+export function plannedRate(training: Pick<RunConfig['training'], 'optimizer' | 'schedule'>, step: number, totalSteps: number | null, present: number = training.optimizer.learningRate): number {
   const rate = training.optimizer.learningRate;
   const { schedule } = training;
+  if (schedule.kind === 'plateau') return present;
   if (schedule.kind === 'step') return rate * schedule.factor ** Math.floor(step / schedule.everySteps);
   if (schedule.kind === 'cosine' && totalSteps !== null) {
     if (step < schedule.warmupSteps) return (rate * (step + 1)) / schedule.warmupSteps;
     const last = totalSteps - 1 - schedule.warmupSteps;
     const share = last <= 0 ? 1 : Math.min(1, (step - schedule.warmupSteps) / last);
     return rate * (schedule.minimum + (1 - schedule.minimum) * 0.5 * (1 + Math.cos(Math.PI * share)));
+  }
+  if (schedule.kind === 'one-cycle' && totalSteps !== null) {
+    const last = totalSteps - 1;
+    const top = Math.max(0, schedule.rise * totalSteps - 1);
+    const between = (from: number, to: number, share: number): number => to + (from - to) * 0.5 * (1 + Math.cos(Math.PI * share));
+    if (step <= top) return rate * between(schedule.start, 1, top === 0 ? 1 : step / top);
+    return rate * between(1, schedule.end, last <= top ? 1 : Math.min(1, (step - top) / (last - top)));
   }
   return rate;
 }
@@ -107,7 +115,7 @@ export function learningRateSpec(curves: RunCurves, totalSteps: number | null, t
   const plan = Array.from({ length: 81 }, (_, index) => from + ((to - from) * index) / 80);
   return {
     lines: [
-      { id: 'plan', name: words.learningRate, x: plan, y: plan.map((step) => plannedRate(training, step, totalSteps)), color: colors.text3, look: 'planned', silent: true },
+      { id: 'plan', name: words.learningRate, x: plan, y: plan.map((step) => plannedRate(training, step, totalSteps, curves.learningRate[curves.learningRate.length - 1])), color: colors.text3, look: 'planned', silent: true },
       { id: 'rate', name: words.learningRate, x: curves.step, y: curves.learningRate, color: colors.text, look: 'main' },
     ],
     ...stepAxis(curves, totalSteps),

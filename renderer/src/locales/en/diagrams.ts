@@ -4,6 +4,11 @@ export const messages = {
   noEquations: 'The equations of this cell are not written out here yet.',
   meaning: {
     forget: 'how much of the old state to keep',
+    forgetPeephole: 'how much of the old state to keep, having seen it',
+    inputPeephole: 'how much of the new to let in, having seen the old state',
+    outputPeephole: 'how much to show, having seen the new state',
+    forgetCoupled: 'how much of the old state to keep; the rest is filled with the new',
+    cellNeverForgets: 'the memory itself, which only grows',
     input: 'how much of the new to let in',
     candidate: 'what the new is',
     output: 'how much to show',

@@ -7,6 +7,11 @@ export const messages: Translated<typeof english> = {
   noEquations: '이 셀의 식은 아직 적혀 있지 않습니다.',
   meaning: {
     forget: '옛 상태를 얼마나 남길지',
+    forgetPeephole: '옛 상태를 직접 보고 얼마나 남길지',
+    inputPeephole: '옛 상태를 직접 보고 새 값을 얼마나 들일지',
+    outputPeephole: '새 상태를 직접 보고 얼마나 내보일지',
+    forgetCoupled: '옛 상태를 얼마나 남길지. 나머지는 새 값으로 채움',
+    cellNeverForgets: '기억 그 자체. 더해지기만 함',
     input: '새 값을 얼마나 들일지',
     candidate: '새 값 그 자체',
     output: '얼마나 내보일지',

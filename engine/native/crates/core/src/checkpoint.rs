@@ -60,6 +60,9 @@ pub struct CheckpointState {
     pub best: Option<Best>,
     /// Validations without a new best.
     pub stale_validations: u64,
+    /// How often a plateau has lowered the learning rate.
+    #[serde(default)]
+    pub rate_reductions: u32,
     /// Step of the last validation that counted.
     pub evaluated_step: Option<u64>,
     pub scaler: Option<Scaler>,
@@ -306,6 +309,7 @@ mod tests {
             rng: RandomState { seed: 1, counter: step },
             best: Some(Best { step: 1, loss: 0.1 + 0.2 }),
             stale_validations: 2,
+            rate_reductions: 1,
             evaluated_step: None,
             scaler: Some(Scaler { mean: vec![1.0 / 3.0], deviation: vec![2.0] }),
             kernel: "portable".into(),

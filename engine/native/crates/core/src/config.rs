@@ -59,14 +59,20 @@ pub enum OptimizerConfig {
     Sgd { learning_rate: f64, momentum: f64, nesterov: bool, weight_decay: f64 },
     Adam { learning_rate: f64, beta1: f64, beta2: f64, epsilon: f64, weight_decay: f64 },
     AdamW { learning_rate: f64, beta1: f64, beta2: f64, epsilon: f64, weight_decay: f64 },
+    NAdam { learning_rate: f64, beta1: f64, beta2: f64, epsilon: f64, weight_decay: f64 },
+    RmsProp { learning_rate: f64, alpha: f64, epsilon: f64, momentum: f64, weight_decay: f64 },
+    Adagrad { learning_rate: f64, epsilon: f64, weight_decay: f64 },
+    Lion { learning_rate: f64, beta1: f64, beta2: f64, weight_decay: f64 },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum ScheduleConfig {
     Constant {},
     Step { every_steps: u64, factor: f64 },
     Cosine { warmup_steps: u64, minimum: f64 },
+    OneCycle { rise: f64, start: f64, end: f64 },
+    Plateau { patience: u64, factor: f64, minimum: f64 },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -320,6 +326,16 @@ impl RunConfig {
     }
 }
 
+impl ScheduleConfig {
+    /// Validations without a new best after which the rate is lowered; none for the schedules that know their way.
+    pub fn patience(&self) -> Option<u64> {
+        match *self {
+            ScheduleConfig::Plateau { patience, .. } => Some(patience.max(1)),
+            _ => None,
+        }
+    }
+}
+
 impl TrainingConfig {
     /// The update rule at a learning rate.
     pub fn update(&self, learning_rate: f64) -> Update {
@@ -333,6 +349,16 @@ impl TrainingConfig {
             OptimizerConfig::AdamW { beta1, beta2, epsilon, weight_decay, .. } => {
                 Optimizer::AdamW { beta1, beta2, eps: epsilon, weight_decay }
             }
+            OptimizerConfig::NAdam { beta1, beta2, epsilon, weight_decay, .. } => {
+                Optimizer::NAdam { beta1, beta2, eps: epsilon, weight_decay }
+            }
+            OptimizerConfig::RmsProp { alpha, epsilon, momentum, weight_decay, .. } => {
+                Optimizer::RmsProp { alpha, eps: epsilon, momentum, weight_decay }
+            }
+            OptimizerConfig::Adagrad { epsilon, weight_decay, .. } => {
+                Optimizer::Adagrad { eps: epsilon, weight_decay }
+            }
+            OptimizerConfig::Lion { beta1, beta2, weight_decay, .. } => Optimizer::Lion { beta1, beta2, weight_decay },
         };
         Update { optimizer, learning_rate, clip_norm: self.clip.norm, seed: self.seed }
     }
@@ -342,7 +368,11 @@ impl TrainingConfig {
         match self.optimizer {
             OptimizerConfig::Sgd { learning_rate, .. }
             | OptimizerConfig::Adam { learning_rate, .. }
-            | OptimizerConfig::AdamW { learning_rate, .. } => learning_rate,
+            | OptimizerConfig::AdamW { learning_rate, .. }
+            | OptimizerConfig::NAdam { learning_rate, .. }
+            | OptimizerConfig::RmsProp { learning_rate, .. }
+            | OptimizerConfig::Adagrad { learning_rate, .. }
+            | OptimizerConfig::Lion { learning_rate, .. } => learning_rate,
         }
     }
 }

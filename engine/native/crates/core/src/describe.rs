@@ -60,10 +60,9 @@ pub fn describe(spec: &ModelSpec, work: Option<(usize, usize)>) -> Result<Descri
         }
         let (hidden, rows) = (layer.hidden_size, cell.gate_order.len() * layer.hidden_size);
         for direction in ["", "_reverse"].iter().take(layer.directions()) {
-            add(format!("recurrent.weight_ih_l{index}{direction}"), vec![rows, width]);
-            add(format!("recurrent.weight_hh_l{index}{direction}"), vec![rows, hidden]);
-            add(format!("recurrent.bias_ih_l{index}{direction}"), vec![rows]);
-            add(format!("recurrent.bias_hh_l{index}{direction}"), vec![rows]);
+            for (stem, shape) in cell.tensors(width, hidden) {
+                add(format!("recurrent.{stem}_l{index}{direction}"), shape);
+            }
         }
         width = hidden * layer.directions();
         // Gates, states, and the derivative that reaches the outputs.

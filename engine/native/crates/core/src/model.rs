@@ -104,7 +104,7 @@ impl<E: Element> Model<E> {
             gradients: Buffer::new(length),
             first_moments: Buffer::new(0),
             second_moments: Buffer::new(0),
-            moments: Moments::Nothing,
+            moments: Moments::default(),
             embedding,
             stack,
             head,
@@ -168,41 +168,27 @@ impl<E: Element> Model<E> {
         self.parameters.read(self.gradients.slice(self.parameters.length), "")
     }
 
-    /// What the optimiser keeps: `exp_avg.<name>` and `exp_avg_sq.<name>`, or `momentum.<name>`; nothing before the
-    /// first step or for plain SGD.
+    /// What the optimiser keeps, each weight's under the prefix that `Moments` names; nothing before the first step or
+    /// for plain SGD.
     pub fn optimizer_state(&self) -> Vec<NamedTensor<E>> {
-        let read = |buffer: &Buffer<E>, prefix| self.parameters.read(buffer.slice(self.parameters.length), prefix);
-        match self.moments {
-            Moments::Nothing => Vec::new(),
-            Moments::Momentum => read(&self.first_moments, "momentum."),
-            Moments::Adam => {
-                let mut tensors = read(&self.first_moments, "exp_avg.");
-                tensors.extend(read(&self.second_moments, "exp_avg_sq."));
-                tensors
-            }
-        }
+        let moments = [(&self.first_moments, self.moments.first), (&self.second_moments, self.moments.second)];
+        let length = self.parameters.length;
+        let kept = moments.into_iter().filter_map(|(buffer, prefix)| Some((buffer, prefix?)));
+        kept.flat_map(|(buffer, prefix)| self.parameters.read(buffer.slice(length), prefix)).collect()
     }
 
     /// Sets the optimiser's state from what `optimizer_state` gave; the names say which optimiser it belongs to.
     pub fn load_optimizer_state(&mut self, tensors: &[NamedTensor<E>]) -> Result<(), EngineError> {
-        let has = |prefix| tensors.iter().any(|tensor| tensor.name.starts_with(prefix));
-        let moments = if has("exp_avg.") {
-            Moments::Adam
-        } else if has("momentum.") {
-            Moments::Momentum
-        } else {
-            Moments::Nothing
-        };
+        let moments = Moments::of_names(tensors.iter().map(|tensor| tensor.name.as_str()));
         self.use_moments(moments);
         let length = self.parameters.length;
-        match moments {
-            Moments::Nothing => Ok(()),
-            Moments::Momentum => self.parameters.write(self.first_moments.slice_mut(length), "momentum.", tensors),
-            Moments::Adam => {
-                self.parameters.write(self.first_moments.slice_mut(length), "exp_avg.", tensors)?;
-                self.parameters.write(self.second_moments.slice_mut(length), "exp_avg_sq.", tensors)
-            }
+        if let Some(prefix) = moments.first {
+            self.parameters.write(self.first_moments.slice_mut(length), prefix, tensors)?;
         }
+        if let Some(prefix) = moments.second {
+            self.parameters.write(self.second_moments.slice_mut(length), prefix, tensors)?;
+        }
+        Ok(())
     }
 
     /// Makes room for that kind of state; it starts at zero when the kind changes.
@@ -211,13 +197,11 @@ impl<E: Element> Model<E> {
             return;
         }
         let length = self.parameters.length;
-        if moments != Moments::Nothing {
-            self.first_moments.reserve(length);
-            self.first_moments.slice_mut(length).fill(E::ZERO);
-        }
-        if moments == Moments::Adam {
-            self.second_moments.reserve(length);
-            self.second_moments.slice_mut(length).fill(E::ZERO);
+        for (buffer, prefix) in [(&mut self.first_moments, moments.first), (&mut self.second_moments, moments.second)] {
+            if prefix.is_some() {
+                buffer.reserve(length);
+                buffer.slice_mut(length).fill(E::ZERO);
+            }
         }
         self.moments = moments;
     }
@@ -524,8 +508,8 @@ impl<E: Element> Model<E> {
         let stretch = Stretch {
             weights: self.weights.at(first),
             gradients: unsafe { pass.gradients.add(first) },
-            first: moment(&self.first_moments, self.moments != Moments::Nothing),
-            second: moment(&self.second_moments, self.moments == Moments::Adam),
+            first: moment(&self.first_moments, self.moments.first.is_some()),
+            second: moment(&self.second_moments, self.moments.second.is_some()),
             count,
         };
         unsafe { update_stretch(&self.stack.kernels, stretch, update, step, clip) };

@@ -109,6 +109,14 @@ pub enum Optimizer {
     Adam { beta1: f64, beta2: f64, eps: f64, weight_decay: f64 },
     /// Weight decay shrinks the weights directly.
     AdamW { beta1: f64, beta2: f64, eps: f64, weight_decay: f64 },
+    /// Adam that looks ahead (Dozat 2016); weight decay shrinks the weights directly.
+    NAdam { beta1: f64, beta2: f64, eps: f64, weight_decay: f64 },
+    /// Weight decay is added to the gradient (L2).
+    RmsProp { alpha: f64, eps: f64, momentum: f64, weight_decay: f64 },
+    /// Weight decay is added to the gradient (L2).
+    Adagrad { eps: f64, weight_decay: f64 },
+    /// Only the sign of a mean of the gradients counts (Chen et al. 2023); weight decay shrinks the weights directly.
+    Lion { beta1: f64, beta2: f64, weight_decay: f64 },
 }
 
 /// Everything an update needs besides the gradients.

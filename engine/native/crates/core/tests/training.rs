@@ -8,7 +8,7 @@ use sluice_core::buffer::Buffer;
 use sluice_core::element::Element;
 use sluice_core::kernels::{KernelKind, Kernels};
 use sluice_core::loss::{Rows, Scope, row_losses};
-use sluice_core::optim::{Moments, Stretch, clip_factor, update_stretch};
+use sluice_core::optim::{Stretch, clip_factor, update_stretch};
 use sluice_core::spec::{
     Batch, HeadMode, HeadSpec, Input, InputSpec, LayerSpec, ModelSpec, NamedTensor, Optimizer, Target, Update,
 };
@@ -126,44 +126,98 @@ fn check_optimisers<E: Element>(tolerance: f64) {
             },
             "adam" => Optimizer::Adam { beta1, beta2, eps, weight_decay },
             "adamw" => Optimizer::AdamW { beta1, beta2, eps, weight_decay },
-            _ => continue,
+            "rmsprop" => Optimizer::RmsProp { alpha: number("alpha"), eps, momentum: 0.0, weight_decay },
+            "adagrad" => Optimizer::Adagrad { eps, weight_decay },
+            other => panic!("no optimiser {other}"),
         };
-        for kind in KernelKind::available() {
-            let kernels = Kernels::<E>::of(kind);
-            let (mut weights, mut given) = (Buffer::<E>::new(16), Buffer::<E>::new(16));
-            let (first, second) = (Buffer::<E>::new(16), Buffer::<E>::new(16));
-            for (to, &value) in weights.slice_mut(16).iter_mut().zip(&start) {
-                *to = E::from_f64(value);
-            }
-            let update =
-                Update { optimizer, learning_rate: number("lr"), clip_norm: None, seed: 0 };
-            for (step, gradient) in gradients.iter().enumerate() {
-                for (to, &value) in given.slice_mut(16).iter_mut().zip(gradient) {
-                    *to = E::from_f64(value);
-                }
-                let none = std::ptr::null_mut();
-                let stretch = Stretch {
-                    weights: weights.at(0),
-                    gradients: given.at(0),
-                    first: if optimizer.moments() == Moments::Nothing { none } else { first.at(0) },
-                    second: if optimizer.moments() == Moments::Adam { second.at(0) } else { none },
-                    count: 16,
-                };
-                unsafe { update_stretch(&kernels, stretch, &update, step as u64, 1.0) };
-                let values: Vec<f64> = weights.slice(6).iter().map(|v| v.to_f64()).collect();
-                close(&format!("{case:?}"), &values, &flat(&case["after_each_step"][step]), tolerance);
-            }
-            assert!(weights.slice(16)[6..].iter().all(|&v| v == E::ZERO), "padding must stay zero");
-        }
+        let wanted: Vec<_> = (0..gradients.len()).map(|step| flat(&case["after_each_step"][step])).collect();
+        follow::<E>(optimizer, number("lr"), [&start, &gradients.concat()], &wanted, tolerance);
         seen += 1;
     }
-    assert_eq!(seen, 7);
+    assert_eq!(seen, 9);
+}
+
+/// Six weights through an optimiser's steps, with every instruction set; `given` = start and all gradients.
+fn follow<E: Element>(optimizer: Optimizer, rate: f64, given: [&[f64]; 2], wanted: &[Vec<f64>], tolerance: f64) {
+    let [start, gradients] = given;
+    for kind in KernelKind::available() {
+        let kernels = Kernels::<E>::of(kind);
+        let (mut weights, mut gradient) = (Buffer::<E>::new(16), Buffer::<E>::new(16));
+        let (first, second) = (Buffer::<E>::new(16), Buffer::<E>::new(16));
+        for (to, &value) in weights.slice_mut(16).iter_mut().zip(start) {
+            *to = E::from_f64(value);
+        }
+        let update = Update { optimizer, learning_rate: rate, clip_norm: None, seed: 0 };
+        for (step, values) in gradients.chunks_exact(start.len()).enumerate() {
+            for (to, &value) in gradient.slice_mut(16).iter_mut().zip(values) {
+                *to = E::from_f64(value);
+            }
+            let place = |kept: Option<&str>, buffer: &Buffer<E>| {
+                if kept.is_some() { buffer.at(0) } else { std::ptr::null_mut() }
+            };
+            let stretch = Stretch {
+                weights: weights.at(0),
+                gradients: gradient.at(0),
+                first: place(optimizer.moments().first, &first),
+                second: place(optimizer.moments().second, &second),
+                count: 16,
+            };
+            unsafe { update_stretch(&kernels, stretch, &update, step as u64, 1.0) };
+            let values: Vec<f64> = weights.slice(start.len()).iter().map(|v| v.to_f64()).collect();
+            close(&format!("{optimizer:?} step {step}"), &values, &wanted[step], tolerance);
+        }
+        assert!(weights.slice(16)[start.len()..].iter().all(|&v| v == E::ZERO), "padding must stay zero");
+    }
+}
+
+/// `torch.optim` 2.15 in float64 on the fixture's start and gradients; the fixture itself has neither.
+fn check_more_optimisers<E: Element>(tolerance: f64) {
+    let fixture = fixture();
+    let start = flat(&fixture["optimisers_input"]["start"]);
+    let gradients = flat(&fixture["optimisers_input"]["gradients"]);
+    // NAdam(lr=0.01, weight_decay=0.1, decoupled_weight_decay=True)
+    let nadam = [
+        vec![-0.010564517672, 0.39299420518, -0.72307610743, 0.39299420527, -0.50454485739, -0.61152545513],
+        vec![-0.018625346638, 0.40113618189, -0.71442896022, 0.39132169532, -0.51050180189, -0.61666801513],
+        vec![-0.023626578591, 0.40244789327, -0.70624057104, 0.39060112428, -0.50485209485, -0.62522009069],
+        vec![-0.015835415947, 0.40149595419, -0.70584573735, 0.39027430156, -0.51043829937, -0.63221820062],
+        vec![-0.022499856961, 0.39260343604, -0.69500291025, 0.38816934355, -0.51959065864, -0.62947313774],
+    ];
+    let optimizer = Optimizer::NAdam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.1 };
+    follow::<E>(optimizer, 0.01, [&start, &gradients], &nadam, tolerance);
+    // RMSprop(lr=0.01, momentum=0.9, weight_decay=0.01)
+    let rmsprop = [
+        vec![-0.099999977143, 0.48281247774, -0.63437503205, 0.48281248601, -0.41562502866, -0.70156247231],
+        vec![-0.26320373175, 0.65083737011, -0.47272953601, 0.5538153079, -0.39107599226, -0.8409156569],
+        vec![-0.44634768768, 0.80772687344, -0.26807426836, 0.60939262568, -0.32273753935, -1.04253476],
+        vec![-0.54059386652, 0.93470584041, -0.096165417831, 0.65531285311, -0.31288583543, -1.2770902252],
+        vec![-0.67315783084, 0.97987626855, 0.12715039267, 0.67962929813, -0.37488868068, -1.459314185],
+    ];
+    let optimizer = Optimizer::RmsProp { alpha: 0.99, eps: 1e-8, momentum: 0.9, weight_decay: 0.01 };
+    follow::<E>(optimizer, 0.01, [&start, &gradients], &rmsprop, tolerance);
+    // Lion by its three lines, one scalar at a time.
+    let (beta1, beta2, rate, weight_decay) = (0.9, 0.99, 0.01, 0.1);
+    let (mut weights, mut means) = (start.clone(), vec![0.0; start.len()]);
+    let mut lion = Vec::new();
+    for step in gradients.chunks_exact(start.len()) {
+        for ((w, m), g) in weights.iter_mut().zip(&mut means).zip(step) {
+            let along: f64 = beta1 * *m + (1.0 - beta1) * g;
+            let sign = if along == 0.0 { 0.0 } else { along.signum() };
+            *w = *w * (1.0 - rate * weight_decay) - rate * sign;
+            *m = beta2 * *m + (1.0 - beta2) * g;
+        }
+        lion.push(weights.clone());
+    }
+    let optimizer = Optimizer::Lion { beta1, beta2, weight_decay };
+    follow::<E>(optimizer, rate, [&start, &gradients], &lion, tolerance);
 }
 
 #[test]
 fn optimisers_follow_torch() {
     check_optimisers::<f64>(1e-9);
+    check_more_optimisers::<f64>(1e-9);
     check_optimisers::<f32>(1e-6);
+    check_more_optimisers::<f32>(1e-6);
 }
 
 #[test]

@@ -29,7 +29,22 @@ impl Cell for Gru {
         internals: &[],
         gate_order: &["r", "z", "n"],
         states: &["h"],
-        onnx_operator: Some("GRU"),
+        names: TensorNames::TORCH,
+        vectors: &[],
+        equations: &[
+            equation("r", "σ(W_{xr}x_{t} + W_{hr}h_{t−1} + b_{r})", "reset"),
+            equation("z", "σ(W_{xz}x_{t} + W_{hz}h_{t−1} + b_{z})", "update"),
+            equation("n", "tanh(W_{xn}x_{t} + b_{xn} + r_{t} ⊙ (W_{hn}h_{t−1} + b_{hn}))", "candidate"),
+            equation("h", "(1 − z_{t}) ⊙ n_{t} + z_{t} ⊙ h_{t−1}", "blend"),
+        ],
+        onnx: Some(OnnxRecipe {
+            operator: "GRU",
+            rows: &[OnnxRows::Gate("z"), OnnxRows::Gate("r"), OnnxRows::Gate("n")],
+            activations: &[],
+            // The operator's own form resets before the product.
+            attributes: &[("linear_before_reset", 1)],
+            peepholes: &[],
+        }),
     };
 
     const LAYOUT: Layout = Layout {
@@ -38,6 +53,7 @@ impl Cell for Gru {
         recurrent: Feed { first: SLOT_R, gates: &[R, Z, N] },
         states: 1,
         saved: 0,
+        vectors: &[],
     };
 
     #[inline(always)]
@@ -45,6 +61,7 @@ impl Cell for Gru {
         gates: &mut [V; MAX_SLOTS],
         states: &mut [V; MAX_STATES],
         _saved: &mut [V; MAX_SAVED],
+        _vectors: &[V; MAX_VECTORS],
     ) {
         let r = gates[SLOT_R].sigmoid();
         let z = gates[SLOT_Z].sigmoid();

@@ -27,7 +27,23 @@ impl Cell for Lstm {
         internals: &[],
         gate_order: &["i", "f", "g", "o"],
         states: &["h", "c"],
-        onnx_operator: Some("LSTM"),
+        names: TensorNames::TORCH,
+        vectors: &[],
+        equations: &[
+            equation("f", "σ(W_{xf}x_{t} + W_{hf}h_{t−1} + b_{f})", "forget"),
+            equation("i", "σ(W_{xi}x_{t} + W_{hi}h_{t−1} + b_{i})", "input"),
+            equation("g", "tanh(W_{xg}x_{t} + W_{hg}h_{t−1} + b_{g})", "candidate"),
+            equation("o", "σ(W_{xo}x_{t} + W_{ho}h_{t−1} + b_{o})", "output"),
+            equation("c", "f_{t} ⊙ c_{t−1} + i_{t} ⊙ g_{t}", "cell"),
+            equation("h", "o_{t} ⊙ tanh(c_{t})", "hidden"),
+        ],
+        onnx: Some(OnnxRecipe {
+            operator: "LSTM",
+            rows: &[OnnxRows::Gate("i"), OnnxRows::Gate("o"), OnnxRows::Gate("f"), OnnxRows::Gate("g")],
+            activations: &[],
+            attributes: &[],
+            peepholes: &[],
+        }),
     };
 
     const LAYOUT: Layout = Layout {
@@ -36,6 +52,7 @@ impl Cell for Lstm {
         recurrent: Feed { first: 0, gates: &[I, F, G, O] },
         states: 2,
         saved: 1,
+        vectors: &[],
     };
 
     #[inline(always)]
@@ -43,6 +60,7 @@ impl Cell for Lstm {
         gates: &mut [V; MAX_SLOTS],
         states: &mut [V; MAX_STATES],
         saved: &mut [V; MAX_SAVED],
+        _vectors: &[V; MAX_VECTORS],
     ) {
         let i = gates[I].sigmoid();
         let f = gates[F].sigmoid();

@@ -3,6 +3,10 @@
 
 mod gru;
 mod lstm;
+mod lstm_coupled;
+mod lstm_no_forget;
+mod lstm_peephole;
+mod rnn_relu;
 mod rnn_tanh;
 
 use std::marker::PhantomData;
@@ -19,11 +23,16 @@ use crate::simd::{Avx2, Avx512, Isa, Lanes, Portable};
 pub const MAX_SLOTS: usize = 4;
 pub const MAX_STATES: usize = 2;
 pub const MAX_SAVED: usize = 1;
+pub const MAX_VECTORS: usize = 3;
 
 /// All cells.
 static CELLS: &[&dyn CellEntry] = &[
     &Entry::<rnn_tanh::RnnTanh>(PhantomData),
+    &Entry::<rnn_relu::RnnRelu>(PhantomData),
     &Entry::<lstm::Lstm>(PhantomData),
+    &Entry::<lstm_peephole::LstmPeephole>(PhantomData),
+    &Entry::<lstm_coupled::LstmCoupled>(PhantomData),
+    &Entry::<lstm_no_forget::LstmNoForget>(PhantomData),
     &Entry::<gru::Gru>(PhantomData),
 ];
 
@@ -67,14 +76,87 @@ pub struct CellInfo {
     pub gate_order: &'static [&'static str],
     /// States, h first.
     pub states: &'static [&'static str],
-    /// ONNX operator that holds the cell; none when it needs a Scan.
-    pub onnx_operator: Option<&'static str>,
+    /// How its tensors are called in files.
+    pub names: TensorNames,
+    /// Weights of one number per unit (peepholes), by the stem of their names; `Layout::vectors` says what they do.
+    pub vectors: &'static [&'static str],
+    /// What it computes, one line per signal, as the window shows it: `_{…}` is a subscript.
+    pub equations: &'static [Equation],
+    /// The ONNX operator that holds the cell; none when it needs a Scan.
+    pub onnx: Option<OnnxRecipe>,
+}
+
+/// `signal`_t = `right`, and the key of what that means in words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Equation {
+    pub signal: &'static str,
+    pub right: &'static str,
+    pub meaning: &'static str,
+}
+
+const fn equation(signal: &'static str, right: &'static str, meaning: &'static str) -> Equation {
+    Equation { signal, right, meaning }
+}
+
+/// Stems of a cell's tensor names, to which `_l0`, `_l0_reverse`, … is added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TensorNames {
+    pub input: &'static str,
+    pub recurrent: &'static str,
+    pub bias: &'static str,
+    /// Bias of the recurrent product where it has one of its own.
+    pub recurrent_bias: Option<&'static str>,
+}
+
+impl TensorNames {
+    /// PyTorch's, for the cells that it has.
+    pub const TORCH: Self =
+        TensorNames { input: "weight_ih", recurrent: "weight_hh", bias: "bias_ih", recurrent_bias: Some("bias_hh") };
+    /// Those of the literature: a = W x + U h + b.
+    pub const PLAIN: Self = TensorNames { input: "W", recurrent: "U", bias: "b", recurrent_bias: None };
+}
+
+/// What stands in the rows of one gate of an ONNX operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OnnxRows {
+    /// The rows of the cell's gate of that name.
+    Gate(&'static str),
+    /// The same with the other sign: since 1 - s(a) = s(-a), the operator's gate is one minus the cell's.
+    Inverse(&'static str),
+    /// No weights and a bias so large that the gate is 1.
+    Open,
+}
+
+/// How an ONNX operator computes the cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OnnxRecipe {
+    pub operator: &'static str,
+    /// One entry per gate of the operator, in its order: LSTM i o f c, GRU z r h.
+    pub rows: &'static [OnnxRows],
+    /// The operator's `activations` of one direction; empty where its own are meant.
+    pub activations: &'static [&'static str],
+    /// Integer attributes besides.
+    pub attributes: &'static [(&'static str, i64)],
+    /// `P`: the cell's vectors in the operator's order (i o f); empty without peepholes.
+    pub peepholes: &'static [&'static str],
 }
 
 impl CellInfo {
-    /// Weights and biases of one direction of one layer.
-    pub fn parameters(&self, input_size: usize, hidden_size: usize) -> usize {
-        self.gate_order.len() * hidden_size * (input_size + hidden_size + 2)
+    /// Stems and shapes of the tensors of one direction of one layer, in the order of their storage.
+    pub fn tensors(&self, input_size: usize, hidden_size: usize) -> Vec<(&'static str, Vec<usize>)> {
+        let rows = self.gate_order.len() * hidden_size;
+        let names = self.names;
+        let mut tensors = vec![
+            (names.input, vec![rows, input_size]),
+            (names.recurrent, vec![rows, hidden_size]),
+            (names.bias, vec![rows]),
+        ];
+        tensors.extend(names.recurrent_bias.map(|name| (name, vec![rows])));
+        tensors.extend(self.vectors.iter().map(|&name| (name, vec![hidden_size])));
+        tensors
     }
 }
 
@@ -104,6 +186,17 @@ pub struct Layout {
     pub states: usize,
     /// Further vectors kept for the backward pass.
     pub saved: usize,
+    /// What the cell's weights of one number per unit stand for, in the order of `CellInfo::vectors`.
+    pub vectors: &'static [Peephole],
+}
+
+/// A weight per unit that adds `weight * state` to a slot's sum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peephole {
+    pub slot: usize,
+    pub state: usize,
+    /// True when it looks at the state after the step.
+    pub after: bool,
 }
 
 /// The equations of a cell on vectors of 16 units.
@@ -112,11 +205,12 @@ pub trait Cell: Send + Sync + 'static {
     const LAYOUT: Layout;
 
     /// `gates` holds the sums of each slot and becomes the activations; `states` holds the states before the step and
-    /// becomes those after it; `saved` takes what `backward` needs besides.
+    /// becomes those after it; `saved` takes what `backward` needs besides; `vectors` are the weights per unit.
     fn forward<E: Element, V: Lanes<E>>(
         gates: &mut [V; MAX_SLOTS],
         states: &mut [V; MAX_STATES],
         saved: &mut [V; MAX_SAVED],
+        vectors: &[V; MAX_VECTORS],
     );
 
     /// Derivatives from those that reach the states of this step: h's is complete, the others' come from later steps.
@@ -160,9 +254,7 @@ impl<C: Cell> CellEntry for Entry<C> {
 
 fn compiled<E: Element, C: Cell>(kind: KernelKind) -> CellKernels<E> {
     match kind {
-        KernelKind::Avx512 => {
-            CellKernels { forward: forward::<E, C, Avx512>, backward: backward::<E, C, Avx512> }
-        }
+        KernelKind::Avx512 => CellKernels { forward: forward::<E, C, Avx512>, backward: backward::<E, C, Avx512> },
         KernelKind::Avx2 => CellKernels { forward: forward::<E, C, Avx2>, backward: backward::<E, C, Avx2> },
         KernelKind::Portable => {
             CellKernels { forward: forward::<E, C, Portable>, backward: backward::<E, C, Portable> }

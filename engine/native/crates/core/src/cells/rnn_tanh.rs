@@ -15,7 +15,16 @@ impl Cell for RnnTanh {
         internals: &[Signal { name: "a", kind: SignalKind::Signed, source: Source::Slot(A) }],
         gate_order: &["h"],
         states: &["h"],
-        onnx_operator: Some("RNN"),
+        names: TensorNames::TORCH,
+        vectors: &[],
+        equations: &[equation("h", "tanh(W_{x}x_{t} + W_{h}h_{t−1} + b)", "simple")],
+        onnx: Some(OnnxRecipe {
+            operator: "RNN",
+            rows: &[OnnxRows::Gate("h")],
+            activations: &[],
+            attributes: &[],
+            peepholes: &[],
+        }),
     };
 
     const LAYOUT: Layout = Layout {
@@ -24,6 +33,7 @@ impl Cell for RnnTanh {
         recurrent: Feed { first: 0, gates: &[0] },
         states: 1,
         saved: 0,
+        vectors: &[],
     };
 
     #[inline(always)]
@@ -31,6 +41,7 @@ impl Cell for RnnTanh {
         gates: &mut [V; MAX_SLOTS],
         states: &mut [V; MAX_STATES],
         _saved: &mut [V; MAX_SAVED],
+        _vectors: &[V; MAX_VECTORS],
     ) {
         states[H] = gates[A].tanh();
     }

@@ -56,7 +56,7 @@ impl<E: Element> Body<E> for SoftmaxRow<E> {
     }
 }
 
-/// Adam and AdamW on a block of weights (a multiple of 16).
+/// Adam, AdamW and NAdam on a block of weights (a multiple of 16).
 pub struct AdamBlock<E> {
     pub weights: *mut E,
     pub gradients: *const E,
@@ -74,6 +74,8 @@ pub struct AdamBlock<E> {
     pub eps: E,
     /// Learning rate / (1 - beta1^step)
     pub step_size: E,
+    /// The same for the gradient itself (NAdam), 0 for the others.
+    pub gradient_size: E,
     /// 1 / sqrt(1 - beta2^step)
     pub second_scale: E,
     /// Added to the gradient times the weight (Adam's L2), 0 for AdamW.
@@ -90,6 +92,7 @@ impl<E: Element> Body<E> for AdamBlock<E> {
             let (rest1, rest2) = (V::splat(self.rest1), V::splat(self.rest2));
             let (clip, eps) = (V::splat(self.clip), V::splat(self.eps));
             let (step_size, second_scale) = (V::splat(self.step_size), V::splat(self.second_scale));
+            let gradient_size = V::splat(self.gradient_size);
             let (decay, keep) = (V::splat(self.decay_gradient), V::splat(self.keep_weight));
             for k in (0..self.count).step_by(LANES) {
                 let w = V::load(self.weights.add(k));
@@ -99,7 +102,89 @@ impl<E: Element> Body<E> for AdamBlock<E> {
                 m.store(self.first.add(k));
                 v.store(self.second.add(k));
                 let below = v.sqrt().mul_add(second_scale, eps);
-                w.mul(keep).sub(step_size.mul(m).div(below)).store(self.weights.add(k));
+                let along = gradient_size.mul_add(g, step_size.mul(m));
+                w.mul(keep).sub(along.div(below)).store(self.weights.add(k));
+            }
+        }
+    }
+}
+
+/// RMSprop and Adagrad on a block of weights (a multiple of 16).
+pub struct RmsBlock<E> {
+    pub weights: *mut E,
+    pub gradients: *const E,
+    /// Momentum buffer; null without momentum.
+    pub velocity: *mut E,
+    /// Mean (RMSprop) or sum (Adagrad) of the squares.
+    pub squares: *mut E,
+    pub count: usize,
+    pub clip: E,
+    pub learning_rate: E,
+    /// Factors of the old and the new square: alpha and 1 - alpha, or 1 and 1.
+    pub keep: E,
+    pub add: E,
+    pub eps: E,
+    pub momentum: E,
+    pub decay_gradient: E,
+}
+
+impl<E: Element> Body<E> for RmsBlock<E> {
+    #[inline(always)]
+    unsafe fn run<V: Lanes<E>>(self) {
+        unsafe {
+            let (clip, rate) = (V::splat(self.clip), V::splat(self.learning_rate));
+            let (keep, add, eps) = (V::splat(self.keep), V::splat(self.add), V::splat(self.eps));
+            let (momentum, decay) = (V::splat(self.momentum), V::splat(self.decay_gradient));
+            for k in (0..self.count).step_by(LANES) {
+                let w = V::load(self.weights.add(k));
+                let g = decay.mul_add(w, V::load(self.gradients.add(k)).mul(clip));
+                let squares = add.mul(g).mul_add(g, V::load(self.squares.add(k)).mul(keep));
+                squares.store(self.squares.add(k));
+                let mut along = g.div(squares.sqrt().add(eps));
+                if !self.velocity.is_null() {
+                    along = V::load(self.velocity.add(k)).mul_add(momentum, along);
+                    along.store(self.velocity.add(k));
+                }
+                w.sub(rate.mul(along)).store(self.weights.add(k));
+            }
+        }
+    }
+}
+
+/// Lion on a block of weights (a multiple of 16).
+pub struct LionBlock<E> {
+    pub weights: *mut E,
+    pub gradients: *const E,
+    pub mean: *mut E,
+    pub count: usize,
+    pub clip: E,
+    pub learning_rate: E,
+    pub beta1: E,
+    pub beta2: E,
+    /// 1 - beta, rounded once.
+    pub rest1: E,
+    pub rest2: E,
+    /// Factor of the weight before the update.
+    pub keep_weight: E,
+}
+
+impl<E: Element> Body<E> for LionBlock<E> {
+    #[inline(always)]
+    unsafe fn run<V: Lanes<E>>(self) {
+        unsafe {
+            let (clip, rate, keep) = (V::splat(self.clip), V::splat(self.learning_rate), V::splat(self.keep_weight));
+            let (beta1, beta2) = (V::splat(self.beta1), V::splat(self.beta2));
+            let (rest1, rest2) = (V::splat(self.rest1), V::splat(self.rest2));
+            let zero = V::splat(E::ZERO);
+            for k in (0..self.count).step_by(LANES) {
+                let w = V::load(self.weights.add(k));
+                let g = V::load(self.gradients.add(k)).mul(clip);
+                let m = V::load(self.mean.add(k));
+                let along = rest1.mul_add(g, m.mul(beta1));
+                // The rate times the sign; 0 stays 0.
+                let step = rate.where_positive(along).sub(rate.where_positive(zero.sub(along)));
+                w.mul(keep).sub(step).store(self.weights.add(k));
+                rest2.mul_add(g, m.mul(beta2)).store(self.mean.add(k));
             }
         }
     }
@@ -191,6 +276,31 @@ impl<E: Element> Body<E> for ScatterRows<E> {
                     V::load(to.add(k)).add(V::load(from.add(k))).store(to.add(k));
                 }
             }
+        }
+    }
+}
+
+/// `out = sum over rows of left * right` for 16 units, in the order of the rows.
+#[derive(Clone, Copy)]
+pub struct PairSum<E> {
+    pub rows: usize,
+    pub left: *const E,
+    pub left_row: usize,
+    pub right: *const E,
+    pub right_row: usize,
+    pub out: *mut E,
+}
+
+impl<E: Element> Body<E> for PairSum<E> {
+    #[inline(always)]
+    unsafe fn run<V: Lanes<E>>(self) {
+        unsafe {
+            let mut sum = V::splat(E::ZERO);
+            for row in 0..self.rows {
+                let left = V::load(self.left.add(row * self.left_row));
+                sum = left.mul_add(V::load(self.right.add(row * self.right_row)), sum);
+            }
+            sum.store(self.out);
         }
     }
 }

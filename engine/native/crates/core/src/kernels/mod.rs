@@ -11,7 +11,7 @@ pub mod tile;
 
 use crate::element::Element;
 use crate::simd::{Avx2, Avx512, Isa, Lanes, Portable};
-use elementwise::{AdamBlock, ScatterRows, SgdBlock, SoftmaxRow, SquareSum};
+use elementwise::{AdamBlock, LionBlock, PairSum, RmsBlock, ScatterRows, SgdBlock, SoftmaxRow, SquareSum};
 use outer::Outer;
 use product::Product;
 
@@ -69,8 +69,11 @@ pub struct Kernels<E: Element> {
     pub softmax_row: unsafe fn(SoftmaxRow<E>),
     pub adam: unsafe fn(AdamBlock<E>),
     pub sgd: unsafe fn(SgdBlock<E>),
+    pub rms: unsafe fn(RmsBlock<E>),
+    pub lion: unsafe fn(LionBlock<E>),
     pub square_sum: unsafe fn(SquareSum<E>),
     pub scatter_rows: unsafe fn(ScatterRows<E>),
+    pub pair_sum: unsafe fn(PairSum<E>),
 }
 
 impl<E: Element> Kernels<E> {
@@ -91,8 +94,11 @@ impl<E: Element> Kernels<E> {
             softmax_row: I::call::<SoftmaxRow<E>>,
             adam: I::call::<AdamBlock<E>>,
             sgd: I::call::<SgdBlock<E>>,
+            rms: I::call::<RmsBlock<E>>,
+            lion: I::call::<LionBlock<E>>,
             square_sum: I::call::<SquareSum<E>>,
             scatter_rows: I::call::<ScatterRows<E>>,
+            pair_sum: I::call::<PairSum<E>>,
         }
     }
 }

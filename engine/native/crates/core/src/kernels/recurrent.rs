@@ -7,7 +7,7 @@
 use std::marker::PhantomData;
 
 use super::tile::{Left, even_tiles, most_rows, multiply, with_tile_rows};
-use crate::cells::{Cell, MAX_SAVED, MAX_SLOTS, MAX_STATES};
+use crate::cells::{Cell, MAX_SAVED, MAX_SLOTS, MAX_STATES, MAX_VECTORS};
 use crate::element::Element;
 use crate::simd::{Body, LANES, Lanes};
 
@@ -57,6 +57,8 @@ pub struct ForwardStep<E> {
     pub next: [*mut E; MAX_STATES],
     /// Out: further values that the backward pass needs.
     pub saved: [*mut E; MAX_SAVED],
+    /// Weights of one number per unit, `[width]` each.
+    pub vectors: [*const E; MAX_VECTORS],
     /// Padded hidden size.
     pub width: usize,
 }
@@ -103,15 +105,16 @@ impl<E: Element, C: Cell> Forward<E, C> {
             }
             // The loop below is not unrolled; a copy keeps the sums of the product in registers.
             let finished = sums;
+            let mut vectors = [V::splat(E::ZERO); MAX_VECTORS];
+            for v in 0..C::LAYOUT.vectors.len() {
+                vectors[v] = V::load(step.vectors[v].add(panel * LANES));
+            }
             for (i, sums) in finished.iter().enumerate() {
                 let row = first + i;
                 let mut values = [V::splat(E::ZERO); MAX_SLOTS];
                 for slot in 0..slots {
-                    values[slot] = if fed.has(slot) {
-                        sums[slot - fed.first]
-                    } else {
-                        V::load(start_row(row).add(slot * LANES))
-                    };
+                    values[slot] =
+                        if fed.has(slot) { sums[slot - fed.first] } else { V::load(start_row(row).add(slot * LANES)) };
                 }
                 let at = row * step.width + panel * LANES;
                 let mut states = [V::splat(E::ZERO); MAX_STATES];
@@ -120,7 +123,7 @@ impl<E: Element, C: Cell> Forward<E, C> {
                 }
                 let mut saved = [V::splat(E::ZERO); MAX_SAVED];
                 if step.valid.row(row) {
-                    C::forward::<E, V>(&mut values, &mut states, &mut saved);
+                    C::forward::<E, V>(&mut values, &mut states, &mut saved, &vectors);
                 } else {
                     values = [V::splat(E::ZERO); MAX_SLOTS];
                 }
@@ -175,6 +178,8 @@ pub struct BackwardStep<E> {
     pub previous: [*const E; MAX_STATES],
     pub state: [*const E; MAX_STATES],
     pub saved: [*const E; MAX_SAVED],
+    /// Weights of one number per unit, `[width]` each.
+    pub vectors: [*const E; MAX_VECTORS],
     /// Out: whole derivative of each state, for traces; null when not wanted.
     pub total: [*mut E; MAX_STATES],
     pub width: usize,
@@ -191,6 +196,8 @@ pub struct Recorded<V> {
     pub previous: [V; MAX_STATES],
     pub state: [V; MAX_STATES],
     pub saved: [V; MAX_SAVED],
+    /// The weights of one number per unit.
+    pub vectors: [V; MAX_VECTORS],
 }
 
 /// What they give.
@@ -252,6 +259,7 @@ impl<E: Element, C: Cell> Backward<E, C> {
                             previous: [V::splat(E::ZERO); MAX_STATES],
                             state: [V::splat(E::ZERO); MAX_STATES],
                             saved: [V::splat(E::ZERO); MAX_SAVED],
+                            vectors: [V::splat(E::ZERO); MAX_VECTORS],
                         };
                         for slot in 0..slots {
                             recorded.gates[slot] = V::load(gates.add(slot * LANES));
@@ -262,6 +270,9 @@ impl<E: Element, C: Cell> Backward<E, C> {
                         }
                         for s in 0..C::LAYOUT.saved {
                             recorded.saved[s] = V::load(step.saved[s].add(at));
+                        }
+                        for v in 0..C::LAYOUT.vectors.len() {
+                            recorded.vectors[v] = V::load(step.vectors[v].add(unit));
                         }
                         C::backward::<E, V>(&recorded, &reaching)
                     } else {

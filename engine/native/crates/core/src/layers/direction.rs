@@ -1,7 +1,7 @@
 //! One direction of one recurrent layer: its place in the weights and its workspace.
 
 use crate::buffer::Buffer;
-use crate::cells::{CellEntry, CellKernels, Layout, MAX_SAVED, MAX_STATES};
+use crate::cells::{CellEntry, CellKernels, Feed, Layout, MAX_SAVED, MAX_STATES};
 use crate::element::Element;
 use crate::kernels::KernelKind;
 use crate::params::{Inner, Packing, Parameters, padded};
@@ -21,11 +21,13 @@ pub struct Direction<E: Element> {
     pub panels: usize,
     /// Input columns, padded.
     pub inputs: usize,
-    /// Offsets of the four tensors in the flat arrays.
+    /// Offsets of the tensors in the flat arrays; `bias_hh` only where the cell keeps the two apart.
     pub weight_ih: usize,
     pub weight_hh: usize,
     pub bias_ih: usize,
-    pub bias_hh: usize,
+    pub bias_hh: Option<usize>,
+    /// One per weight of one number per unit.
+    pub vectors: Vec<usize>,
     /// `[P][R][S * 16]`: activations after the forward pass, derivatives of the sums after the backward pass.
     pub gates: Buffer<E>,
     /// `[(T + 1) * B][W]`, h first; see `initial_block`.
@@ -69,10 +71,12 @@ impl<E: Element> Direction<E> {
             parameters.tensors[tensor].offset
         };
         let (ih, hh) = (layout.input.gates, layout.recurrent.gates);
-        let weight_ih = add("weight_ih", Packing::Gates { hidden, slots: ih, inner: input });
-        let weight_hh = add("weight_hh", Packing::Gates { hidden, slots: hh, inner: Inner::panels(hidden, 1) });
-        let bias_ih = add("bias_ih", Packing::GateBias { hidden, slots: ih });
-        let bias_hh = add("bias_hh", Packing::GateBias { hidden, slots: hh });
+        let names = cell.info().names;
+        let weight_ih = add(names.input, Packing::Gates { hidden, slots: ih, inner: input });
+        let weight_hh = add(names.recurrent, Packing::Gates { hidden, slots: hh, inner: Inner::panels(hidden, 1) });
+        let bias_ih = add(names.bias, Packing::GateBias { hidden, slots: ih });
+        let bias_hh = names.recurrent_bias.map(|name| add(name, Packing::GateBias { hidden, slots: hh }));
+        let vectors = cell.info().vectors.iter().map(|name| add(name, Packing::Vector { size: hidden })).collect();
         let width = padded(hidden);
         let panels = width / LANES;
         let empty = || Buffer::new(0);
@@ -89,6 +93,7 @@ impl<E: Element> Direction<E> {
             weight_hh,
             bias_ih,
             bias_hh,
+            vectors,
             gates: empty(),
             states: std::array::from_fn(|_| empty()),
             saved: std::array::from_fn(|_| empty()),
@@ -119,6 +124,12 @@ impl<E: Element> Direction<E> {
         for s in 0..self.layout.saved {
             self.saved[s].reserve(rows * self.width);
         }
+    }
+
+    /// The products' feeds with the offset of each one's bias.
+    pub fn biases(&self) -> impl Iterator<Item = (&'static Feed, usize)> {
+        let recurrent = self.bias_hh.map(|offset| (&self.layout.recurrent, offset));
+        std::iter::once((&self.layout.input, self.bias_ih)).chain(recurrent)
     }
 
     /// Numbers in one row of the gate tensor's panel.

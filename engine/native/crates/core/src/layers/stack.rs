@@ -3,11 +3,11 @@
 use super::dense::{Inputs, RowBlocks, dense, outer_blocks};
 use super::direction::Direction;
 use crate::buffer::Buffer;
-use crate::cells::{MAX_SAVED, MAX_STATES, find_cell};
+use crate::cells::{MAX_SAVED, MAX_STATES, MAX_VECTORS, find_cell};
 use crate::element::Element;
 use crate::error::EngineError;
 use crate::kernels::Kernels;
-use crate::kernels::elementwise::ScatterRows;
+use crate::kernels::elementwise::{PairSum, ScatterRows};
 use crate::kernels::outer::{OUTER_BLOCK, Outer};
 use crate::kernels::product::{Product, Start};
 use crate::kernels::recurrent::{BackwardStep, ForwardStep, Valid};
@@ -118,8 +118,7 @@ impl<E: Element> Stack<E> {
         let mut layers: Vec<Layer<E>> = Vec::with_capacity(specs.len());
         for (index, spec) in specs.iter().enumerate() {
             let field = |name: &str| format!("layers.{index}.{name}");
-            let cell = find_cell(&spec.cell)
-                .map_err(|error| EngineError { location: Some(field("cell")), ..error })?;
+            let cell = find_cell(&spec.cell).map_err(|error| EngineError { location: Some(field("cell")), ..error })?;
             if spec.hidden_size == 0 {
                 let message = format!("Layer {} needs a hidden size of at least 1.", index + 1);
                 return Err(EngineError::at("MODEL_INVALID", field("hiddenSize"), message));
@@ -240,7 +239,7 @@ impl<E: Element> Stack<E> {
             for slot in 0..layout.slots {
                 for lane in 0..LANES {
                     let mut sum = E::ZERO;
-                    for (feed, tensor) in [(&layout.input, direction.bias_ih), (&layout.recurrent, direction.bias_hh)] {
+                    for (feed, tensor) in direction.biases() {
                         if feed.has(slot) {
                             let place = (panel * feed.gates.len() + slot - feed.first) * LANES + lane;
                             sum = sum + unsafe { *pass.weights.add(tensor + place) };
@@ -257,7 +256,9 @@ impl<E: Element> Stack<E> {
     /// # Safety
     /// As the module says.
     pub unsafe fn token_tables(&self, pass: &Pass<E>, worker: &Worker) {
-        let Source::Tokens { embedded, width, distinct, .. } = pass.source else { return };
+        let Source::Tokens { embedded, width, distinct, .. } = pass.source else {
+            return;
+        };
         for direction in &self.layers[0].directions {
             for panel in worker.share(direction.panels) {
                 unsafe {
@@ -372,6 +373,7 @@ impl<E: Element> Stack<E> {
                     previous,
                     next,
                     saved,
+                    vectors: unit_weights(direction, pass),
                     width,
                 });
             }
@@ -512,6 +514,7 @@ impl<E: Element> Stack<E> {
                 previous: [std::ptr::null(); MAX_STATES],
                 state: [std::ptr::null(); MAX_STATES],
                 saved: [std::ptr::null(); MAX_SAVED],
+                vectors: unit_weights(direction, pass),
                 total: [std::ptr::null_mut(); MAX_STATES],
                 width,
             };
@@ -632,8 +635,7 @@ impl<E: Element> Stack<E> {
                             let from = self.layer_input(index, pass);
                             let input = Inputs { first: from.first, row: from.row, columns: direction.inputs };
                             let slot = direction.layout.input.first * LANES;
-                            let right =
-                                Strided { first: direction.gates.at(slot).cast_const(), row: direction.line() };
+                            let right = Strided { first: direction.gates.at(slot).cast_const(), row: direction.line() };
                             self.input_weight_gradient(direction, pass, worker, own, input, right, pass.rows());
                         }
                     }
@@ -642,7 +644,7 @@ impl<E: Element> Stack<E> {
         }
     }
 
-    /// Recurrent weights and both biases.
+    /// Recurrent weights, biases and weights per unit.
     unsafe fn recurrent_gradient(
         &self,
         direction: &Direction<E>,
@@ -663,9 +665,7 @@ impl<E: Element> Stack<E> {
                     (self.kernels.outer)(Outer {
                         right: derivatives.add(fed.first * LANES),
                         right_row: line,
-                        out: pass
-                            .gradients
-                            .add(direction.weight_hh + panel * width * direction.recurrent_line()),
+                        out: pass.gradients.add(direction.weight_hh + panel * width * direction.recurrent_line()),
                         ..outer
                     });
                     (self.kernels.outer)(Outer {
@@ -680,7 +680,18 @@ impl<E: Element> Stack<E> {
                 }
             });
             for panel in own {
-                for (feed, tensor) in [(&layout.input, direction.bias_ih), (&layout.recurrent, direction.bias_hh)] {
+                for (&offset, peephole) in direction.vectors.iter().zip(layout.vectors) {
+                    let seen = if peephole.after { direction.block_after(0) } else { direction.block_before(0) };
+                    (self.kernels.pair_sum)(PairSum {
+                        rows: pass.rows(),
+                        left: direction.gates.at(panel * pass.rows() * line + peephole.slot * LANES),
+                        left_row: line,
+                        right: direction.states[peephole.state].at(seen * pass.batch * width + panel * LANES),
+                        right_row: width,
+                        out: pass.gradients.add(offset + panel * LANES),
+                    });
+                }
+                for (feed, tensor) in direction.biases() {
                     let from = direction.bias_gradient.at(panel * line + feed.first * LANES);
                     let numbers = feed.gates.len() * LANES;
                     pass.gradients.add(tensor + panel * numbers).copy_from_nonoverlapping(from, numbers);
@@ -750,7 +761,9 @@ impl<E: Element> Stack<E> {
     /// # Safety
     /// As the module says; `weight_gradients` must be done by all workers.
     pub unsafe fn embedding_gradient(&self, pass: &Pass<E>, worker: &Worker, out: *mut E) {
-        let Source::Tokens { width, distinct, .. } = pass.source else { return };
+        let Source::Tokens { width, distinct, .. } = pass.source else {
+            return;
+        };
         let own = worker.share(distinct);
         let blocks = RowBlocks { time: 1, batch: distinct, first: own.start, count: own.len() };
         for (d, direction) in self.layers[0].directions.iter().enumerate() {
@@ -765,6 +778,15 @@ impl<E: Element> Stack<E> {
             unsafe { self.times_input_weights(direction, left, blocks, d > 0, out, width) };
         }
     }
+}
+
+/// Where the weights of one number per unit of `direction` begin.
+fn unit_weights<E: Element>(direction: &Direction<E>, pass: &Pass<E>) -> [*const E; MAX_VECTORS] {
+    let mut vectors = [std::ptr::null(); MAX_VECTORS];
+    for (vector, &offset) in vectors.iter_mut().zip(&direction.vectors) {
+        *vector = pass.weights.wrapping_add(offset);
+    }
+    vectors
 }
 
 /// Factors of inverted dropout for the units of one output row: 0 with probability `share`, else 1 / (1 - share).

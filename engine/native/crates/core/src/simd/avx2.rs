@@ -163,10 +163,16 @@ mod x86 {
         }
 
         #[inline(always)]
+        fn where_positive(self, condition: Self) -> Self {
+            let zero = Self::splat(0.0);
+            let kept = |c: __m256, zero: __m256| unsafe { _mm256_cmp_ps::<_CMP_GT_OQ>(c, zero) };
+            let kept = Pair(kept(condition.0, zero.0), kept(condition.1, zero.1));
+            both!(_mm256_and_ps(self, kept))
+        }
+
+        #[inline(always)]
         fn mul_add(self, factor: Self, addend: Self) -> Self {
-            unsafe {
-                Pair(_mm256_fmadd_ps(self.0, factor.0, addend.0), _mm256_fmadd_ps(self.1, factor.1, addend.1))
-            }
+            unsafe { Pair(_mm256_fmadd_ps(self.0, factor.0, addend.0), _mm256_fmadd_ps(self.1, factor.1, addend.1)) }
         }
 
         #[inline(always)]

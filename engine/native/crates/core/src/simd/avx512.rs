@@ -147,6 +147,14 @@ mod x86 {
         }
 
         #[inline(always)]
+        fn where_positive(self, condition: Self) -> Self {
+            unsafe {
+                let kept = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(condition.0, _mm512_setzero_ps());
+                Zmm(_mm512_maskz_mov_ps(kept, self.0))
+            }
+        }
+
+        #[inline(always)]
         fn mul_add(self, factor: Self, addend: Self) -> Self {
             unsafe { Zmm(_mm512_fmadd_ps(self.0, factor.0, addend.0)) }
         }

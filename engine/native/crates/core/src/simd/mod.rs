@@ -37,6 +37,8 @@ pub trait Lanes<E>: Copy {
     fn sqrt(self) -> Self;
     /// The larger of each pair; `self`'s NaN survives.
     fn max(self, other: Self) -> Self;
+    /// `self` where `condition` is above 0, else 0.
+    fn where_positive(self, condition: Self) -> Self;
     /// `self * factor + addend`; fused or not depends on the instruction set.
     fn mul_add(self, factor: Self, addend: Self) -> Self;
     fn exp(self) -> Self;

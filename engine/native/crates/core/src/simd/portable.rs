@@ -135,6 +135,11 @@ macro_rules! wide {
             }
 
             #[inline(always)]
+            fn where_positive(self, condition: Self) -> Self {
+                self.pairs(condition, |a, c| if c > 0.0 { a } else { 0.0 })
+            }
+
+            #[inline(always)]
             fn mul_add(self, factor: Self, addend: Self) -> Self {
                 Wide(std::array::from_fn(|i| self.0[i] * factor.0[i] + addend.0[i]))
             }
@@ -168,9 +173,4 @@ macro_rules! wide {
 }
 
 wide!(f32, functions::exp, functions::sigmoid, functions::tanh);
-wide!(
-    f64,
-    |x: Self| x.each(f64::exp),
-    |x: Self| x.each(|v| 1.0 / (1.0 + f64::exp(-v))),
-    |x: Self| x.each(f64::tanh)
-);
+wide!(f64, |x: Self| x.each(f64::exp), |x: Self| x.each(|v| 1.0 / (1.0 + f64::exp(-v))), |x: Self| x.each(f64::tanh));

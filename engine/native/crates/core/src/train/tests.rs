@@ -130,14 +130,24 @@ fn finished(events: &[Event]) -> bool {
 
 #[test]
 fn a_resumed_training_reaches_the_same_bits() {
-    for task in ["language-model", "forecast"] {
+    let plateau = json!({
+        "optimizer": { "kind": "rmsprop", "learningRate": 0.3, "alpha": 0.9, "epsilon": 1e-8, "momentum": 0.5, "weightDecay": 0.0 },
+        "schedule": { "kind": "plateau", "patience": 1, "factor": 0.5, "minimum": 0.01 }
+    });
+    let cases =
+        [("language-model", json!({}), 10), ("forecast", json!({}), 10), ("language-model", plateau, 2)];
+    for (task, training, validate) in cases {
         let folder = TempFolder::new();
-        let whole = job(&folder.path().join("whole"), task, json!({}));
+        let mut whole = job(&folder.path().join("whole"), task, training.clone());
+        whole.config.evaluation.every_steps = Some(validate);
         assert!(finished(&play(&whole, &[], |_, _| {})));
+        let rates: Vec<_> = history(&whole.directory).iter().filter_map(|line| line["learningRate"].as_f64()).collect();
+        assert!(rates.last().unwrap() < &rates[3], "the rate must fall: {rates:?}");
         // Interrupted before and after the first step, before and after a validation, around an epoch's end (12 steps of text,
         // 17 of windows) and before the last validation.
         for at in [0u64, 1, 10, 11, 12, 13, 17, 18, 30] {
-            let mut part = job(&folder.path().join(format!("part-{at}")), task, json!({}));
+            let mut part = job(&folder.path().join(format!("part-{at}")), task, training.clone());
+            part.config.evaluation.every_steps = Some(validate);
             part.config.checkpoint.every_steps = at.saturating_sub(1).max(1);
             let before: &[Command] = if at == 0 { &[Command::Interrupt] } else { &[] };
             let events = play(&part, before, move |event, mailbox| {

@@ -65,6 +65,7 @@ struct Progress {
     step: u64,
     best: Option<Best>,
     stale_validations: u64,
+    rate_reductions: u32,
     evaluated_step: Option<u64>,
     step_ms: f64,
     tokens_seen: u64,
@@ -188,6 +189,7 @@ impl<'a> Trainer<'a> {
                 step: state.step,
                 best,
                 stale_validations: state.stale_validations,
+                rate_reductions: state.rate_reductions,
                 evaluated_step: state.evaluated_step,
                 step_ms: state.step_ms,
                 tokens_seen: state.tokens_seen,
@@ -340,7 +342,7 @@ impl<'a> Trainer<'a> {
         let start = Instant::now();
         let done = self.progress.step;
         let (epoch, index) = (done / self.steps_per_epoch, done % self.steps_per_epoch);
-        let rate = learning_rate(&self.job.config.training, done, self.total_steps);
+        let rate = learning_rate(&self.job.config.training, done, self.total_steps, self.progress.rate_reductions);
         let update = self.job.config.training.update(rate);
         let (outcome, tokens) = match (&mut self.feed, &self.source) {
             (Feed::Tokens { windows, inputs, targets }, Source::Tokens { reader, .. }) => {
@@ -501,6 +503,10 @@ impl<'a> Trainer<'a> {
                 self.progress.stale_validations = 0;
             } else {
                 self.progress.stale_validations += 1;
+                let plateau = self.job.config.training.schedule.patience();
+                if plateau.is_some_and(|patience| self.progress.stale_validations.is_multiple_of(patience)) {
+                    self.progress.rate_reductions += 1;
+                }
             }
             self.tell_evaluation(step, SplitName::Validation, metrics, is_best)?;
         }
@@ -554,6 +560,7 @@ impl<'a> Trainer<'a> {
             rng: RandomState { seed: self.job.config.training.seed, counter: step },
             best: self.progress.best,
             stale_validations: self.progress.stale_validations,
+            rate_reductions: self.progress.rate_reductions,
             evaluated_step: self.progress.evaluated_step,
             scaler: match &self.job.data {
                 DataConfig::Series(series) => Some(series.scaler.clone()),

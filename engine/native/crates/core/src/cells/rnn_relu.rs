@@ -1,0 +1,57 @@
+//! Elman network with a rectifier (`torch.nn.RNN` with `nonlinearity="relu"`): a = W x + b_ih + U h + b_hh,
+//! h_t = max(a, 0).
+
+use super::*;
+
+pub struct RnnRelu;
+
+/// The slot keeps the sum a; h is the state.
+const A: usize = 0;
+const H: usize = 0;
+
+impl Cell for RnnRelu {
+    const INFO: CellInfo = CellInfo {
+        name: "rnn-relu",
+        signals: &[Signal { name: "h", kind: SignalKind::Signed, source: Source::State(H) }],
+        internals: &[Signal { name: "a", kind: SignalKind::Signed, source: Source::Slot(A) }],
+        gate_order: &["h"],
+        states: &["h"],
+        names: TensorNames::TORCH,
+        vectors: &[],
+        equations: &[equation("h", "relu(W_{x}x_{t} + W_{h}h_{t−1} + b)", "simple")],
+        onnx: Some(OnnxRecipe {
+            operator: "RNN",
+            rows: &[OnnxRows::Gate("h")],
+            activations: &["Relu"],
+            attributes: &[],
+            peepholes: &[],
+        }),
+    };
+
+    const LAYOUT: Layout = Layout {
+        slots: 1,
+        input: Feed { first: 0, gates: &[0] },
+        recurrent: Feed { first: 0, gates: &[0] },
+        states: 1,
+        saved: 0,
+        vectors: &[],
+    };
+
+    #[inline(always)]
+    fn forward<E: Element, V: Lanes<E>>(
+        gates: &mut [V; MAX_SLOTS],
+        states: &mut [V; MAX_STATES],
+        _saved: &mut [V; MAX_SAVED],
+        _vectors: &[V; MAX_VECTORS],
+    ) {
+        states[H] = gates[A].max(V::splat(E::ZERO));
+    }
+
+    #[inline(always)]
+    fn backward<E: Element, V: Lanes<E>>(recorded: &Recorded<V>, reaching: &[V; MAX_STATES]) -> Derivatives<V> {
+        let zero = V::splat(E::ZERO);
+        let mut gates = [zero; MAX_SLOTS];
+        gates[A] = reaching[H].where_positive(recorded.state[H]);
+        Derivatives { gates, total: *reaching, carry: [zero; MAX_STATES] }
+    }
+}
