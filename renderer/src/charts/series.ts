@@ -44,6 +44,14 @@ export function nearestIndex(x: ArrayLike<number>, value: number): number {
   return Math.abs(x[left]! - value) <= Math.abs(x[right]! - value) ? left : right;
 }
 
+/** The finite value of the last point at or before `at`; null where there is none yet. */
+export function valueAt(x: ArrayLike<number>, y: ArrayLike<number>, at: number): number | null {
+  let index = lowerBound(x, at);
+  if (x[index] !== at) index -= 1;
+  for (; index >= 0; index--) if (Number.isFinite(y[index]!)) return y[index]!;
+  return null;
+}
+
 /** Above this many points in view a line shows the minimum and maximum of every pixel column. */
 export const pointsBeforeReduction = 2000;
 
