@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { csvTable, linesToCsv } from './csv';
-import { extent, lowerBound, nearestIndex, pointsInView, smoothed } from './series';
+import { extent, lowerBound, nearestIndex, pointsInView, smoothed, valueAt } from './series';
 import { axisNumber, axisNumbers, linearTicks, logTicks } from './ticks';
 
 describe('smoothed', () => {
@@ -14,6 +14,14 @@ describe('smoothed', () => {
     const out = smoothed([1, NaN, 1], 0.5);
     expect(out[1]).toBeNaN();
     expect(out[2]).toBe(1);
+  });
+});
+
+describe('valueAt', () => {
+  it('is the last finite value at or before a place', () => {
+    const [x, y] = [[10, 20, 30], [3, NaN, 1]];
+    expect([5, 10, 15, 20, 29, 30, 99].map((at) => valueAt(x, y, at))).toEqual([null, 3, 3, 3, 3, 1, 1]);
+    expect(valueAt([], [], 1)).toBeNull();
   });
 });
 
