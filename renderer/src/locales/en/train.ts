@@ -124,6 +124,8 @@ export const messages = {
     tryIt: 'Try it',
     none: 'A sample is written at every validation.',
     atStep: 'Sample at step {step}',
+    unfold: 'Show the whole sample',
+    fold: 'Show its beginning only',
     prompt: 'Prompt',
     temperature: 'Temperature',
     topK: 'Top k',

@@ -127,6 +127,8 @@ export const messages: Translated<typeof english> = {
     tryIt: '직접 해 보기',
     none: '검증할 때마다 생성 예가 기록됩니다.',
     atStep: '스텝 {step}의 생성 예',
+    unfold: '생성 예 전체 보기',
+    fold: '앞부분만 보기',
     prompt: '시작 글',
     temperature: '온도',
     topK: '상위 k',
