@@ -90,6 +90,24 @@ export function pointsInView(points: Points, from: number, to: number, pixels: n
   return out;
 }
 
+/** At most about `most` points: each the mean of its neighbours' finite values, at the x of the last of them. */
+export function bucketMeans({ x, y }: Points, count: number, most: number): [number, number][] {
+  const size = Math.max(1, Math.floor(count / most));
+  const out: [number, number][] = [];
+  for (let start = 0; start < count; start += size) {
+    const end = Math.min(count, start + size);
+    let sum = 0;
+    let finite = 0;
+    for (let index = start; index < end; index++) {
+      if (!Number.isFinite(y[index]!)) continue;
+      sum += y[index]!;
+      finite += 1;
+    }
+    if (finite > 0) out.push([x[end - 1]!, sum / finite]);
+  }
+  return out;
+}
+
 /** Lowest and highest finite value of the points within `[from, to]`; null where there is none. */
 export function extent(points: Points, from: number, to: number): [number, number] | null {
   let low = Infinity;

@@ -39,6 +39,7 @@ export const messages = {
     same: 'same settings',
     rename: 'Rename',
     delete: 'Delete',
+    deleteUnderWay: 'A run that trains is stopped before it is deleted',
     deleted: 'Run {name} deleted',
     renamed: 'Renamed {from} to {to}',
     compareOne: 'Compare with the chosen run',

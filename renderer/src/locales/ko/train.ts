@@ -42,6 +42,7 @@ export const messages: Translated<typeof english> = {
     same: '설정이 같음',
     rename: '이름 바꾸기',
     delete: '지우기',
+    deleteUnderWay: '학습 중인 실행은 먼저 멈춘 뒤에 지웁니다',
     deleted: '실행 {name} 지움',
     renamed: '이름을 {from}에서 {to}(으)로 바꿈',
     compareOne: '고른 실행과 비교',
