@@ -102,6 +102,21 @@ test('runs keep their colours, undo takes its message along, and a bad name is s
   expect(await colours(running.page)).toEqual(before);
 });
 
+test('a run that trains is stopped before it is deleted', async () => {
+  const { page } = running;
+  await chooseSample(page, 'Constitution of Korea');
+  await train(page, { 'Steps at most': '3000' });
+  await expect.poll(() => runRows(page).first().locator('svg path').last().getAttribute('d')).toMatch(/^M.*L/);
+  const curve = await runRows(page).first().locator('svg path').last().getAttribute('d');
+  await expect.poll(() => runRows(page).first().locator('svg path').last().getAttribute('d'), { message: 'the curve in the list grows' }).not.toBe(curve);
+  await page.getByRole('listbox', { name: 'Runs' }).press('Delete');
+  const message = page.getByRole('status').filter({ hasText: 'stopped before it is deleted' });
+  await message.getByRole('button', { name: 'Stop and keep' }).click();
+  await expectState(page, 'Stopped');
+  await page.getByRole('listbox', { name: 'Runs' }).press('Delete');
+  await expect(page.getByText('No run yet')).toBeVisible();
+});
+
 test('the loss follows the scrubber and back, zooms, and goes to the clipboard as a picture', async () => {
   const { app, page } = running;
   await chooseSample(page, 'Constitution of Korea');
@@ -195,7 +210,7 @@ test('the message about an engine that stays down can be closed, and the status 
       { timeout: 60_000 },
     )
     .toBe(true);
-  const banner = page.getByRole('alert').filter({ hasText: 'The engine ended' });
+  const banner = page.getByRole('main').getByRole('alert').filter({ hasText: 'The engine ended' });
   await expect(banner).toBeVisible();
   await banner.getByRole('button', { name: 'Dismiss' }).click();
   await expect(banner).toBeHidden();
