@@ -37,6 +37,8 @@ describe('requests of the window', () => {
     ['settings.set', { theme: 'dark', other: 1 }, ''],
     ['window.control', { action: 'explode' }, 'action'],
     ['clipboard.write', { text: 7 }, 'text'],
+    ['clipboard.writePicture', { png: 'data:image/png;base64,' }, 'png'],
+    ['clipboard.writePicture', { png: new Uint8Array() }, 'png'],
     ['dialog.save', { suggestedName: '', data: 'x' }, 'suggestedName'],
     ['app.info', undefined, ''],
     ['app.info', null, ''],

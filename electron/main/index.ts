@@ -4,6 +4,7 @@ import { Menu, app, clipboard, dialog, ipcMain, nativeTheme, session, shell, typ
 import type { Settings } from '../../engine/contracts';
 import { channels } from '../shared/channels';
 import { answerCall, type Sender, type ShellHandlers } from './call-guard';
+import { copyPicture } from './clipboard';
 import { createPortBroker } from './engine-ports';
 import { spawnEngineHost } from './engine-process';
 import { EngineSupervisor } from './engine-supervisor';
@@ -84,6 +85,7 @@ function senderOf(event: IpcMainInvokeEvent | IpcMainEvent): Sender | null {
 function listen(): void {
   const handlers = createShellMethods({
     electron: { app, dialog, clipboard, shell, nativeTheme },
+    copyPicture,
     window: () => window,
     settings,
     settingsChanged: applySettings,

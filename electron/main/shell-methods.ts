@@ -10,6 +10,7 @@ import type { SettingsStore } from './settings-store';
 
 export interface ShellContext {
   electron: { app: App; dialog: Dialog; clipboard: Clipboard; shell: Shell; nativeTheme: NativeTheme };
+  copyPicture(png: Uint8Array<ArrayBuffer>): Promise<void>;
   window(): BrowserWindow | null;
   settings: SettingsStore;
   settingsChanged(settings: Settings): void;
@@ -29,6 +30,11 @@ function writeError(error: unknown, path: string): SluiceError {
     { code: 'FILE_UNREADABLE', message: `The file could not be written (${code ?? String(error)}); choose another place.`, where: path },
     { cause: error },
   );
+}
+
+/** The eight bytes every PNG begins with. */
+function isPng(bytes: Uint8Array): boolean {
+  return [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a].every((byte, index) => bytes[index] === byte);
 }
 
 /** What the shell does for the window. Inputs have been checked; a failure is thrown as SluiceError. */
@@ -117,8 +123,13 @@ export function createShellMethods(context: ShellContext): Handlers {
       saved.add(await realpath(path));
       return { path };
     },
-    'clipboard.write': ({ text }) => {
-      clipboard.writeText(text);
+    'clipboard.write': async ({ text }) => {
+      await clipboard.writeText(text);
+      return { written: true };
+    },
+    'clipboard.writePicture': async ({ png }) => {
+      if (!isPng(png)) throw new SluiceError({ code: 'INPUT_INVALID', message: 'These bytes are no PNG picture.', where: 'png' });
+      await context.copyPicture(new Uint8Array(png));
       return { written: true };
     },
     'shell.reveal': async ({ path }) => {

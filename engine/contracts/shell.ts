@@ -31,6 +31,8 @@ export const shellInputs = {
   /** Copies an exported file of the workspace to a place the user picks. */
   'dialog.saveCopy': z.strictObject({ source: z.string(), suggestedName: z.string().min(1).max(200) }),
   'clipboard.write': z.strictObject({ text: z.string().max(10_000_000) }),
+  /** A chart as the bytes of a PNG. */
+  'clipboard.writePicture': z.strictObject({ png: z.instanceof(Uint8Array).refine((bytes) => bytes.length > 0 && bytes.length <= 50_000_000) }),
   'shell.reveal': z.strictObject({ path: z.string() }),
   'engine.state': z.strictObject({}),
   'engine.restart': z.strictObject({}),
@@ -46,6 +48,7 @@ export interface ShellOutputs {
   'dialog.save': { path: string | null };
   'dialog.saveCopy': { path: string | null };
   'clipboard.write': { written: true };
+  'clipboard.writePicture': { written: true };
   'shell.reveal': { shown: boolean };
   'engine.state': EngineState;
   'engine.restart': { state: EngineState };

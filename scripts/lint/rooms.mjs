@@ -14,12 +14,9 @@ export const windowPackages = [
   'pinia',
   'vue-i18n',
   'echarts',
-  'vue-echarts',
   'reka-ui',
   '@vueuse/core',
   '@tanstack/vue-virtual',
-  'katex',
-  'lucide-vue-next',
   '@fontsource-variable/inter',
   '@fontsource-variable/jetbrains-mono',
   'pretendard',
@@ -135,4 +132,4 @@ export const rooms = [
 ];
 
 /** Libraries that a unit test may use in any room. */
-export const testPackages = ['vitest', 'fast-check', '@vue/test-utils'];
+export const testPackages = ['vitest', 'fast-check'];

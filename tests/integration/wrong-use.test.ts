@@ -32,10 +32,10 @@ const train = ['train', '--preset', 'char-lstm', '--dataset', 'play'];
 /** Command, status, and what its one line must say. */
 const wrong: [string[], 1 | 2, RegExp][] = [
   [['import'], 2, /files/],
-  [['import', 'folder'], 1, /folder is a folder, not a file/],
-  [['import', 'loop'], 1, /leads back to itself/],
+  [['import', 'folder'], 1, /folder cannot be read: it is a folder, not a file/],
+  [['import', 'loop'], 1, /links lead in a circle/],
   [['import', 'none.txt'], 1, /does not exist/],
-  [['import', 'y'.repeat(300)], 1, /name too long/],
+  [['import', 'y'.repeat(300)], 1, /name is too long/],
   [['import', 'play.txt', 'none.json'], 2, /one file makes a dataset/],
   [['import', 'play.txt', '--name', 'a/b'], 2, /begin with a letter or digit/],
   [['import', 'play.txt', '--name', 'play'], 2, /"play" is taken/],

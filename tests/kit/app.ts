@@ -49,17 +49,18 @@ export async function launch(home: Home, options: { language?: 'en-US' | 'ko-KR'
     env: { ...environment, ...runtimeEnvironment(runtime), LANGUAGE: (options.language ?? 'en-US').replace('-', '_'), ...options.env },
     timeout: launchLimitMs,
   });
+  // Playwright forgets the process of an application that has ended.
+  const child = app.process();
   const page = await app.firstWindow({ timeout: launchLimitMs });
   await page.waitForLoadState('domcontentloaded');
   return {
     app,
     page,
-    quit: () => quit(app),
+    quit: () => quit(app, child),
   };
 }
 
-async function quit(app: ElectronApplication): Promise<void> {
-  const child = app.process();
+async function quit(app: ElectronApplication, child: ReturnType<ElectronApplication['process']>): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = new Promise<void>((settle) => child.once('exit', () => settle()));
   const limit = setTimeout(() => child.kill('SIGKILL'), closeLimitMs);

@@ -42,7 +42,9 @@ export function gateColor(name: string, theme: Theme): string {
   return gateColors[theme][name] ?? gateColors[theme]['h']!;
 }
 
-/** Colour of run number `index` (from 0); the palette of eight repeats. */
+export const runPaletteSize = runColors.light.length;
+
+/** Colour of run number `index` (from 0); the palette repeats. */
 export function runColor(index: number, theme: Theme): string {
   const palette = runColors[theme];
   return palette[index % palette.length]!;

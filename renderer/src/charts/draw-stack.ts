@@ -1,5 +1,5 @@
 import { gateColor, type Theme } from './colors';
-import { shownCharacter, shownValue, type Ruler, type TraceSignal } from './signals';
+import { isUnknown, shownCharacter, shownValue, type Ruler, type TraceSignal } from './signals';
 import type { ChartTheme } from './theme';
 
 /** Steps in view: from `first`, `count` of them, each `columnWidth` px wide. */
@@ -24,7 +24,7 @@ export function drawRuler(context: CanvasRenderingContext2D, ruler: Ruler, view:
     for (let column = 0; column < view.count; column++) {
       const text = ruler.texts[view.first + column];
       if (text === undefined) continue;
-      const faint = /^\s$/.test(text);
+      const faint = isUnknown(text) || /^\s$/.test(text);
       context.font = `${faint ? 400 : 500} 12px ${theme.mono}`;
       context.fillStyle = faint ? theme.textDisabled : theme.text;
       context.fillText(shownCharacter(text), (column + 0.5) * view.columnWidth, textRulerHeight / 2 + 1);

@@ -31,3 +31,11 @@ function drain(): void {
   scheduled = waiting.size > 0;
   if (scheduled) requestAnimationFrame(drain);
 }
+
+/**
+ * Takes over a size that a `ResizeObserver` reported. Changing the page inside its callback would change sizes again
+ * before they are painted, which browsers refuse with an error.
+ */
+export function onNextFrame(task: Task): void {
+  requestAnimationFrame(task);
+}

@@ -33,6 +33,7 @@ export interface ChartSpec {
   marks?: readonly { y: number; label: string; color: string; labelColor: string }[];
   /** x from which on nothing has happened yet: a soft fill. */
   futureFrom?: number | null;
+  futureColor?: string;
   /** Between a lower and an upper bound: an interval. */
   bands?: readonly { x: ArrayLike<number>; lower: ArrayLike<number>; upper: ArrayLike<number>; color: string }[];
   /** Most labels on the axes; 4 unless told. */
@@ -305,7 +306,7 @@ function furniture(spec: ChartSpec, scales: ChartScales, theme: ChartTheme): Rec
     markArea: {
       silent: true,
       animation: false,
-      itemStyle: { color: theme.fill, opacity: 0.45 },
+      itemStyle: spec.futureColor ? { color: spec.futureColor } : { color: theme.fill, opacity: 0.45 },
       data: spec.futureFrom != null && spec.futureFrom < scales.x[1] ? [[{ xAxis: Math.max(spec.futureFrom, scales.x[0]) }, { xAxis: scales.x[1] }]] : [],
     },
     markPoint: {

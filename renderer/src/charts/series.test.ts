@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { csvTable, linesToCsv } from './csv';
-import { extent, lowerBound, nearestIndex, pointsInView, smoothed } from './series';
+import { bucketMeans, extent, lowerBound, nearestIndex, pointsInView, smoothed, valueAt } from './series';
 import { axisNumber, axisNumbers, linearTicks, logTicks } from './ticks';
 
 describe('smoothed', () => {
@@ -14,6 +14,22 @@ describe('smoothed', () => {
     const out = smoothed([1, NaN, 1], 0.5);
     expect(out[1]).toBeNaN();
     expect(out[2]).toBe(1);
+  });
+});
+
+describe('valueAt', () => {
+  it('is the last finite value at or before a place', () => {
+    const [x, y] = [[10, 20, 30], [3, NaN, 1]];
+    expect([5, 10, 15, 20, 29, 30, 99].map((at) => valueAt(x, y, at))).toEqual([null, 3, 3, 3, 3, 1, 1]);
+    expect(valueAt([], [], 1)).toBeNull();
+  });
+});
+
+describe('bucketMeans', () => {
+  it('keeps few points and averages many, without what is not finite', () => {
+    expect(bucketMeans({ x: [1, 2, 3], y: [4, NaN, 2] }, 3, 10)).toEqual([[1, 4], [3, 2]]);
+    expect(bucketMeans({ x: [1, 2, 3, 4, 5], y: [1, 3, 5, Infinity, 9] }, 5, 2)).toEqual([[2, 2], [4, 5], [5, 9]]);
+    expect(bucketMeans({ x: [1, 2, 3], y: [1, 2, 3] }, 2, 10)).toEqual([[1, 1], [2, 2]]);
   });
 });
 

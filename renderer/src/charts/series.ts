@@ -44,6 +44,14 @@ export function nearestIndex(x: ArrayLike<number>, value: number): number {
   return Math.abs(x[left]! - value) <= Math.abs(x[right]! - value) ? left : right;
 }
 
+/** The finite value of the last point at or before `at`; null where there is none yet. */
+export function valueAt(x: ArrayLike<number>, y: ArrayLike<number>, at: number): number | null {
+  let index = lowerBound(x, at);
+  if (x[index] !== at) index -= 1;
+  for (; index >= 0; index--) if (Number.isFinite(y[index]!)) return y[index]!;
+  return null;
+}
+
 /** Above this many points in view a line shows the minimum and maximum of every pixel column. */
 export const pointsBeforeReduction = 2000;
 
@@ -78,6 +86,24 @@ export function pointsInView(points: Points, from: number, to: number, pixels: n
     }
     const kept = [...new Set([low, high, ...(gap >= 0 ? [gap] : [])])].sort((a, b) => a - b);
     for (const one of kept) out.push([x[one]!, y[one]!]);
+  }
+  return out;
+}
+
+/** At most about `most` points: each the mean of its neighbours' finite values, at the x of the last of them. */
+export function bucketMeans({ x, y }: Points, count: number, most: number): [number, number][] {
+  const size = Math.max(1, Math.floor(count / most));
+  const out: [number, number][] = [];
+  for (let start = 0; start < count; start += size) {
+    const end = Math.min(count, start + size);
+    let sum = 0;
+    let finite = 0;
+    for (let index = start; index < end; index++) {
+      if (!Number.isFinite(y[index]!)) continue;
+      sum += y[index]!;
+      finite += 1;
+    }
+    if (finite > 0) out.push([x[end - 1]!, sum / finite]);
   }
   return out;
 }

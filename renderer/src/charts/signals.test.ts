@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { minimumColumn, shownCharacter, shownValue, signalNumber, wordStep } from './signals';
+import { isUnknown, minimumColumn, shownCharacter, shownValue, signalNumber, wordStep } from './signals';
 
 describe('ruler', () => {
   it('shows white space and widens columns for Hangul', () => {
@@ -7,6 +7,11 @@ describe('ruler', () => {
     expect(minimumColumn({ kind: 'text', texts: ['a', 'b'] })).toBe(8);
     expect(minimumColumn({ kind: 'text', texts: ['a', '물'] })).toBe(13);
     expect(minimumColumn({ kind: 'series', name: 'OT', values: [1], times: null })).toBe(1);
+  });
+
+  it('shows a token without a character as one glyph', () => {
+    expect([...shownCharacter('<unk>')]).toHaveLength(1);
+    expect(['<unk>', 'a', '물', '\n', '🌊', ''].map(isUnknown)).toEqual([true, false, false, false, false, false]);
   });
 
   it('steps from word to word', () => {

@@ -14,8 +14,14 @@ export type Ruler =
   | { kind: 'text'; texts: readonly string[] }
   | { kind: 'series'; name: string; values: ArrayLike<number>; times: readonly string[] | null };
 
-/** A character as the ruler shows it. */
+/** True for a token that stands for what the vocabulary does not hold: its name has more than one character. */
+export function isUnknown(text: string): boolean {
+  return [...text].length > 1;
+}
+
+/** A character as the ruler shows it: one glyph, whatever the token. */
 export function shownCharacter(text: string): string {
+  if (isUnknown(text)) return '□';
   return text === '\n' ? '↵' : text === ' ' ? '·' : text === '\t' ? '→' : text;
 }
 

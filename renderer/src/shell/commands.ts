@@ -27,6 +27,12 @@ export function shellCommands(): Command[] {
     when: () => settings.current.theme !== theme,
     run: () => settings.change({ theme }),
   }));
+  const motions: Command[] = (['system', 'off'] as const).map((motion) => ({
+    id: `motion.${motion}`,
+    title: `settings.motionCommand.${motion}`,
+    when: () => settings.current.motion !== motion,
+    run: () => settings.change({ motion }),
+  }));
   const languages: Command[] = (['en', 'ko'] as const).map((language) => ({
     id: `language.${language}`,
     title: `settings.languageCommand.${language}`,
@@ -49,6 +55,7 @@ export function shellCommands(): Command[] {
     },
     { id: 'engine.restart', title: 'shell.restartEngine', run: () => useShell().restartEngine() },
     ...themes,
+    ...motions,
     ...languages,
   ];
 }

@@ -12,9 +12,6 @@ import { useWorkbench } from './workbench';
 
 export type ConfigProblem = ModelDescription['problems'][number];
 
-/** Pause after an edit before the engine is asked what the stack comes to. */
-const describeAfterMs = 90;
-
 /** The stack and settings of the next run: one draft per dataset, described by the engine after every edit. */
 export const useArchitecture = defineStore('architecture', () => {
   const cells = shallowRef<CellInfo[]>([]);
@@ -29,10 +26,11 @@ export const useArchitecture = defineStore('architecture', () => {
   const describing = ref(false);
   /** `embedding`, `head`, or a layer's index. */
   const selected = ref<number | 'embedding' | 'head'>(0);
-  const kept = new Map<string, { preset: PresetName; base: RunConfig; draft: RunConfig }>();
+  const kept = new Map<string, { preset: PresetName; base: RunConfig; draft: RunConfig; description: ModelDescription | null }>();
   let dataset: string | null | undefined;
-  let turn = 0;
-  let timer: ReturnType<typeof setTimeout> | null = null;
+  /** The question under way; edits made meanwhile are asked about together, after its answer. */
+  let asking: Promise<void> | null = null;
+  let askAgain = false;
 
   const changed = computed(() => JSON.stringify(draft.value) !== JSON.stringify(base.value));
   const problems = computed<ConfigProblem[]>(() => description.value?.problems ?? []);
@@ -56,33 +54,37 @@ export const useArchitecture = defineStore('architecture', () => {
       preset.value = before.preset;
       base.value = before.base;
       draft.value = before.draft;
+      showDescription(before.description);
       describeSoon();
       return;
     }
     const first = datasets.selected?.kind === 'table' ? 'forecast-lstm' : 'char-lstm';
     const answer = await useWorkbench().call('models.preset', { preset: first, dataset: next });
+    const figures = await describe(answer.config);
     if (dataset !== next) return;
-    take(answer);
+    take(answer, figures);
   }
 
   function remember(): void {
-    if (dataset && preset.value && base.value && draft.value) kept.set(dataset, { preset: preset.value, base: base.value, draft: draft.value });
+    if (dataset && preset.value && base.value && draft.value) kept.set(dataset, { preset: preset.value, base: base.value, draft: draft.value, description: shown.value });
   }
 
-  function take(answer: MethodOutput<'models.preset'>): void {
+  /** The stack comes with its shapes and figures: a block without them would flash. */
+  function take(answer: MethodOutput<'models.preset'>, figures: ModelDescription | null): void {
     presets.value = answer.presets;
     preset.value = answer.preset;
     base.value = answer.config;
     draft.value = answer.config;
     selected.value = 0;
-    describeSoon();
+    if (figures) showDescription(figures);
+    else describeSoon();
   }
 
   /** Starts over from a preset, fitted to the dataset. Can be undone. */
   async function choosePreset(name: PresetName): Promise<void> {
     const before = { preset: preset.value, base: base.value, draft: draft.value };
     const answer = await useWorkbench().call('models.preset', { preset: name, dataset: useDatasets().selectedId });
-    take(answer);
+    take(answer, await describe(answer.config));
     const restore = (state: typeof before) => {
       preset.value = state.preset;
       base.value = state.base;
@@ -146,25 +148,33 @@ export const useArchitecture = defineStore('architecture', () => {
   }
 
   function describeSoon(): void {
-    if (timer) clearTimeout(timer);
-    timer = setTimeout(() => void describe(), describeAfterMs);
+    if (asking) askAgain = true;
+    else asking = describeDraft();
   }
 
-  async function describe(): Promise<void> {
-    timer = null;
-    if (!draft.value) return;
-    const mine = ++turn;
+  async function describeDraft(): Promise<void> {
     describing.value = true;
-    try {
-      const answer = await useWorkbench().call('models.describe', { config: draft.value });
-      // A later edit has its own answer under way.
-      if (mine === turn) {
-        description.value = answer.description;
-        if (answer.description.blocks.length || !shown.value) shown.value = answer.description;
-      }
-    } finally {
-      if (mine === turn) describing.value = false;
-    }
+    do {
+      askAgain = false;
+      if (!draft.value) break;
+      const answer = await describe(draft.value);
+      // An edit made meanwhile has its own answer to come.
+      if (!askAgain) showDescription(answer);
+    } while (askAgain);
+    describing.value = false;
+    asking = null;
+  }
+
+  /** Null where the engine gives no answer: the last figures stay, and it is asked again with the next edit. */
+  async function describe(config: RunConfig): Promise<ModelDescription | null> {
+    const answer = await useWorkbench().call('models.describe', { config }).catch(() => null);
+    return answer?.description ?? null;
+  }
+
+  function showDescription(next: ModelDescription | null): void {
+    if (!next) return;
+    description.value = next;
+    if (next.blocks.length || !shown.value) shown.value = next;
   }
 
   /** Why Train cannot start now, in words, or null. */
@@ -178,10 +188,7 @@ export const useArchitecture = defineStore('architecture', () => {
   /** Starts a run of the draft, shows it on the Train screen and returns its id. */
   async function train(): Promise<string | null> {
     await load();
-    if (timer) {
-      clearTimeout(timer);
-      await describe();
-    }
+    if (asking) await asking;
     if (!draft.value || blocked.value) return null;
     const threads = draft.value.training.threads ?? useSettings().current.threads;
     const config: RunConfig = { ...draft.value, training: { ...draft.value.training, threads } };

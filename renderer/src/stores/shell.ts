@@ -32,6 +32,9 @@ export const useShell = defineStore('shell', () => {
     copyText: async (text: string) => {
       await shellBridge().call('clipboard.write', { text });
     },
+    copyPicture: async (png: Uint8Array<ArrayBuffer>) => {
+      await shellBridge().call('clipboard.writePicture', { png });
+    },
     reveal: async (path: string) => (await shellBridge().call('shell.reveal', { path })).shown,
     /** Path of a dropped file, null for one that is not on the disk. */
     pathOf: (file: File): string | null => shellBridge().pathForFile(file) || null,

@@ -25,10 +25,14 @@ export const useToasts = defineStore('toasts', () => {
     list.value = list.value.filter((toast) => toast.id !== id);
   }
 
-  function show(title: string, options: { tone?: Toast['tone']; text?: string | null; action?: Toast['action'] } = {}): void {
+  /** Shows a message and gives its id, for a caller whose message may lose its sense before its time. */
+  function show(title: string, options: { tone?: Toast['tone']; text?: string | null; action?: Toast['action'] } = {}): number {
     const toast: Toast = { id: nextId++, tone: options.tone ?? 'plain', title, text: options.text ?? null, action: options.action ?? null };
-    list.value = [...list.value.slice(-3), toast];
+    // One cause may fail several requests: it is said once, as the newest.
+    const others = list.value.filter((other) => toast.action || other.tone !== toast.tone || other.title !== toast.title || other.text !== toast.text);
+    list.value = [...others.slice(-3), toast];
     setTimeout(() => dismiss(toast.id), toast.action || toast.tone === 'bad' ? longMs : shortMs);
+    return toast.id;
   }
 
   /** Says what failed; a cancelled job needs no words. Returns the shape for callers that show it at a field too. */

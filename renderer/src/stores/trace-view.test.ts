@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { decodeTrace, drawnState, stateSignal } from './trace-view';
+import { decodeTrace, drawnState, meanOpenness, stateSignal } from './trace-view';
 
 /** A safetensors buffer of float32 tensors. */
 function trace(metadata: Record<string, string>, tensors: Record<string, { shape: number[]; data: number[] }>): Uint8Array {
@@ -47,6 +47,14 @@ describe('decodeTrace', () => {
     expect(view.tokens).toBeNull();
     expect(view.series).toEqual({ size: 2, values: Float32Array.of(1, 2, 3, 4) });
     expect([...view.forecast!, ...view.target!]).toEqual([5, 6, 7, 8]);
+  });
+
+  it('gives the mean openness of a layer’s gates, without its signed values and what is not finite', () => {
+    const view = decodeTrace(trace({ cells: '["lstm"]' }, { 'l0.f': one(0.8), 'l0.i': { shape: [1, 2, 1], data: [NaN, 0.5] }, 'l0.g': one(-1), 'l0.c': one(3), 'l0.h': one(0.1) }), cells);
+    const means = meanOpenness(view.layers[0]!);
+    expect(Object.keys(means).sort()).toEqual(['f', 'i']);
+    expect(means['f']).toBeCloseTo(0.6);
+    expect(means['i']).toBeCloseTo(0.5);
   });
 
   it('says that a buffer is damaged', () => {

@@ -81,6 +81,23 @@ export function decodeTrace(bytes: Uint8Array, cells: readonly CellInfo[]): Trac
   };
 }
 
+/** How far each gate of a layer stands open on average, over all units and steps of the probe. */
+export function meanOpenness(layer: TraceLayer): Record<string, number> {
+  const means: Record<string, number> = {};
+  for (const { name, scale, values } of layer.signals) {
+    if (scale !== 'openness') continue;
+    let sum = 0;
+    let count = 0;
+    for (const value of values) {
+      if (!Number.isFinite(value)) continue;
+      sum += value;
+      count += 1;
+    }
+    if (count > 0) means[name] = sum / count;
+  }
+  return means;
+}
+
 /** The signal that says how a unit behaves as a whole: its cell state, else its hidden state. */
 export function stateSignal(layer: TraceLayer): TraceSignal {
   return layer.signals.find((signal) => signal.name === 'c') ?? layer.signals.find((signal) => signal.name === 'h') ?? layer.signals[0]!;

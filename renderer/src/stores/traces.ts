@@ -84,6 +84,15 @@ export const useTraces = defineStore('traces', () => {
     }
   });
 
+  /** Whoever shows gates says of which run, and null when it is out of sight; the one that came last is served. */
+  const looking = new Map<string, RunDetails>();
+  function look(viewer: string, details: RunDetails | null): Promise<void> {
+    if (details === null && !looking.has(viewer)) return Promise.resolve();
+    looking.delete(viewer);
+    if (details) looking.set(viewer, details);
+    return open([...looking.values()].at(-1) ?? null);
+  }
+
   /** Shows the gates of this run: live while it trains, else its newest recorded step. */
   async function open(details: RunDetails | null): Promise<void> {
     const isOther = details?.id !== run.value?.id;
@@ -164,7 +173,7 @@ export const useTraces = defineStore('traces', () => {
 
   return {
     run, view, layer, recorded, isLive, loading, problem, layerKey, orderKind, order, unit, cursor, rowHeight, ruler, vocabulary, probeForecast,
-    open, showStep, showLive, readForecast, reorder,
+    look, showStep, showLive, readForecast, reorder,
   };
 });
 

@@ -1,5 +1,6 @@
 import { createPinia, setActivePinia } from 'pinia';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { useToasts } from './toasts';
 import { useUndo } from './undo';
 
 describe('undo', () => {
@@ -53,5 +54,13 @@ describe('undo', () => {
     await useUndo().undo();
     expect(useUndo().message).toBeNull();
     expect(useUndo().next).toBeNull();
+  });
+
+  it('lets the message that offers a step go once the step was taken back by a key', async () => {
+    useUndo().record({ label: 'deleted', undo: () => undefined }, { toast: true });
+    useUndo().record({ label: 'deleted too', undo: () => undefined }, { toast: true });
+    expect(useToasts().list.map((toast) => toast.title)).toEqual(['deleted', 'deleted too']);
+    await useUndo().undo();
+    expect(useToasts().list.map((toast) => toast.title)).toEqual(['deleted']);
   });
 });

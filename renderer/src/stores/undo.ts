@@ -24,6 +24,8 @@ export const useUndo = defineStore('undo', () => {
   const undone = shallowRef<UndoStep[]>([]);
   /** What was last taken back or done again, for the status bar. */
   const message = shallowRef<string | null>(null);
+  /** Messages that offer to take a step back; gone once it was, however that came about. */
+  const offers = new Map<UndoStep, number>();
   let busy = false;
 
   /** Notes a step; `toast` also offers Undo in a message, for what removes something. */
@@ -37,7 +39,7 @@ export const useUndo = defineStore('undo', () => {
     undone.value = [];
     message.value = null;
     if (options.toast) {
-      useToasts().show(stepLabel(step), { action: { label: t('shell.undo'), run: () => undoStep(step) } });
+      offers.set(step, useToasts().show(stepLabel(step), { action: { label: t('shell.undo'), run: () => undoStep(step) } }));
     }
   }
 
@@ -56,6 +58,9 @@ export const useUndo = defineStore('undo', () => {
   }
 
   async function apply(step: UndoStep, direction: 'undo' | 'redo'): Promise<boolean> {
+    const offer = offers.get(step);
+    if (offer !== undefined) useToasts().dismiss(offer);
+    offers.delete(step);
     try {
       await (direction === 'undo' ? step.undo() : step.redo?.());
       say(t(direction === 'undo' ? 'shell.undone' : 'shell.redone', { what: stepLabel(step) }));

@@ -22,7 +22,8 @@ export const screen: Screen = {
         id: 'model.train',
         title: 'model.trainCommand',
         keys: 'Mod+Enter',
-        blocked: () => architecture.blocked,
+        // Without the screen ever opened there is no draft yet: training loads it.
+        blocked: () => (architecture.draft === null && useDatasets().selectedId !== null ? null : architecture.blocked),
         run: async () => void (await architecture.train()),
       },
       ...presetNames.map((name) => ({

@@ -31,7 +31,7 @@ describe('shapes', () => {
 
   it('find the second layer behind the embedding', () => {
     expect(blockOf(description, 1)).toBe(description.blocks[2]);
-    expect(blockOf(description, 2)).toBeNull();
+    expect(blockOf(description, 2), 'a layer not described yet').toBe(description.blocks[2]);
   });
 
   it('share the parameters among the blocks', () => {

@@ -14,11 +14,12 @@ export function widthText(block: StackBlock): string {
   return `${lookup ?? '?'} → ${block.outputShape.at(-1) ?? '?'}`;
 }
 
-/** Block of a layer, the embedding or the head. */
+/** Block of a layer, the embedding or the head; a layer just added looks like the last one until the engine has described it. */
 export function blockOf(description: ModelDescription, place: number | 'embedding' | 'head'): StackBlock | null {
   if (place === 'embedding') return description.blocks.find((block) => block.kind === 'embedding') ?? null;
   if (place === 'head') return description.blocks.find((block) => block.kind === 'head') ?? null;
-  return description.blocks.filter((block) => block.kind === 'recurrent')[place] ?? null;
+  const layers = description.blocks.filter((block) => block.kind === 'recurrent');
+  return layers[place] ?? layers.at(-1) ?? null;
 }
 
 const symbols: Record<string, string> = { weight_ih: 'W_{x}', weight_hh: 'W_{h}', bias_ih: 'b_{x}', bias_hh: 'b_{h}', W: 'W_{x}', U: 'W_{h}' };

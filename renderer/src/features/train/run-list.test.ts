@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { RunSummary } from '../../../../engine/contracts';
-import { canContinue, filterRuns, runColors, sortRuns, stateKey, stateTone } from './run-list';
+import { assignColors, canContinue, filterRuns, sortRuns, stateKey, stateTone } from './run-list';
 
 const run = (id: string, createdAt: string, loss: number | null, extra: Partial<RunSummary> = {}) =>
   ({ id, name: id, dataset: 'shakespeare', architecture: 'lstm 128', state: 'finished', stoppedEarly: false, createdAt, metrics: { train: null, validation: loss === null ? null : { loss }, test: null }, ...extra }) as unknown as RunSummary;
@@ -19,11 +19,20 @@ describe('list of runs', () => {
     expect(filterRuns(runs, '', () => '')).toHaveLength(3);
   });
 
-  it('gives a run the same colour when a newer one comes', () => {
-    const before = runColors(runs);
-    const after = runColors([...runs, run('new', '2026-02-01', null)]);
-    for (const one of runs) expect(after.get(one.id)).toBe(before.get(one.id));
-    expect(after.get('new')).toBe(3);
+  it('lets a run keep its colour when others come, go and come back', () => {
+    const first = assignColors({}, runs, 8);
+    expect(runs.map((one) => first[one.id]).sort()).toEqual([0, 1, 2]);
+    const without = assignColors(first, runs.slice(1), 8);
+    for (const one of runs.slice(1)) expect(without[one.id]).toBe(first[one.id]);
+    const withNew = assignColors(without, [...runs.slice(1), run('new', '2026-02-01', null)], 8);
+    expect(runs.slice(1).map((one) => first[one.id])).not.toContain(withNew['new']);
+    expect(assignColors(withNew, runs, 8)[runs[0]!.id]).toBe(first[runs[0]!.id]);
+  });
+
+  it('spreads many runs evenly over the colours', () => {
+    const many = Array.from({ length: 24 }, (_, index) => run(`r${index}`, `2026-01-${10 + index}`, null));
+    const colors = Object.values(assignColors({}, many, 8));
+    for (let color = 0; color < 8; color++) expect(colors.filter((one) => one === color)).toHaveLength(3);
   });
 
   it('says what state a run is in and whether it can go on', () => {

@@ -20,10 +20,22 @@ export function sortRuns(runs: readonly RunSummary[], sort: RunSort): RunSummary
   return [...runs].sort(newest);
 }
 
-/** Colour number of every run: by age, so that a run keeps its colour when newer ones come. */
-export function runColors(runs: readonly RunSummary[]): Map<string, number> {
+/**
+ * Colour number of every run: the one it had, else the one that fewest of the others have, oldest run first. So a
+ * run keeps its colour whatever is added or deleted beside it, and neighbours differ while there are colours left.
+ */
+export function assignColors(kept: Readonly<Record<string, number>>, runs: readonly RunSummary[], paletteSize: number): Record<string, number> {
+  const uses = new Array<number>(paletteSize).fill(0);
+  for (const run of runs) if (kept[run.id] !== undefined) uses[kept[run.id]! % paletteSize]! += 1;
+  const colors: Record<string, number> = { ...kept };
   const byAge = [...runs].sort((a, b) => a.createdAt.localeCompare(b.createdAt) || a.id.localeCompare(b.id));
-  return new Map(byAge.map((run, index) => [run.id, index]));
+  for (const run of byAge) {
+    if (colors[run.id] !== undefined) continue;
+    const color = uses.indexOf(Math.min(...uses));
+    uses[color]! += 1;
+    colors[run.id] = color;
+  }
+  return colors;
 }
 
 /** Words of a run's state; a run ended by early stopping is done and says so. */

@@ -85,6 +85,7 @@ export const messages = {
     subtractLast: 'Take off last value',
     subtractHint: 'Takes each window’s last value off its inputs and adds it back to the forecast: series that drift need it.',
     chart: 'One window of {target}',
+    step: 'step',
     at: 'window {window} · t{offset}',
     missing: 'This window holds a missing value.',
     largestHorizon: 'The {part} part has {rows} rows. A horizon of at most {value} works.',

@@ -1,5 +1,6 @@
 export const messages = {
   cellLabel: 'Diagram of a {cell} cell',
+  open: '{gate} = {value} on average (0 shut, 1 open)',
   noDrawing: 'There is no drawing of this cell yet.',
   noEquations: 'The equations of this cell are not written out here yet.',
   meaning: {

@@ -96,6 +96,8 @@ export const messages = {
   stepsPerEpoch: 'steps per epoch',
   speed: 'values per second',
   speedText: 'characters per second',
+  paddlesFollow: 'The paddles stand as far open as this layer’s gates did on average: run {run}, step {step}',
+  paddlesRest: 'The paddles are at rest: no run of this dataset has recorded gates of such a layer',
   measured: 'measured in run {run}',
   notMeasured: 'time is known after the first run',
   tokensPerStep: 'values per step',

@@ -7,6 +7,7 @@ export const messages = {
   themes: { system: 'As the system', light: 'Light', dark: 'Dark' },
   themeCommand: { system: 'Theme: as the system', light: 'Theme: light', dark: 'Theme: dark' },
   languageCommand: { en: 'Language: English', ko: '언어: 한국어' },
+  motionCommand: { system: 'Motion: as the system', off: 'Motion: off' },
   motion: 'Motion',
   motions: { system: 'As the system', off: 'Off' },
   motionNote: 'Off: nothing loops, values jump.',

@@ -16,6 +16,7 @@ export const messages = {
   cancel: 'Cancel',
   cancelJob: 'Cancel this job',
   undo: 'Undo',
+  nothingToUndo: 'There is nothing to take back',
   undoCommand: 'Undo: {what}',
   redoCommand: 'Redo: {what}',
   undone: 'Taken back: {what}',

@@ -88,6 +88,7 @@ export const messages: Translated<typeof english> = {
     subtractLast: '마지막 값 빼기',
     subtractHint: '창마다 마지막 값을 입력에서 빼고 예측에 다시 더합니다. 수준이 움직이는 시계열에 필요합니다.',
     chart: '{target}의 창 하나',
+    step: '스텝',
     at: '창 {window} · t{offset}',
     missing: '이 창에는 빠진 값이 있습니다.',
     largestHorizon: '{part} 부분은 {rows}행입니다. 예측 길이는 {value} 이하여야 합니다.',

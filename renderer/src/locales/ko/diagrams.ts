@@ -3,6 +3,7 @@ import type { messages as english } from '../en/diagrams';
 
 export const messages: Translated<typeof english> = {
   cellLabel: '{cell} 셀의 그림',
+  open: '{gate} = 평균 {value} (0 닫힘, 1 열림)',
   noDrawing: '이 셀의 그림은 아직 없습니다.',
   noEquations: '이 셀의 식은 아직 적혀 있지 않습니다.',
   meaning: {

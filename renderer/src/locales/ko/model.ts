@@ -99,6 +99,8 @@ export const messages: Translated<typeof english> = {
   stepsPerEpoch: '에폭당 스텝',
   speed: '초당 값',
   speedText: '초당 글자',
+  paddlesFollow: '수문은 이 층의 게이트가 평균적으로 열린 만큼 열려 있습니다: 실행 {run}, 스텝 {step}',
+  paddlesRest: '수문은 쉬는 자리에 있습니다: 이런 층의 게이트를 기록한 실행이 이 데이터셋에 아직 없습니다',
   measured: '실행 {run}에서 잰 값',
   notMeasured: '시간은 첫 실행 뒤에 알 수 있음',
   tokensPerStep: '스텝당 값',

@@ -10,6 +10,7 @@ export const messages: Translated<typeof english> = {
   themes: { system: '시스템 설정대로', light: '밝게', dark: '어둡게' },
   themeCommand: { system: '테마: 시스템 설정대로', light: '테마: 밝게', dark: '테마: 어둡게' },
   languageCommand: { en: 'Language: English', ko: '언어: 한국어' },
+  motionCommand: { system: '움직임: 시스템 설정대로', off: '움직임: 끔' },
   motion: '움직임',
   motions: { system: '시스템 설정대로', off: '끔' },
   motionNote: '끄면 반복하는 움직임이 없고 값이 바로 바뀝니다.',

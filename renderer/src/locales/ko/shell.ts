@@ -19,6 +19,7 @@ export const messages: Translated<typeof english> = {
   cancel: '취소',
   cancelJob: '이 작업 취소',
   undo: '되돌리기',
+  nothingToUndo: '되돌릴 일이 없습니다',
   undoCommand: '되돌리기: {what}',
   redoCommand: '다시 하기: {what}',
   undone: '되돌림: {what}',

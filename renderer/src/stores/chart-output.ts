@@ -1,0 +1,31 @@
+import type { ChartFile } from '../charts/save';
+import { t } from '../locales';
+import { useShell } from './shell';
+import { useToasts } from './toasts';
+
+/** Where charts go: a place the user picks, or the clipboard as a picture or as values. */
+export function useChartOutput() {
+  const shell = useShell();
+  const toasts = useToasts();
+  async function attempt(work: () => Promise<unknown>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      toasts.fail(error);
+    }
+  }
+  return {
+    saveChart: (file: ChartFile) => attempt(() => shell.saveFile(file.suggestedName, file.data)),
+    copyPicture: (file: ChartFile) =>
+      attempt(async () => {
+        if (typeof file.data === 'string') throw new TypeError('A picture on the clipboard is a PNG');
+        await shell.copyPicture(file.data);
+        toasts.show(t('charts.pictureCopied'), { tone: 'ok' });
+      }),
+    copyValues: (text: string) =>
+      attempt(async () => {
+        await shell.copyText(text);
+        toasts.show(t('charts.valuesCopied'), { tone: 'ok' });
+      }),
+  };
+}
