@@ -1,6 +1,6 @@
 import { expect, test } from '@playwright/test';
 import { createHome, keepScreenshot, launch, type Home, type RunningApp } from '../kit/app';
-import { chooseSample } from '../kit/window';
+import { chooseCell, chooseSample } from '../kit/window';
 
 /** A cell is one file of the engine; the window shows it by itself, and has words and a drawing for each. */
 let home: Home;
@@ -25,9 +25,7 @@ test('every cell can be chosen, is drawn, and has its equations in words', async
   expect(names.length).toBeGreaterThan(4);
   for (const name of names) {
     expect(name, 'a name of its own, not the one of the configuration').not.toMatch(/^[a-z]+-[a-z-]+$/);
-    await field.click();
-    await page.getByRole('option', { name, exact: true }).click();
-    await expect(field).toHaveText(name);
+    await chooseCell(page, name);
     await expect(page.getByRole('img', { name: /^Diagram of a/ })).toBeVisible();
     const equations = page.locator('.equations');
     await expect(equations.locator('code').first()).toBeVisible();

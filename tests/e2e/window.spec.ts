@@ -1,7 +1,7 @@
 import { expect, test, type Page } from '@playwright/test';
 import { createHome, keepScreenshot, launch, type Home, type RunningApp } from '../kit/app';
 import { cutWords, resize } from '../kit/layout';
-import { chooseSample, expectState, openScreen, plates, train } from '../kit/window';
+import { chooseCell, chooseSample, expectState, openScreen, plates, train } from '../kit/window';
 
 /** How the window behaves around the two journeys: sizes, lists, undo, charts, the diagram, an engine that is gone. */
 let home: Home;
@@ -182,9 +182,9 @@ test('the Model screen opens with its figures, and its paddles follow the gates 
       for (const block of document.querySelectorAll('[role="option"] .count')) if (!block.textContent) seen.push('parameters');
     }).observe(document.body, { subtree: true, childList: true, characterData: true });
   });
-  await page.getByRole('radio', { name: 'GRU' }).click();
+  await chooseCell(page, 'GRU');
   await expect(page.getByRole('img', { name: /gru/ })).toBeVisible();
-  await page.getByRole('radio', { name: 'LSTM' }).click();
+  await chooseCell(page, 'LSTM');
   await page.getByRole('button', { name: 'another layer' }).click();
   await expect(page.getByRole('listbox', { name: 'Layers from input to output' }).getByRole('option')).toHaveCount(5);
   expect(await page.evaluate(() => (window as unknown as { missingSeen: string[] }).missingSeen)).toEqual([]);

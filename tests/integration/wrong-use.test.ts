@@ -32,7 +32,7 @@ const train = ['train', '--preset', 'char-lstm', '--dataset', 'play'];
 /** Command, status, and what its one line must say. */
 const wrong: [string[], 1 | 2, RegExp][] = [
   [['import'], 2, /files/],
-  [['import', 'folder'], 1, /folder cannot be read: it is a folder, not a file/],
+  [['import', 'folder'], 1, /folder is a folder, not a file/],
   [['import', 'loop'], 1, /links lead in a circle/],
   [['import', 'none.txt'], 1, /does not exist/],
   [['import', 'y'.repeat(300)], 1, /name is too long/],
@@ -74,9 +74,9 @@ const wrong: [string[], 1 | 2, RegExp][] = [
   [['trace', 'a'], 2, /--out/],
   [['trace', 'a', '--out', 'x'], 2, /one of --input/],
   [['trace', 'a', '--text', long, '--out', 'x'], 2, /--text.*100000/],
-  [['trace', 'a', '--text', 'hi', '--out', 'folder'], 1, /folder is a folder/],
-  [['trace', 'a', '--text', 'hi', '--out', 'play.txt/x'], 1, /as if it were a folder/],
-  [['trace', 'a', '--text', 'hi', '--out', 'nowhere/x'], 1, /folder that does not exist/],
+  [['trace', 'a', '--text', 'hi', '--out', 'folder'], 1, /it is a folder, not a file/],
+  [['trace', 'a', '--text', 'hi', '--out', 'play.txt/x'], 1, /a file stands where a folder should be/],
+  [['trace', 'a', '--text', 'hi', '--out', 'nowhere/x'], 1, /its folder does not exist/],
   [['export', 'a', '--opset', '99'], 2, /--opset.*14 to 22/],
   [['export', 'a', '--opset', '13'], 2, /--opset.*14 to 22/],
   [['export', 'a', '--out', 'folder'], 1, /is a folder/],

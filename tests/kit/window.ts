@@ -20,6 +20,14 @@ export async function chooseSample(page: Page, title: string): Promise<void> {
   await expect(page.getByRole('radiogroup', { name: 'Which settings' })).toBeVisible();
 }
 
+/** The cell of the layer that is chosen on the Model screen, by its name there. */
+export async function chooseCell(page: Page, name: string): Promise<void> {
+  const field = page.getByRole('combobox', { name: 'Cell' });
+  await field.click();
+  await page.getByRole('option', { name, exact: true }).click();
+  await expect(field).toHaveText(name);
+}
+
 async function fill(page: Page, fields: Fields): Promise<void> {
   for (const [name, value] of Object.entries(fields)) {
     const field = page.getByRole('textbox', { name, exact: true });
