@@ -11,7 +11,7 @@ export const messages: Translated<typeof english> = {
   presetChanged: '{preset}에서 바꿈',
   presets: '프리셋',
   embedding: '임베딩',
-  head: '머리 · 선형',
+  head: '출력층 · 선형',
   layer: '{cell} {n}',
   inputText: '글',
   inputSeries: '시계열',
@@ -35,7 +35,7 @@ export const messages: Translated<typeof english> = {
   tabs: { label: '설정 종류', block: '층', training: '학습' },
   layerSettings: '이 층의 설정',
   embeddingSettings: '임베딩의 설정',
-  headSettings: '머리의 설정',
+  headSettings: '출력층 설정',
   fields: {
     cell: '셀',
     hiddenSize: '은닉 크기',

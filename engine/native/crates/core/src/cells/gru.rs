@@ -20,12 +20,7 @@ const H: usize = 0;
 impl Cell for Gru {
     const INFO: CellInfo = CellInfo {
         name: "gru",
-        signals: &[
-            Signal { name: "r", kind: SignalKind::Openness, source: Source::Slot(SLOT_R) },
-            Signal { name: "z", kind: SignalKind::Openness, source: Source::Slot(SLOT_Z) },
-            Signal { name: "n", kind: SignalKind::Signed, source: Source::Slot(SLOT_N) },
-            Signal { name: "h", kind: SignalKind::Signed, source: Source::State(H) },
-        ],
+        signals: &[gate("r", SLOT_R), gate("z", SLOT_Z), signed("n", SLOT_N), state("h", H)],
         internals: &[],
         gate_order: &["r", "z", "n"],
         states: &["h"],
@@ -38,12 +33,8 @@ impl Cell for Gru {
             equation("h", "(1 − z_{t}) ⊙ n_{t} + z_{t} ⊙ h_{t−1}", "blend"),
         ],
         onnx: Some(OnnxRecipe {
-            operator: "GRU",
-            rows: &[OnnxRows::Gate("z"), OnnxRows::Gate("r"), OnnxRows::Gate("n")],
-            activations: &[],
-            // The operator's own form resets before the product.
             attributes: &[("linear_before_reset", 1)],
-            peepholes: &[],
+            ..OnnxRecipe::plain("GRU", &[OnnxRows::Gate("z"), OnnxRows::Gate("r"), OnnxRows::Gate("n")])
         }),
     };
 
@@ -77,9 +68,9 @@ impl Cell for Gru {
         let one = V::splat(E::ONE);
         let [n, r, z, hn] = recorded.gates;
         let dh = reaching[H];
-        let dn = dh.mul(one.sub(z)).mul(one.sub(n.mul(n)));
-        let dz = dh.mul(recorded.previous[H].sub(n)).mul(z.mul(one.sub(z)));
-        let dr = dn.mul(hn).mul(r.mul(one.sub(r)));
+        let dn = dh.mul(one.sub(z)).mul(tanh_slope(n));
+        let dz = dh.mul(recorded.previous[H].sub(n)).mul(gate_slope(z));
+        let dr = dn.mul(hn).mul(gate_slope(r));
         let mut total = *reaching;
         total[H] = dh;
         let mut carry = *reaching;

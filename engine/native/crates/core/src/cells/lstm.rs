@@ -9,21 +9,37 @@ const I: usize = 0;
 const F: usize = 1;
 const G: usize = 2;
 const O: usize = 3;
-const H: usize = 0;
-const C: usize = 1;
-const TANH_C: usize = 0;
+pub(super) const H: usize = 0;
+pub(super) const C: usize = 1;
+/// What an LSTM keeps for the backward pass.
+pub(super) const TANH_C: usize = 0;
+
+/// h_t = o tanh(c_t), which all LSTMs share: sets both states and keeps tanh(c_t).
+#[inline(always)]
+pub(super) fn show<E: Element, V: Lanes<E>>(c: V, o: V, states: &mut [V; MAX_STATES], saved: &mut [V; MAX_SAVED]) {
+    let tanh_c = c.tanh();
+    states[C] = c;
+    states[H] = o.mul(tanh_c);
+    saved[TANH_C] = tanh_c;
+}
+
+/// Its derivatives: of c_t, with what comes from later steps, and of o's sum.
+#[inline(always)]
+pub(super) fn show_backward<E: Element, V: Lanes<E>>(
+    recorded: &Recorded<V>,
+    o: V,
+    reaching: &[V; MAX_STATES],
+) -> (V, V) {
+    let tanh_c = recorded.saved[TANH_C];
+    let dh = reaching[H];
+    let dc = dh.mul(o).mul_add(tanh_slope(tanh_c), reaching[C]);
+    (dc, dh.mul(tanh_c).mul(gate_slope(o)))
+}
 
 impl Cell for Lstm {
     const INFO: CellInfo = CellInfo {
         name: "lstm",
-        signals: &[
-            Signal { name: "f", kind: SignalKind::Openness, source: Source::Slot(F) },
-            Signal { name: "i", kind: SignalKind::Openness, source: Source::Slot(I) },
-            Signal { name: "g", kind: SignalKind::Signed, source: Source::Slot(G) },
-            Signal { name: "o", kind: SignalKind::Openness, source: Source::Slot(O) },
-            Signal { name: "c", kind: SignalKind::Signed, source: Source::State(C) },
-            Signal { name: "h", kind: SignalKind::Signed, source: Source::State(H) },
-        ],
+        signals: &[gate("f", F), gate("i", I), signed("g", G), gate("o", O), state("c", C), state("h", H)],
         internals: &[],
         gate_order: &["i", "f", "g", "o"],
         states: &["h", "c"],
@@ -37,13 +53,10 @@ impl Cell for Lstm {
             equation("c", "f_{t} ⊙ c_{t−1} + i_{t} ⊙ g_{t}", "cell"),
             equation("h", "o_{t} ⊙ tanh(c_{t})", "hidden"),
         ],
-        onnx: Some(OnnxRecipe {
-            operator: "LSTM",
-            rows: &[OnnxRows::Gate("i"), OnnxRows::Gate("o"), OnnxRows::Gate("f"), OnnxRows::Gate("g")],
-            activations: &[],
-            attributes: &[],
-            peepholes: &[],
-        }),
+        onnx: Some(OnnxRecipe::plain(
+            "LSTM",
+            &[OnnxRows::Gate("i"), OnnxRows::Gate("o"), OnnxRows::Gate("f"), OnnxRows::Gate("g")],
+        )),
     };
 
     const LAYOUT: Layout = Layout {
@@ -67,26 +80,18 @@ impl Cell for Lstm {
         let g = gates[G].tanh();
         let o = gates[O].sigmoid();
         let c = f.mul_add(states[C], i.mul(g));
-        let tanh_c = c.tanh();
         *gates = [i, f, g, o];
-        states[C] = c;
-        states[H] = o.mul(tanh_c);
-        saved[TANH_C] = tanh_c;
+        show(c, o, states, saved);
     }
 
     #[inline(always)]
     fn backward<E: Element, V: Lanes<E>>(recorded: &Recorded<V>, reaching: &[V; MAX_STATES]) -> Derivatives<V> {
-        let one = V::splat(E::ONE);
         let zero = V::splat(E::ZERO);
         let [i, f, g, o] = recorded.gates;
-        let tanh_c = recorded.saved[TANH_C];
-        let dh = reaching[H];
-        // dc = dc from later steps + dh o (1 - tanh(c)^2)
-        let dc = dh.mul(o).mul_add(one.sub(tanh_c.mul(tanh_c)), reaching[C]);
-        let di = dc.mul(g).mul(i.mul(one.sub(i)));
-        let df = dc.mul(recorded.previous[C]).mul(f.mul(one.sub(f)));
-        let dg = dc.mul(i).mul(one.sub(g.mul(g)));
-        let d_o = dh.mul(tanh_c).mul(o.mul(one.sub(o)));
-        Derivatives { gates: [di, df, dg, d_o], total: [dh, dc], carry: [zero, dc.mul(f)] }
+        let (dc, d_o) = show_backward(recorded, o, reaching);
+        let di = dc.mul(g).mul(gate_slope(i));
+        let df = dc.mul(recorded.previous[C]).mul(gate_slope(f));
+        let dg = dc.mul(i).mul(tanh_slope(g));
+        Derivatives { gates: [di, df, dg, d_o], total: [reaching[H], dc], carry: [zero, dc.mul(f)] }
     }
 }

@@ -1,6 +1,7 @@
 //! The first LSTM (Hochreiter & Schmidhuber 1997; NFG of Greff et al. 2017), without a forget gate and with the full
 //! gradient: i, o = sigmoid(W x + U h + b), g = tanh(…), c_t = c + i g, h_t = o tanh(c_t).
 
+use super::lstm::{C, H, show, show_backward};
 use super::*;
 
 pub struct LstmNoForget;
@@ -8,20 +9,11 @@ pub struct LstmNoForget;
 const I: usize = 0;
 const G: usize = 1;
 const O: usize = 2;
-const H: usize = 0;
-const C: usize = 1;
-const TANH_C: usize = 0;
 
 impl Cell for LstmNoForget {
     const INFO: CellInfo = CellInfo {
         name: "lstm-no-forget",
-        signals: &[
-            Signal { name: "i", kind: SignalKind::Openness, source: Source::Slot(I) },
-            Signal { name: "g", kind: SignalKind::Signed, source: Source::Slot(G) },
-            Signal { name: "o", kind: SignalKind::Openness, source: Source::Slot(O) },
-            Signal { name: "c", kind: SignalKind::Signed, source: Source::State(C) },
-            Signal { name: "h", kind: SignalKind::Signed, source: Source::State(H) },
-        ],
+        signals: &[gate("i", I), signed("g", G), gate("o", O), state("c", C), state("h", H)],
         internals: &[],
         gate_order: &["i", "g", "o"],
         states: &["h", "c"],
@@ -34,13 +26,10 @@ impl Cell for LstmNoForget {
             equation("c", "c_{t−1} + i_{t} ⊙ g_{t}", "cellNeverForgets"),
             equation("h", "o_{t} ⊙ tanh(c_{t})", "hidden"),
         ],
-        onnx: Some(OnnxRecipe {
-            operator: "LSTM",
-            rows: &[OnnxRows::Gate("i"), OnnxRows::Gate("o"), OnnxRows::Open, OnnxRows::Gate("g")],
-            activations: &[],
-            attributes: &[],
-            peepholes: &[],
-        }),
+        onnx: Some(OnnxRecipe::plain(
+            "LSTM",
+            &[OnnxRows::Gate("i"), OnnxRows::Gate("o"), OnnxRows::Open, OnnxRows::Gate("g")],
+        )),
     };
 
     const LAYOUT: Layout = Layout {
@@ -63,26 +52,19 @@ impl Cell for LstmNoForget {
         let g = gates[G].tanh();
         let o = gates[O].sigmoid();
         let c = i.mul_add(g, states[C]);
-        let tanh_c = c.tanh();
         gates[I] = i;
         gates[G] = g;
         gates[O] = o;
-        states[C] = c;
-        states[H] = o.mul(tanh_c);
-        saved[TANH_C] = tanh_c;
+        show(c, o, states, saved);
     }
 
     #[inline(always)]
     fn backward<E: Element, V: Lanes<E>>(recorded: &Recorded<V>, reaching: &[V; MAX_STATES]) -> Derivatives<V> {
-        let one = V::splat(E::ONE);
         let zero = V::splat(E::ZERO);
         let [i, g, o, _] = recorded.gates;
-        let tanh_c = recorded.saved[TANH_C];
-        let dh = reaching[H];
-        let dc = dh.mul(o).mul_add(one.sub(tanh_c.mul(tanh_c)), reaching[C]);
-        let di = dc.mul(g).mul(i.mul(one.sub(i)));
-        let dg = dc.mul(i).mul(one.sub(g.mul(g)));
-        let d_o = dh.mul(tanh_c).mul(o.mul(one.sub(o)));
-        Derivatives { gates: [di, dg, d_o, zero], total: [dh, dc], carry: [zero, dc] }
+        let (dc, d_o) = show_backward(recorded, o, reaching);
+        let di = dc.mul(g).mul(gate_slope(i));
+        let dg = dc.mul(i).mul(tanh_slope(g));
+        Derivatives { gates: [di, dg, d_o, zero], total: [reaching[H], dc], carry: [zero, dc] }
     }
 }

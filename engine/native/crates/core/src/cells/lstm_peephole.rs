@@ -2,6 +2,7 @@
 //! i, f = sigmoid(W x + U h + p c + b), g = tanh(W x + U h + b), c_t = f c + i g, o = sigmoid(W x + U h + p_o c_t + b),
 //! h_t = o tanh(c_t). The output gate sees the new cell state.
 
+use super::lstm::{C, H, show, show_backward};
 use super::*;
 
 pub struct LstmPeephole;
@@ -10,9 +11,6 @@ const I: usize = 0;
 const F: usize = 1;
 const G: usize = 2;
 const O: usize = 3;
-const H: usize = 0;
-const C: usize = 1;
-const TANH_C: usize = 0;
 const P_I: usize = 0;
 const P_F: usize = 1;
 const P_O: usize = 2;
@@ -20,14 +18,7 @@ const P_O: usize = 2;
 impl Cell for LstmPeephole {
     const INFO: CellInfo = CellInfo {
         name: "lstm-peephole",
-        signals: &[
-            Signal { name: "f", kind: SignalKind::Openness, source: Source::Slot(F) },
-            Signal { name: "i", kind: SignalKind::Openness, source: Source::Slot(I) },
-            Signal { name: "g", kind: SignalKind::Signed, source: Source::Slot(G) },
-            Signal { name: "o", kind: SignalKind::Openness, source: Source::Slot(O) },
-            Signal { name: "c", kind: SignalKind::Signed, source: Source::State(C) },
-            Signal { name: "h", kind: SignalKind::Signed, source: Source::State(H) },
-        ],
+        signals: &[gate("f", F), gate("i", I), signed("g", G), gate("o", O), state("c", C), state("h", H)],
         internals: &[],
         gate_order: &["i", "f", "g", "o"],
         states: &["h", "c"],
@@ -42,11 +33,11 @@ impl Cell for LstmPeephole {
             equation("h", "o_{t} ⊙ tanh(c_{t})", "hidden"),
         ],
         onnx: Some(OnnxRecipe {
-            operator: "LSTM",
-            rows: &[OnnxRows::Gate("i"), OnnxRows::Gate("o"), OnnxRows::Gate("f"), OnnxRows::Gate("g")],
-            activations: &[],
-            attributes: &[],
             peepholes: &["p_i", "p_o", "p_f"],
+            ..OnnxRecipe::plain(
+                "LSTM",
+                &[OnnxRows::Gate("i"), OnnxRows::Gate("o"), OnnxRows::Gate("f"), OnnxRows::Gate("g")],
+            )
         }),
     };
 
@@ -76,28 +67,22 @@ impl Cell for LstmPeephole {
         let g = gates[G].tanh();
         let c = f.mul_add(before, i.mul(g));
         let o = vectors[P_O].mul_add(c, gates[O]).sigmoid();
-        let tanh_c = c.tanh();
         *gates = [i, f, g, o];
-        states[C] = c;
-        states[H] = o.mul(tanh_c);
-        saved[TANH_C] = tanh_c;
+        show(c, o, states, saved);
     }
 
     #[inline(always)]
     fn backward<E: Element, V: Lanes<E>>(recorded: &Recorded<V>, reaching: &[V; MAX_STATES]) -> Derivatives<V> {
-        let one = V::splat(E::ONE);
         let zero = V::splat(E::ZERO);
         let [i, f, g, o] = recorded.gates;
         let [p_i, p_f, p_o] = recorded.vectors;
-        let tanh_c = recorded.saved[TANH_C];
-        let dh = reaching[H];
-        let d_o = dh.mul(tanh_c).mul(o.mul(one.sub(o)));
-        // dc = dc from later steps + dh o (1 - tanh(c)^2) + what the output gate saw of it
-        let dc = p_o.mul_add(d_o, dh.mul(o).mul_add(one.sub(tanh_c.mul(tanh_c)), reaching[C]));
-        let di = dc.mul(g).mul(i.mul(one.sub(i)));
-        let df = dc.mul(recorded.previous[C]).mul(f.mul(one.sub(f)));
-        let dg = dc.mul(i).mul(one.sub(g.mul(g)));
+        let (dc, d_o) = show_backward(recorded, o, reaching);
+        // The output gate saw c_t as well.
+        let dc = p_o.mul_add(d_o, dc);
+        let di = dc.mul(g).mul(gate_slope(i));
+        let df = dc.mul(recorded.previous[C]).mul(gate_slope(f));
+        let dg = dc.mul(i).mul(tanh_slope(g));
         let carry = p_f.mul_add(df, p_i.mul_add(di, dc.mul(f)));
-        Derivatives { gates: [di, df, dg, d_o], total: [dh, dc], carry: [zero, carry] }
+        Derivatives { gates: [di, df, dg, d_o], total: [reaching[H], dc], carry: [zero, carry] }
     }
 }

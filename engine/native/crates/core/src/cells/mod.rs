@@ -2,6 +2,7 @@
 //! nothing else enumerates cells.
 
 mod gru;
+mod info;
 mod lstm;
 mod lstm_coupled;
 mod lstm_no_forget;
@@ -11,13 +12,14 @@ mod rnn_tanh;
 
 use std::marker::PhantomData;
 
-use serde::Serialize;
-
 use crate::element::Element;
 use crate::error::EngineError;
 use crate::kernels::KernelKind;
 use crate::kernels::recurrent::{Backward, BackwardStep, Derivatives, Forward, ForwardStep, Recorded};
 use crate::simd::{Avx2, Avx512, Isa, Lanes, Portable};
+
+pub use info::{CellInfo, Equation, OnnxRecipe, OnnxRows, Signal, SignalKind, Source, TensorNames};
+use info::{equation, gate, signed, state};
 
 /// Limits of the fixed-size arrays that equations work on.
 pub const MAX_SLOTS: usize = 4;
@@ -35,130 +37,6 @@ static CELLS: &[&dyn CellEntry] = &[
     &Entry::<lstm_no_forget::LstmNoForget>(PhantomData),
     &Entry::<gru::Gru>(PhantomData),
 ];
-
-/// How a signal's values lie: a gate between 0 and 1, or a value of either sign.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SignalKind {
-    Openness,
-    Signed,
-}
-
-/// Where a signal is recorded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
-    /// A slot of the gate tensor.
-    Slot(usize),
-    /// A state after the step.
-    State(usize),
-}
-
-/// A gate or state that traces show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Signal {
-    pub name: &'static str,
-    pub kind: SignalKind,
-    #[serde(skip)]
-    pub source: Source,
-}
-
-/// What a cell says of itself.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CellInfo {
-    pub name: &'static str,
-    /// Rows of a trace in the order they are drawn.
-    pub signals: &'static [Signal],
-    /// Further recorded values, which reference fixtures hold and traces leave out.
-    #[serde(skip)]
-    pub internals: &'static [Signal],
-    /// Gates in the order of the stacked weight rows.
-    pub gate_order: &'static [&'static str],
-    /// States, h first.
-    pub states: &'static [&'static str],
-    /// How its tensors are called in files.
-    pub names: TensorNames,
-    /// Weights of one number per unit (peepholes), by the stem of their names; `Layout::vectors` says what they do.
-    pub vectors: &'static [&'static str],
-    /// What it computes, one line per signal, as the window shows it: `_{…}` is a subscript.
-    pub equations: &'static [Equation],
-    /// The ONNX operator that holds the cell; none when it needs a Scan.
-    pub onnx: Option<OnnxRecipe>,
-}
-
-/// `signal`_t = `right`, and the key of what that means in words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Equation {
-    pub signal: &'static str,
-    pub right: &'static str,
-    pub meaning: &'static str,
-}
-
-const fn equation(signal: &'static str, right: &'static str, meaning: &'static str) -> Equation {
-    Equation { signal, right, meaning }
-}
-
-/// Stems of a cell's tensor names, to which `_l0`, `_l0_reverse`, … is added.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TensorNames {
-    pub input: &'static str,
-    pub recurrent: &'static str,
-    pub bias: &'static str,
-    /// Bias of the recurrent product where it has one of its own.
-    pub recurrent_bias: Option<&'static str>,
-}
-
-impl TensorNames {
-    /// PyTorch's, for the cells that it has.
-    pub const TORCH: Self =
-        TensorNames { input: "weight_ih", recurrent: "weight_hh", bias: "bias_ih", recurrent_bias: Some("bias_hh") };
-    /// Those of the literature: a = W x + U h + b.
-    pub const PLAIN: Self = TensorNames { input: "W", recurrent: "U", bias: "b", recurrent_bias: None };
-}
-
-/// What stands in the rows of one gate of an ONNX operator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum OnnxRows {
-    /// The rows of the cell's gate of that name.
-    Gate(&'static str),
-    /// The same with the other sign: since 1 - s(a) = s(-a), the operator's gate is one minus the cell's.
-    Inverse(&'static str),
-    /// No weights and a bias so large that the gate is 1.
-    Open,
-}
-
-/// How an ONNX operator computes the cell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct OnnxRecipe {
-    pub operator: &'static str,
-    /// One entry per gate of the operator, in its order: LSTM i o f c, GRU z r h.
-    pub rows: &'static [OnnxRows],
-    /// The operator's `activations` of one direction; empty where its own are meant.
-    pub activations: &'static [&'static str],
-    /// Integer attributes besides.
-    pub attributes: &'static [(&'static str, i64)],
-    /// `P`: the cell's vectors in the operator's order (i o f); empty without peepholes.
-    pub peepholes: &'static [&'static str],
-}
-
-impl CellInfo {
-    /// Stems and shapes of the tensors of one direction of one layer, in the order of their storage.
-    pub fn tensors(&self, input_size: usize, hidden_size: usize) -> Vec<(&'static str, Vec<usize>)> {
-        let rows = self.gate_order.len() * hidden_size;
-        let names = self.names;
-        let mut tensors = vec![
-            (names.input, vec![rows, input_size]),
-            (names.recurrent, vec![rows, hidden_size]),
-            (names.bias, vec![rows]),
-        ];
-        tensors.extend(names.recurrent_bias.map(|name| (name, vec![rows])));
-        tensors.extend(self.vectors.iter().map(|&name| (name, vec![hidden_size])));
-        tensors
-    }
-}
 
 /// Which consecutive slots of the gate tensor a product adds to, and the gate of the stacked weights for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -215,6 +93,18 @@ pub trait Cell: Send + Sync + 'static {
 
     /// Derivatives from those that reach the states of this step: h's is complete, the others' come from later steps.
     fn backward<E: Element, V: Lanes<E>>(recorded: &Recorded<V>, reaching: &[V; MAX_STATES]) -> Derivatives<V>;
+}
+
+/// Derivative of the logistic function where it has the value `gate`.
+#[inline(always)]
+fn gate_slope<E: Element, V: Lanes<E>>(gate: V) -> V {
+    gate.mul(V::splat(E::ONE).sub(gate))
+}
+
+/// Derivative of tanh where it has the value `value`.
+#[inline(always)]
+fn tanh_slope<E: Element, V: Lanes<E>>(value: V) -> V {
+    V::splat(E::ONE).sub(value.mul(value))
 }
 
 /// The compiled steps of a cell.

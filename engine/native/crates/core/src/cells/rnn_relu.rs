@@ -12,20 +12,14 @@ const H: usize = 0;
 impl Cell for RnnRelu {
     const INFO: CellInfo = CellInfo {
         name: "rnn-relu",
-        signals: &[Signal { name: "h", kind: SignalKind::Signed, source: Source::State(H) }],
-        internals: &[Signal { name: "a", kind: SignalKind::Signed, source: Source::Slot(A) }],
+        signals: &[state("h", H)],
+        internals: &[signed("a", A)],
         gate_order: &["h"],
         states: &["h"],
         names: TensorNames::TORCH,
         vectors: &[],
         equations: &[equation("h", "relu(W_{x}x_{t} + W_{h}h_{t−1} + b)", "simple")],
-        onnx: Some(OnnxRecipe {
-            operator: "RNN",
-            rows: &[OnnxRows::Gate("h")],
-            activations: &["Relu"],
-            attributes: &[],
-            peepholes: &[],
-        }),
+        onnx: Some(OnnxRecipe { activations: &["Relu"], ..OnnxRecipe::plain("RNN", &[OnnxRows::Gate("h")]) }),
     };
 
     const LAYOUT: Layout = Layout {

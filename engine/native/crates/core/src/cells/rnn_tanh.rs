@@ -11,20 +11,14 @@ const H: usize = 0;
 impl Cell for RnnTanh {
     const INFO: CellInfo = CellInfo {
         name: "rnn-tanh",
-        signals: &[Signal { name: "h", kind: SignalKind::Signed, source: Source::State(H) }],
-        internals: &[Signal { name: "a", kind: SignalKind::Signed, source: Source::Slot(A) }],
+        signals: &[state("h", H)],
+        internals: &[signed("a", A)],
         gate_order: &["h"],
         states: &["h"],
         names: TensorNames::TORCH,
         vectors: &[],
         equations: &[equation("h", "tanh(W_{x}x_{t} + W_{h}h_{t−1} + b)", "simple")],
-        onnx: Some(OnnxRecipe {
-            operator: "RNN",
-            rows: &[OnnxRows::Gate("h")],
-            activations: &[],
-            attributes: &[],
-            peepholes: &[],
-        }),
+        onnx: Some(OnnxRecipe::plain("RNN", &[OnnxRows::Gate("h")])),
     };
 
     const LAYOUT: Layout = Layout {
@@ -49,10 +43,9 @@ impl Cell for RnnTanh {
     #[inline(always)]
     fn backward<E: Element, V: Lanes<E>>(recorded: &Recorded<V>, reaching: &[V; MAX_STATES]) -> Derivatives<V> {
         let zero = V::splat(E::ZERO);
-        let one = V::splat(E::ONE);
         let h = recorded.state[H];
         let mut gates = [zero; MAX_SLOTS];
-        gates[A] = reaching[H].mul(one.sub(h.mul(h)));
+        gates[A] = reaching[H].mul(tanh_slope(h));
         Derivatives { gates, total: *reaching, carry: [zero; MAX_STATES] }
     }
 }
