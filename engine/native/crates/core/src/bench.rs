@@ -12,9 +12,7 @@ use crate::error::EngineError;
 use crate::model::Model;
 use crate::pool::Pool;
 use crate::rng::{Purpose, Rng};
-use crate::spec::{
-    Batch, HeadMode, HeadSpec, Input, InputSpec, LayerSpec, ModelSpec, Optimizer, Target, Update,
-};
+use crate::spec::{Batch, HeadMode, HeadSpec, Input, InputSpec, LayerSpec, ModelSpec, Optimizer, Target, Update};
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,12 +117,8 @@ impl Bench {
                 );
             }
         };
-        let layer = LayerSpec {
-            cell: case.cell.clone(),
-            hidden_size: case.hidden_size,
-            bidirectional: false,
-            dropout: 0.0,
-        };
+        let layer =
+            LayerSpec { cell: case.cell.clone(), hidden_size: case.hidden_size, bidirectional: false, dropout: 0.0 };
         let threads = case.threads.unwrap_or_else(physical_cores);
         let spec = ModelSpec { input, layers: vec![layer; case.layers], head };
         let model = Model::new(spec, 1, Arc::new(Pool::new(threads)))?;
@@ -133,8 +127,9 @@ impl Bench {
         let draw = |count: usize, limit: usize, from: usize| -> Vec<u32> {
             (0..count).map(|i| (rng.uniform((from + i) as u64) * limit as f64) as u32).collect()
         };
-        let normal =
-            |count: usize, from: usize| -> Vec<f32> { (0..count).map(|i| rng.normal((from + i) as u64) as f32).collect() };
+        let normal = |count: usize, from: usize| -> Vec<f32> {
+            (0..count).map(|i| rng.normal((from + i) as u64) as f32).collect()
+        };
         let (tokens, next_tokens, series, values) = match input {
             InputSpec::Tokens { vocabulary_size, .. } => {
                 (draw(rows, vocabulary_size, 0), draw(rows, vocabulary_size, rows), Vec::new(), Vec::new())
@@ -190,8 +185,7 @@ impl Bench {
         match self.case.mode {
             BenchMode::Train => {
                 let input = if language { Input::Tokens(&self.tokens) } else { Input::Series(&self.series) };
-                let target =
-                    if language { Target::Tokens(&self.next_tokens) } else { Target::Values(&self.values) };
+                let target = if language { Target::Tokens(&self.next_tokens) } else { Target::Values(&self.values) };
                 let update = Update {
                     optimizer: Optimizer::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 },
                     learning_rate: 1e-3,

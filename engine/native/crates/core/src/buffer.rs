@@ -18,7 +18,9 @@ enum Memory {
     Nowhere,
     Heap(Layout),
     /// Large ones: pages of their own, 2 MB each where the system grants it, which spares address translations.
-    Pages { _map: MmapMut },
+    Pages {
+        _map: MmapMut,
+    },
 }
 
 unsafe impl<E: Send> Send for Buffer<E> {}
@@ -45,8 +47,7 @@ impl<E: Copy> Buffer<E> {
         (self.data, self.memory) = match pages {
             Some((data, map)) => (data.cast(), Memory::Pages { _map: map }),
             None => {
-                let layout =
-                    Layout::from_size_align(bytes, ALIGNMENT).expect("a buffer larger than the address space");
+                let layout = Layout::from_size_align(bytes, ALIGNMENT).expect("a buffer larger than the address space");
                 let data = unsafe { alloc_zeroed(layout) }.cast::<E>();
                 (NonNull::new(data).unwrap_or_else(|| handle_alloc_error(layout)), Memory::Heap(layout))
             }

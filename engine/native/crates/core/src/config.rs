@@ -355,9 +355,7 @@ impl TrainingConfig {
             OptimizerConfig::RmsProp { alpha, epsilon, momentum, weight_decay, .. } => {
                 Optimizer::RmsProp { alpha, eps: epsilon, momentum, weight_decay }
             }
-            OptimizerConfig::Adagrad { epsilon, weight_decay, .. } => {
-                Optimizer::Adagrad { eps: epsilon, weight_decay }
-            }
+            OptimizerConfig::Adagrad { epsilon, weight_decay, .. } => Optimizer::Adagrad { eps: epsilon, weight_decay },
             OptimizerConfig::Lion { beta1, beta2, weight_decay, .. } => Optimizer::Lion { beta1, beta2, weight_decay },
         };
         Update { optimizer, learning_rate, clip_norm: self.clip.norm, seed: self.seed }

@@ -351,9 +351,8 @@ impl<E: Element> Model<E> {
             }
             _ => return invalid("Tokens were given to a model of series, or the reverse.".into()),
         }
-        let fits = |lengths: &[usize]| {
-            lengths.len() == batch.batch && lengths.iter().all(|&n| n >= 1 && n <= batch.time)
-        };
+        let fits =
+            |lengths: &[usize]| lengths.len() == batch.batch && lengths.iter().all(|&n| n >= 1 && n <= batch.time);
         if !batch.lengths.is_none_or(fits) {
             return invalid(format!("There must be {} lengths from 1 to {}.", batch.batch, batch.time));
         }
@@ -391,11 +390,8 @@ impl<E: Element> Model<E> {
             (Input::Tokens(_), None) => unreachable!("check_batch compares input and model"),
         };
         let last_step = self.head.mode == HeadMode::LastStep;
-        let scope = Scope {
-            batch: size,
-            lengths: if last_step { None } else { batch.lengths },
-            outputs: self.head.outputs,
-        };
+        let scope =
+            Scope { batch: size, lengths: if last_step { None } else { batch.lengths }, outputs: self.head.outputs };
         let count = work.target.map_or(0, |target| scope.count(&target, self.head.rows(time, size)));
         let pass = Pass {
             time,
@@ -691,9 +687,7 @@ impl<E: Element> Model<E> {
                                 SignalSource::Slot(slot) => {
                                     gates[(unit / LANES * rows + row) * line + slot * LANES + unit % LANES]
                                 }
-                                SignalSource::State(s) => {
-                                    direction.states[s].slice(after + width)[after + unit]
-                                }
+                                SignalSource::State(s) => direction.states[s].slice(after + width)[after + unit],
                             };
                             !value.finite()
                         });

@@ -96,9 +96,8 @@ impl Packing {
 
     /// Place of the row-major element (row, column) from the tensor's beginning.
     fn place(&self, row: usize, column: usize) -> usize {
-        let slot_of = |slots: &[usize], gate: usize| {
-            slots.iter().position(|&g| g == gate).expect("every gate has a slot")
-        };
+        let slot_of =
+            |slots: &[usize], gate: usize| slots.iter().position(|&g| g == gate).expect("every gate has a slot");
         match self {
             Packing::Gates { hidden, slots, inner } => {
                 let (unit, slot) = (row % hidden, slot_of(slots, row / hidden));
@@ -299,10 +298,7 @@ mod tests {
     fn the_transposed_matrix_holds_every_weight() {
         let (hidden, inner) = (20, 70);
         let mut parameters = Parameters::default();
-        parameters.add(
-            "w".into(),
-            Packing::Gates { hidden, slots: &[0, 1], inner: Inner::plain(inner) },
-        );
+        parameters.add("w".into(), Packing::Gates { hidden, slots: &[0, 1], inner: Inner::plain(inner) });
         let mut flat = vec![0f64; parameters.length];
         parameters.tensors[0].each(|index, place| flat[place] = index as f64 + 1.0);
         let line = 2 * LANES;

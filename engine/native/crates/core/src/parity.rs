@@ -27,14 +27,8 @@ struct Tolerance {
 /// gradients add up over time. A wrong gate order shows as a difference above 1e-3.
 fn tolerances(precision: &str) -> (Tolerance, Tolerance) {
     match precision {
-        "float64" => (
-            Tolerance { absolute: 1e-9, relative: 0.0 },
-            Tolerance { absolute: 1e-9, relative: 1e-9 },
-        ),
-        _ => (
-            Tolerance { absolute: 2e-6, relative: 1e-5 },
-            Tolerance { absolute: 1e-5, relative: 5e-5 },
-        ),
+        "float64" => (Tolerance { absolute: 1e-9, relative: 0.0 }, Tolerance { absolute: 1e-9, relative: 1e-9 }),
+        _ => (Tolerance { absolute: 2e-6, relative: 1e-5 }, Tolerance { absolute: 1e-5, relative: 5e-5 }),
     }
 }
 

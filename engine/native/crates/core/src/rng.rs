@@ -55,9 +55,7 @@ impl Rng {
     /// Number `index` of the stream, standard normal (Box and Muller).
     pub fn normal(&self, index: u64) -> f64 {
         let c = self.block([index as u32, (index >> 32) as u32, 1, 0]);
-        let unit = |low: u32, high: u32| {
-            ((low as u64 | ((high as u64) << 32)) >> 11) as f64 / (1u64 << 53) as f64
-        };
+        let unit = |low: u32, high: u32| ((low as u64 | ((high as u64) << 32)) >> 11) as f64 / (1u64 << 53) as f64;
         let radius = (-2.0 * (1.0 - unit(c[0], c[1])).ln()).sqrt();
         radius * (std::f64::consts::TAU * unit(c[2], c[3])).cos()
     }

@@ -135,10 +135,7 @@ impl Case {
 }
 
 fn layers(cell: &str, sizes: &[usize], bidirectional: bool) -> Vec<LayerSpec> {
-    sizes
-        .iter()
-        .map(|&hidden_size| LayerSpec { cell: cell.into(), hidden_size, bidirectional, dropout: 0.3 })
-        .collect()
+    sizes.iter().map(|&hidden_size| LayerSpec { cell: cell.into(), hidden_size, bidirectional, dropout: 0.3 }).collect()
 }
 
 #[test]

@@ -15,8 +15,7 @@ use sluice_core::spec::{
 use sluice_core::{Model, Pool};
 
 fn fixture() -> Value {
-    let path =
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../../tests/fixtures/reference/training.json");
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../../tests/fixtures/reference/training.json");
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 

@@ -134,8 +134,7 @@ fn a_resumed_training_reaches_the_same_bits() {
         "optimizer": { "kind": "rmsprop", "learningRate": 0.3, "alpha": 0.9, "epsilon": 1e-8, "momentum": 0.5, "weightDecay": 0.0 },
         "schedule": { "kind": "plateau", "patience": 1, "factor": 0.5, "minimum": 0.01 }
     });
-    let cases =
-        [("language-model", json!({}), 10), ("forecast", json!({}), 10), ("language-model", plateau, 2)];
+    let cases = [("language-model", json!({}), 10), ("forecast", json!({}), 10), ("language-model", plateau, 2)];
     for (task, training, validate) in cases {
         let folder = TempFolder::new();
         let mut whole = job(&folder.path().join("whole"), task, training.clone());
