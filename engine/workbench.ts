@@ -205,7 +205,7 @@ export function createWorkbench(options: WorkbenchOptions): LocalWorkbench {
     const using = (await runs.list({})).find((run) => run.dataset === dataset && ['queued', 'running', 'paused'].includes(run.state));
     if (!using) return;
     throw new SluiceError({
-      code: 'RUN_LOCKED',
+      code: 'DATASET_IN_USE',
       message: `dataset ${dataset} cannot be ${what} while run ${using.id} trains on it; stop the run first`,
       where: dataset,
       details: { run: using.id },

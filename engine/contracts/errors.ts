@@ -27,6 +27,7 @@ export const failureCodes = [
   'CHECKPOINT_MISSING',
   'LOSS_NOT_FINITE',
   'RUN_LOCKED',
+  'DATASET_IN_USE',
   'RUN_NOT_ACTIVE',
   'ENGINE_EXITED',
   'ENGINE_FAILED',

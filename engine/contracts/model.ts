@@ -2,7 +2,7 @@
 export interface CellInfo {
   name: string;
   /** Rows of the trace in the order they are drawn, e.g. f i g o c h. */
-  signals: { name: string; kind: 'openness' | 'signed' }[];
+  signals: { name: string; kind: 'openness' | 'signed' | 'unbounded' }[];
   /** Gates in the order of the stacked weight rows, e.g. i f g o. */
   gateOrder: string[];
   states: string[];

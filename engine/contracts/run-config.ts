@@ -44,7 +44,7 @@ const decayRate = (usual: number) => z.number().min(0).lt(1).default(usual);
 const weightDecay = (usual: number) => z.number().min(0).max(10).default(usual);
 const epsilon = (usual: number) => z.number().positive().default(usual);
 
-/** Weight decay is added to the gradient (sgd, adam, rmsprop, adagrad) or shrinks the weights directly (adamw, nadam, lion). */
+/** The forms of `torch.optim`. Weight decay is added to the gradient; adamw and lion shrink the weights directly. */
 export const optimizerConfig = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('sgd'),

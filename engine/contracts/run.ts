@@ -93,6 +93,8 @@ export interface RunSummary extends RunStatus {
   /** Cells and sizes, e.g. `lstm 128 · lstm 128`. */
   architecture: string;
   lastCheckpoint: number | null;
+  /** From 1; null for a run that does not wait in this process. */
+  queuePlace: number | null;
 }
 
 export interface RunDetails extends RunSummary {

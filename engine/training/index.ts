@@ -177,6 +177,7 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
       taskKind: config.task.kind,
       architecture: architecture(config),
       lastCheckpoint: checkpoints.at(-1) ?? null,
+      queuePlace: own && queue.includes(own) ? queue.indexOf(own) + 1 : null,
     };
     summary.state = observedState(summary.state, ownerAlive);
     return { summary: withReason(summary), config, checkpoints };
@@ -390,7 +391,9 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
           await rm(runFile.metrics(directory), { force: true });
           await rm(runFile.traces(directory), { recursive: true, force: true });
         }
-        const status: RunStatus = { ...recorded, state: 'queued', step: newest?.step ?? 0, endedAt: null, error: null, stoppedEarly: false };
+        // Train and test belong to the best step of the end before; the next end measures them anew.
+        const metrics = { ...recorded.metrics, train: null, test: null };
+        const status: RunStatus = { ...recorded, state: 'queued', step: newest?.step ?? 0, endedAt: null, error: null, stoppedEarly: false, metrics };
         await writeJson(runFile.status(directory), status);
         enlist(
           createActiveRun(

@@ -44,7 +44,7 @@ export function observedState(recorded: RunState, ownerAlive: boolean): RunState
 }
 
 /** Why a run that never began reads as interrupted. */
-const neverStarted: RunStatus['error'] = { code: 'CANCELLED', message: 'Sluice ended while this run waited in the queue; it has not begun. Continue it to start it.' };
+const neverStarted: RunStatus['error'] = { code: 'CANCELLED', message: 'the engine ended while this run waited in the queue; it has not begun; continue it to start it' };
 
 /** A status with the reason of an interruption, where it has one: a run that was only queued lost nothing. */
 export function withReason<Status extends Pick<RunStatus, 'state' | 'startedAt' | 'error'>>(status: Status): Status {

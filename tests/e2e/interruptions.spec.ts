@@ -24,10 +24,10 @@ test.afterEach(async () => {
   home?.remove();
 });
 
-/** Starts one more run of the same configuration and gives its id. */
-async function startRun(): Promise<string> {
+/** Starts one more run, of the same configuration but for `changed`, and gives its id. */
+async function startRun(changed: Record<string, string> = {}): Promise<string> {
   const before = new Set(runIds(home.workspace));
-  await train(running.page, fields);
+  await train(running.page, { ...fields, ...changed });
   await expect.poll(() => runIds(home.workspace).find((id) => !before.has(id))).toBeTruthy();
   return runIds(home.workspace).find((id) => !before.has(id)) ?? '';
 }
@@ -50,9 +50,7 @@ test('the engine is killed while it trains; one click continues to the same bits
   await openScreen(page, 'Model');
   const run = await startRun();
   await reach(run, 20);
-  const state = await page.evaluate(() => window.sluice.call('engine.state', {}));
-  if (state.state !== 'ready') throw new Error('there is no engine to kill');
-  process.kill(state.pid, 'SIGKILL');
+  await killEngine();
 
   const banner = page.getByRole('alert').filter({ has: page.getByRole('button', { name: 'Continue' }) }).first();
   await expect(banner).toBeVisible();
@@ -60,6 +58,34 @@ test('the engine is killed while it trains; one click continues to the same bits
   await banner.getByRole('button', { name: 'Continue' }).click();
   await expectState(page, 'Done');
   expect(weightsHash(home.workspace, run, steps)).toBe(expected);
+});
+
+async function killEngine(): Promise<void> {
+  const state = await running.page.evaluate(() => window.sluice.call('engine.state', {}));
+  if (state.state !== 'ready') throw new Error('there is no engine to kill');
+  process.kill(state.pid, 'SIGKILL');
+}
+
+test('the queue behind a training that dies with the engine stands again after the same click', async () => {
+  const { page } = running;
+  await chooseSample(page, 'Constitution of Korea');
+  const long = await startRun({ 'Steps at most': '100000' });
+  await openScreen(page, 'Model');
+  const second = await startRun({ 'Steps at most': '20' });
+  await expect(page.getByText(/^place 1 in the queue/)).toBeVisible();
+  await openScreen(page, 'Model');
+  const third = await startRun({ 'Steps at most': '20' });
+  await expect(page.getByText(/^place 2 in the queue/)).toBeVisible();
+  await reach(long, 20);
+  await killEngine();
+
+  await page.getByRole('alert').getByRole('button', { name: 'Continue', exact: true }).click();
+  await expect(page.locator('.screen-bar .pill')).toHaveText('Training', { timeout: 60_000 });
+  const list = () => [long, second, third].map((run) => readStatus(home.workspace, run).state);
+  await expect.poll(list).toEqual(['running', 'queued', 'queued']);
+  await page.getByRole('button', { name: 'Stop and keep' }).click();
+  await expect.poll(list, { timeout: 60_000 }).toEqual(['stopped', 'finished', 'finished']);
+  expect(readStatus(home.workspace, second).startedAt! < readStatus(home.workspace, third).startedAt!).toBe(true);
 });
 
 test('the application is closed while it trains; reopened, the run continues to the same bits', async ({}, info) => {

@@ -228,8 +228,21 @@ describe('runs', () => {
     await workbench.call('runs.start', { config: await config(), name: 'busy' });
     await of('busy', 'step');
     await expect(workbench.call('runs.delete', { id: 'busy' })).rejects.toMatchObject({ code: 'RUN_LOCKED' });
-    await expect(workbench.call('datasets.delete', { id: 'play' })).rejects.toMatchObject({ code: 'RUN_LOCKED' });
+    await expect(workbench.call('datasets.delete', { id: 'play' })).rejects.toMatchObject({ code: 'DATASET_IN_USE', details: { run: 'busy' } });
     await workbench.call('runs.stop', { id: 'busy' });
+  });
+
+  it('that go on do not show the test of the end before', async () => {
+    await workbench.call('runs.start', { config: await config({ maxSteps: 100_000 }), name: 'further' });
+    await of('further', 'evaluated');
+    await workbench.call('runs.stop', { id: 'further' });
+    const stopped = await workbench.call('runs.get', { id: 'further' });
+    expect(stopped.metrics.test?.loss).toBeGreaterThan(0);
+    const { metrics } = await workbench.call('runs.continue', { id: 'further' });
+    expect([metrics.train, metrics.test]).toEqual([null, null]);
+    expect(metrics.validation).toEqual(stopped.metrics.validation);
+    await workbench.call('runs.stop', { id: 'further' });
+    expect((await workbench.call('runs.get', { id: 'further' })).metrics.test?.loss).toBeGreaterThan(0);
   });
 
   it('follow their dataset when it is renamed', async () => {

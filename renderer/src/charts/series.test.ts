@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { csvTable, linesToCsv } from './csv';
-import { bucketMeans, extent, lowerBound, nearestIndex, pointsInView, smoothed, valueAt } from './series';
+import { bucketMeans, extent, lowerBound, nearestIndex, pointsInView, smoothed, smoothedRatios, valueAt } from './series';
 import { axisNumber, axisNumbers, linearTicks, logTicks } from './ticks';
 
 describe('smoothed', () => {
@@ -14,6 +14,19 @@ describe('smoothed', () => {
     const out = smoothed([1, NaN, 1], 0.5);
     expect(out[1]).toBeNaN();
     expect(out[2]).toBe(1);
+  });
+});
+
+describe('smoothedRatios', () => {
+  it('follows a fall over orders of magnitude that a mean would trail behind', () => {
+    const falling = Array.from({ length: 200 }, (_, index) => Math.max(0.03, 1 * 0.9 ** index));
+    const [mean, ratios] = [smoothed(falling, 0.98), smoothedRatios(falling, 0.98)].map((line) => line[120]!) as [number, number];
+    expect(mean).toBeGreaterThan(0.045);
+    expect(ratios).toBeLessThan(mean / 1.2);
+    expect(ratios).toBeGreaterThan(0.03);
+    expect([...smoothedRatios([2, 2], 0.5)].map((value) => Number(value.toFixed(9)))).toEqual([2, 2]);
+    expect([...smoothedRatios([1, 0, 1], 0.5)]).toEqual([...smoothed([1, 0, 1], 0.5)]);
+    expect(smoothedRatios([1, NaN, 1], 0.5)[1]).toBeNaN();
   });
 });
 

@@ -24,6 +24,14 @@ export function smoothed(y: ArrayLike<number>, weight: number): Float64Array {
   return out;
 }
 
+/** The same over ratios in place of differences, for values that fall over orders of magnitude; none may be 0 or below. */
+export function smoothedRatios(y: ArrayLike<number>, weight: number): Float64Array {
+  // Without smoothing the values stay as they are, to the last digit.
+  if (weight === 0) return Float64Array.from(y);
+  for (let index = 0; index < y.length; index++) if (y[index]! <= 0) return smoothed(y, weight);
+  return smoothed(Float64Array.from(y, Math.log), weight).map(Math.exp);
+}
+
 /** First index whose x is at least `value`; x must not fall. */
 export function lowerBound(x: ArrayLike<number>, value: number): number {
   let low = 0;

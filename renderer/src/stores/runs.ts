@@ -5,6 +5,7 @@ import { t } from '../locales';
 import { useDatasets } from './datasets';
 import { addRecord, emptyLog, fillSteps, type MetricsLog } from './metrics-log';
 import { useShell } from './shell';
+import { useToasts } from './toasts';
 import { useUndo } from './undo';
 import { useWorkbench } from './workbench';
 
@@ -33,8 +34,11 @@ export const useRuns = defineStore('runs', () => {
   const live = shallowRef(new Map<string, LiveRun>());
   /** Counts every change of any metrics log; read it where a log is drawn. */
   const version = ref(0);
-  /** The engine died while this run trained; null once it was continued or dismissed. `step` is the last one heard of. */
-  const interrupted = ref<{ run: string; step: number; kept: number | null } | null>(null);
+  /**
+   * The engine died while this run trained; null once it was continued or dismissed. `step` is the last one heard of,
+   * `queued` are the runs that waited behind it, in their order.
+   */
+  const interrupted = ref<{ run: string; step: number; kept: number | null; queued: string[] } | null>(null);
   /** When a checkpoint was last written while this window listened. */
   const savedAt = ref<Date | null>(null);
   const logs = new Map<string, MetricsLog>();
@@ -46,7 +50,6 @@ export const useRuns = defineStore('runs', () => {
 
   const selected = computed(() => list.value.find((run) => run.id === selectedId.value) ?? null);
   const active = computed(() => list.value.find((run) => run.state === 'running' || run.state === 'paused') ?? null);
-  const queued = computed(() => list.value.filter((run) => run.state === 'queued'));
 
   function listen(): void {
     const workbench = useWorkbench();
@@ -59,7 +62,8 @@ export const useRuns = defineStore('runs', () => {
       (state) => {
         const run = active.value;
         if (state !== 'exited' || !run) return;
-        interrupted.value = { run: run.id, step: live.value.get(run.id)?.step ?? run.step, kept: run.lastCheckpoint };
+        const waitingRuns = list.value.filter(({ queuePlace }) => queuePlace !== null).sort((a, b) => a.queuePlace! - b.queuePlace!);
+        interrupted.value = { run: run.id, step: live.value.get(run.id)?.step ?? run.step, kept: run.lastCheckpoint, queued: waitingRuns.map(({ id }) => id) };
         live.value.delete(run.id);
         triggerRef(live);
       },
@@ -229,7 +233,12 @@ export const useRuns = defineStore('runs', () => {
   /** Goes on from the last whole checkpoint; the steps since are computed again, to the same bits. */
   async function continueRun(id: string): Promise<void> {
     const run = await useWorkbench().call('runs.continue', { id });
-    if (interrupted.value?.run === id) interrupted.value = null;
+    if (interrupted.value?.run === id) {
+      // The queue that the engine took with it stands behind the run again.
+      const { queued } = interrupted.value;
+      interrupted.value = null;
+      for (const next of queued) await useWorkbench().call('runs.continue', { id: next }).catch((error: unknown) => useToasts().fail(error));
+    }
     loading.delete(id);
     logs.delete(id);
     live.value.delete(id);
@@ -251,7 +260,8 @@ export const useRuns = defineStore('runs', () => {
   }
 
   async function remove(id: string): Promise<void> {
-    const name = list.value.find((run) => run.id === id)?.name ?? id;
+    const before = list.value.find((run) => run.id === id);
+    const name = before?.name ?? id;
     let { trashed } = await useWorkbench().call('runs.delete', { id });
     if (selectedId.value === id) selectedId.value = null;
     await refresh();
@@ -260,6 +270,8 @@ export const useRuns = defineStore('runs', () => {
         label: () => t('shell.edits.deleted', { name }),
         undo: async () => {
           await useWorkbench().call('runs.restore', { trashed });
+          // What waited in the queue waits again, at its end.
+          if (before?.state === 'queued') await useWorkbench().call('runs.continue', { id });
           await refresh();
           select(id);
         },
@@ -273,7 +285,7 @@ export const useRuns = defineStore('runs', () => {
   }
 
   return {
-    list, loaded, selectedId, selected, details, live, version, interrupted, savedAt, active, queued,
+    list, loaded, selectedId, selected, details, live, version, interrupted, savedAt, active,
     listen, refresh, loadDetails, select, metrics, knownMetrics, start,
     pause: (id: string) => act('runs.pause', id),
     resume: (id: string) => act('runs.resume', id),

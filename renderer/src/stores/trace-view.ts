@@ -32,10 +32,9 @@ export interface TraceView {
 const fallbackOrder = ['f', 'i', 'g', 'o', 'r', 'z', 'n', 'c', 'h'];
 
 function scaleOf(name: string, cell: CellInfo | undefined): SignalScale {
-  if (name === 'c') return 'tanh';
   const kind = cell?.signals.find((signal) => signal.name === name)?.kind;
-  if (kind) return kind;
-  return 'fiorz'.includes(name) ? 'openness' : 'signed';
+  if (kind) return kind === 'unbounded' ? 'tanh' : kind;
+  return 'fiorz'.includes(name) ? 'openness' : name === 'c' ? 'tanh' : 'signed';
 }
 
 /**

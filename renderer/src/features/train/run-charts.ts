@@ -1,6 +1,6 @@
 import type { RunConfig } from '../../../../engine/contracts';
 import type { ChartLine, ChartSpec } from '../../charts/line-option';
-import { smoothed } from '../../charts/series';
+import { smoothed, smoothedRatios } from '../../charts/series';
 import type { RunCurves } from '../../stores/curves';
 
 /** Colours and words a chart needs beside the numbers. */
@@ -56,7 +56,7 @@ export function lossSpec(curves: RunCurves, totalSteps: number | null, others: r
       id: `other-${other.id}`,
       name: other.name,
       x: other.curves.step,
-      y: smoothed(other.curves.loss, weight ?? automaticWeight(other.curves.loss.length)),
+      y: smoothedRatios(other.curves.loss, weight ?? automaticWeight(other.curves.loss.length)),
       color: other.color,
       look: 'other',
       // The end of a name tells runs of one dataset apart.
@@ -65,7 +65,7 @@ export function lossSpec(curves: RunCurves, totalSteps: number | null, others: r
   }
   lines.push(
     { id: 'raw', name: words.train, x: curves.step, y: curves.loss, color: colors.run, look: 'raw', silent: true },
-    { id: 'train', name: words.train, x: curves.step, y: smoothed(curves.loss, weight ?? automaticWeight(curves.loss.length)), color: colors.run, look: 'main', column: `${words.train} (${words.smoothed})` },
+    { id: 'train', name: words.train, x: curves.step, y: smoothedRatios(curves.loss, weight ?? automaticWeight(curves.loss.length)), color: colors.run, look: 'main', column: `${words.train} (${words.smoothed})` },
     { id: 'validation', name: words.validation, x: curves.evaluations.validation.step, y: curves.evaluations.validation.loss, color: colors.text, look: 'dotted' },
   );
   return { lines, log, ...stepAxis(curves, totalSteps), ticks: { x: 5, y: 5 }, margins: { left: 34, right: others.length > 0 ? 62 : 12 } };
@@ -76,7 +76,7 @@ export function gradientSpec(curves: RunCurves, totalSteps: number | null, clipN
   return {
     lines: [
       { id: 'raw', name: words.gradientNorm, x: curves.step, y: curves.gradientNorm, color: colors.text3, look: 'raw', silent: true },
-      { id: 'norm', name: words.gradientNorm, x: curves.step, y: smoothed(curves.gradientNorm, weight), color: colors.text, look: 'main', column: `${words.gradientNorm} (${words.smoothed})` },
+      { id: 'norm', name: words.gradientNorm, x: curves.step, y: smoothedRatios(curves.gradientNorm, weight), color: colors.text, look: 'main', column: `${words.gradientNorm} (${words.smoothed})` },
     ],
     log: true,
     ...stepAxis(curves, totalSteps),

@@ -9,7 +9,7 @@ export const messages = {
     inputPeephole: 'how much of the new to let in, having seen the old state',
     outputPeephole: 'how much to show, having seen the new state',
     forgetCoupled: 'how much of the old state to keep; the rest is filled with the new',
-    cellNeverForgets: 'the memory itself, which only grows',
+    cellNeverForgets: 'the memory itself: nothing in it is ever let go',
     input: 'how much of the new to let in',
     candidate: 'what the new is',
     output: 'how much to show',

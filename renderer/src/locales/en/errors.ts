@@ -25,6 +25,7 @@ export const messages = {
   CHECKPOINT_MISSING: { title: 'No checkpoint yet', text: 'Let the run take some steps first.' },
   LOSS_NOT_FINITE: { title: 'The loss is no longer a number', text: 'The last good checkpoint is kept. Try a smaller learning rate or clip the gradient.' },
   RUN_LOCKED: { title: 'Another program is training this run', text: 'Wait until it ends or stop it there.' },
+  DATASET_IN_USE: { title: 'A run trains on this dataset', text: 'Stop {run} first.' },
   RUN_NOT_ACTIVE: { title: 'The run is not training', text: 'Continue it first.' },
   ENGINE_EXITED: { title: 'The engine ended', text: 'It is started again; try once more.', stopped: 'It is not started again by itself; start it from the bar above.' },
   ENGINE_FAILED: { title: 'The engine failed', text: 'The log tells more.' },

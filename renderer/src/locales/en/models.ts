@@ -19,7 +19,7 @@ export const messages = {
   close: 'Close file',
   facts: 'opset {opset} · {size}',
   figure: 'largest difference from the engine over {count} comparisons; at most {share} of the limit {bound}',
-  rounding: 'At {count} shapes float32 leaves more open than this; how much was measured and added.',
+  rounding: 'Shapes at which float32 rounding alone goes further than this: {count}. How far was measured and added to the limit.',
   limit: 'limit',
   figureLabel: 'Largest difference {value}, {share} of the limit',
   checks: {

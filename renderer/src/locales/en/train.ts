@@ -187,7 +187,7 @@ export const messages = {
     interruptedTitle: 'This run was interrupted',
     interruptedNothing: 'No checkpoint had been written; it begins again from the first step.',
     queuedTitle: 'This run has not begun',
-    queuedText: 'It waited in the queue when Sluice ended.',
+    queuedText: 'It was waiting in the queue when the engine or Sluice ended.',
     start: 'Start it',
     continueFrom: 'Continue from step {step}',
     startAgain: 'Start again',

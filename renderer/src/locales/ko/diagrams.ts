@@ -12,7 +12,7 @@ export const messages: Translated<typeof english> = {
     inputPeephole: '옛 상태를 직접 보고 새 값을 얼마나 들일지',
     outputPeephole: '새 상태를 직접 보고 얼마나 내보일지',
     forgetCoupled: '옛 상태를 얼마나 남길지. 나머지는 새 값으로 채움',
-    cellNeverForgets: '기억 그 자체. 더해지기만 함',
+    cellNeverForgets: '기억 그 자체. 한 번 든 것은 지워지지 않음',
     input: '새 값을 얼마나 들일지',
     candidate: '새 값 그 자체',
     output: '얼마나 내보일지',

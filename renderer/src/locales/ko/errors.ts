@@ -27,6 +27,7 @@ export const messages: Translated<typeof english> = {
   CHECKPOINT_MISSING: { title: '체크포인트가 아직 없습니다', text: '학습을 몇 스텝 진행한 뒤 다시 하십시오.' },
   LOSS_NOT_FINITE: { title: '손실이 숫자가 아니게 되었습니다', text: '마지막으로 온전한 체크포인트는 보관되어 있습니다. 학습률을 낮추거나 기울기를 자르십시오.' },
   RUN_LOCKED: { title: '다른 프로그램이 이 실행을 학습하고 있습니다', text: '끝날 때까지 기다리거나 그쪽에서 멈추십시오.' },
+  DATASET_IN_USE: { title: '이 데이터셋으로 학습 중인 실행이 있습니다', text: '먼저 {run} 실행을 멈추십시오.' },
   RUN_NOT_ACTIVE: { title: '학습 중인 실행이 아닙니다', text: '먼저 이어서 학습하십시오.' },
   ENGINE_EXITED: { title: '엔진이 끝났습니다', text: '다시 시작하고 있습니다. 한 번 더 해 보십시오.', stopped: '저절로 다시 시작하지 않습니다. 위쪽 알림에서 엔진을 시작하십시오.' },
   ENGINE_FAILED: { title: '엔진에서 오류가 났습니다', text: '자세한 내용은 기록에 있습니다.' },

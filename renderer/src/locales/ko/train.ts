@@ -190,7 +190,7 @@ export const messages: Translated<typeof english> = {
     interruptedTitle: '이 실행은 중단되었습니다',
     interruptedNothing: '저장된 체크포인트가 없어 첫 스텝부터 다시 시작합니다.',
     queuedTitle: '아직 시작하지 않은 실행입니다',
-    queuedText: '대기열에서 기다리던 중에 Sluice가 종료되었습니다.',
+    queuedText: '대기열에서 기다리던 중에 엔진이나 Sluice가 종료되었습니다.',
     start: '시작',
     continueFrom: '스텝 {step}에서 이어 가기',
     startAgain: '다시 시작',

@@ -96,7 +96,7 @@ pub unsafe fn update_stretch<E: Element>(
                 (kernels.adam)(adam(stretch, [beta1, beta2, eps], rate, step, clip, 0.0, 1.0 - rate * weight_decay))
             }
             Optimizer::NAdam { beta1, beta2, eps, weight_decay } => {
-                let block = adam(stretch, [beta1, beta2, eps], rate, step, clip, 0.0, 1.0 - rate * weight_decay);
+                let block = adam(stretch, [beta1, beta2, eps], rate, step, clip, weight_decay, 1.0);
                 let (of_mean, of_gradient) = nadam_shares(beta1, step);
                 (kernels.adam)(AdamBlock {
                     step_size: e(rate * of_mean),

@@ -109,7 +109,7 @@ pub enum Optimizer {
     Adam { beta1: f64, beta2: f64, eps: f64, weight_decay: f64 },
     /// Weight decay shrinks the weights directly.
     AdamW { beta1: f64, beta2: f64, eps: f64, weight_decay: f64 },
-    /// Adam that looks ahead (Dozat 2016); weight decay shrinks the weights directly.
+    /// Adam that looks ahead (Dozat 2016). Weight decay is added to the gradient (L2).
     NAdam { beta1: f64, beta2: f64, eps: f64, weight_decay: f64 },
     /// Weight decay is added to the gradient (L2).
     RmsProp { alpha: f64, eps: f64, momentum: f64, weight_decay: f64 },

@@ -2,12 +2,13 @@
 
 use serde::Serialize;
 
-/// How a signal's values lie: a gate between 0 and 1, or a value of either sign.
+/// How a signal's values lie: a gate between 0 and 1, a value between -1 and 1, or one without bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SignalKind {
     Openness,
     Signed,
+    Unbounded,
 }
 
 /// Where a signal is recorded.
@@ -38,9 +39,14 @@ pub(super) const fn signed(name: &'static str, slot: usize) -> Signal {
     Signal { name, kind: SignalKind::Signed, source: Source::Slot(slot) }
 }
 
-/// A state after the step.
+/// A state within -1 and 1, after the step.
 pub(super) const fn state(name: &'static str, state: usize) -> Signal {
     Signal { name, kind: SignalKind::Signed, source: Source::State(state) }
+}
+
+/// A state without bounds, after the step.
+pub(super) const fn unbounded(name: &'static str, state: usize) -> Signal {
+    Signal { name, kind: SignalKind::Unbounded, source: Source::State(state) }
 }
 
 /// What a cell says of itself.

@@ -39,7 +39,7 @@ pub(super) fn show_backward<E: Element, V: Lanes<E>>(
 impl Cell for Lstm {
     const INFO: CellInfo = CellInfo {
         name: "lstm",
-        signals: &[gate("f", F), gate("i", I), signed("g", G), gate("o", O), state("c", C), state("h", H)],
+        signals: &[gate("f", F), gate("i", I), signed("g", G), gate("o", O), unbounded("c", C), state("h", H)],
         internals: &[],
         gate_order: &["i", "f", "g", "o"],
         states: &["h", "c"],

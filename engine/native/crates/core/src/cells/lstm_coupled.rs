@@ -13,7 +13,7 @@ const O: usize = 2;
 impl Cell for LstmCoupled {
     const INFO: CellInfo = CellInfo {
         name: "lstm-coupled",
-        signals: &[gate("f", F), signed("g", G), gate("o", O), state("c", C), state("h", H)],
+        signals: &[gate("f", F), signed("g", G), gate("o", O), unbounded("c", C), state("h", H)],
         internals: &[],
         gate_order: &["f", "g", "o"],
         states: &["h", "c"],

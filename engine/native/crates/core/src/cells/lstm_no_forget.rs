@@ -13,7 +13,7 @@ const O: usize = 2;
 impl Cell for LstmNoForget {
     const INFO: CellInfo = CellInfo {
         name: "lstm-no-forget",
-        signals: &[gate("i", I), signed("g", G), gate("o", O), state("c", C), state("h", H)],
+        signals: &[gate("i", I), signed("g", G), gate("o", O), unbounded("c", C), state("h", H)],
         internals: &[],
         gate_order: &["i", "g", "o"],
         states: &["h", "c"],

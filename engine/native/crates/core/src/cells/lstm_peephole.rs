@@ -18,7 +18,7 @@ const P_O: usize = 2;
 impl Cell for LstmPeephole {
     const INFO: CellInfo = CellInfo {
         name: "lstm-peephole",
-        signals: &[gate("f", F), gate("i", I), signed("g", G), gate("o", O), state("c", C), state("h", H)],
+        signals: &[gate("f", F), gate("i", I), signed("g", G), gate("o", O), unbounded("c", C), state("h", H)],
         internals: &[],
         gate_order: &["i", "f", "g", "o"],
         states: &["h", "c"],

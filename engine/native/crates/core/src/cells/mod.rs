@@ -19,7 +19,7 @@ use crate::kernels::recurrent::{Backward, BackwardStep, Derivatives, Forward, Fo
 use crate::simd::{Avx2, Avx512, Isa, Lanes, Portable};
 
 pub use info::{CellInfo, Equation, OnnxRecipe, OnnxRows, Signal, SignalKind, Source, TensorNames};
-use info::{equation, gate, signed, state};
+use info::{equation, gate, signed, state, unbounded};
 
 /// Limits of the fixed-size arrays that equations work on.
 pub const MAX_SLOTS: usize = 4;

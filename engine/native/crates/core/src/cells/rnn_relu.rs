@@ -12,7 +12,7 @@ const H: usize = 0;
 impl Cell for RnnRelu {
     const INFO: CellInfo = CellInfo {
         name: "rnn-relu",
-        signals: &[state("h", H)],
+        signals: &[unbounded("h", H)],
         internals: &[signed("a", A)],
         gate_order: &["h"],
         states: &["h"],
