@@ -65,8 +65,19 @@ export interface DatasetService extends Methods<'datasets', 'list' | 'get' | 'sa
   readText(file: string): Promise<string>;
   /** Named numeric columns of any table file, `[rows, columns.length]` row-major, NaN = missing. Throws COLUMN_NOT_FOUND, COLUMN_NOT_NUMERIC, DATASET_PARSE_FAILED. */
   readTable(file: string, columns: string[]): Promise<{ data: Float32Array; rows: number }>;
-  /** Values `[rows, columns]` of a table as they are on disk (mapped or read), for forecasts. `times` goes on beyond the last row where the frequency is known. */
-  values(id: string): Promise<{ data: Float32Array; rows: number; columns: string[]; split: Split; times: (row: number) => string | null }>;
+  /**
+   * Values `[rows, columns]` of a table as they are on disk, for forecasts, with the rows before which time jumps. `instant`: milliseconds
+   * since 1970. `times`: as shown, `steps` after a row by the frequency; null without a time column, beyond the table, or without a frequency.
+   */
+  values(id: string): Promise<{
+    data: Float32Array;
+    rows: number;
+    columns: string[];
+    split: Split;
+    breaks: readonly number[];
+    instant: (row: number) => number | null;
+    times: (row: number, steps?: number) => string | null;
+  }>;
 }
 
 /** `engine/training/index.ts` exports `createRunService(ports, datasets): RunService`. */

@@ -371,11 +371,13 @@ export function createDatasetService(ports: Ports): DatasetService {
       return {
         ...values,
         split: dataset.split,
-        times: (row) => {
-          if (!times) return null;
-          const last = times.length - 1;
-          const time = row > last && frequency ? laterTime(times[last] as number, frequency, row - last) : times[row];
-          return time === undefined ? null : formatTime(time, frequency);
+        breaks: dataset.breaks ?? [],
+        instant: (row) => times?.[row] ?? null,
+        times: (row, steps = 0) => {
+          const time = times?.[row];
+          if (time === undefined) return null;
+          if (steps === 0) return formatTime(time, frequency);
+          return frequency && formatTime(laterTime(time, frequency, steps), frequency);
         },
       };
     },
