@@ -334,6 +334,44 @@ describe('tables', () => {
     expect(preview.kind === 'table' && preview.rows[57]).toEqual(['2024-02-27', 'twelve']);
   });
 
+  describe('a column that one cell keeps from being numbers', () => {
+    const cells = (bad: string) => Array.from({ length: 300 }, (_, row) => (row === 150 ? bad : `${row}.5`));
+    const written: Record<string, (bad: string) => Promise<string>> = {
+      'a.csv': (bad) => file('a.csv', `date,x,y\n${days((row) => `${cells(bad)[row]},${row}`, 300)}`),
+      'a.jsonl': (bad) => file('a.jsonl', cells(bad).map((cell, row) => `{"date":"${new Date(Date.UTC(2024, 0, 1 + row)).toISOString().slice(0, 10)}","x":${cell === 'hello' ? '"hello"' : cell},"y":${row}}`).join('\n')),
+      'a.parquet': async (bad) => {
+        const path = join(root, 'a.parquet');
+        const instance = await DuckDBInstance.create(':memory:');
+        const connection = await instance.connect();
+        const x = bad === 'hello' ? `CASE WHEN i = 150 THEN 'hello' ELSE (i + 0.5)::VARCHAR END` : `CASE WHEN i = 150 THEN ${bad}::DOUBLE ELSE i + 0.5 END`;
+        await connection.run(`COPY (SELECT DATE '2024-01-01' + i::INTEGER AS date, ${x} AS x, i AS y FROM range(300) r(i)) TO '${path}'`);
+        connection.closeSync();
+        return path;
+      },
+    };
+    for (const [name, write] of Object.entries(written)) {
+      it(`is left out with a word about it: ${name}`, async () => {
+        const row = name === 'a.csv' ? 152 : 151;
+        for (const bad of ['hello', '1e39']) {
+          const path = await write(bad);
+          const dataset = (await importOf(path, { name: `d${bad}` })) as TableDataset;
+          expect(dataset.task.targets).toEqual(['y']);
+          const reason = bad === 'hello' ? '"hello" is not a number' : /1e\+?39 is beyond what training can hold/;
+          expect(dataset.warnings).toMatchObject([{ severity: 'warning', code: 'COLUMN_LEFT_OUT', row, column: 'x', count: 1 }]);
+          expect(dataset.warnings[0]?.message).toMatch(reason);
+          expect(dataset.warnings[0]?.message).toContain('Correct or empty the cell and import again');
+          expect(await service.preview({ files: [path] })).toMatchObject({ problems: dataset.warnings });
+          await expect(importOf(path, { targets: ['x'] })).rejects.toMatchObject({ code: 'COLUMN_NOT_NUMERIC', details: { row, column: 'x' } });
+        }
+      });
+    }
+
+    it('is no warning where every fifth cell is a word', async () => {
+      const path = await file('mixed.csv', `date,x,y\n${days((row) => `${row % 5 === 2 ? 'word' : row},${row}`, 100)}`);
+      expect((await importOf(path)).warnings[0]).toMatchObject({ severity: 'info', code: 'COLUMN_LEFT_OUT', row: 4, count: 20, value: 'word' });
+    });
+  });
+
   it('names the row of ragged records, open quotes and a wrong delimiter', async () => {
     await expect(importOf(await file('ragged.csv', `a,b\n1,2\n3,4\n5,6,7\n8,9\n`))).rejects.toMatchObject({ code: 'DATASET_PARSE_FAILED', where: 'ragged.csv, row 4', details: { expected: 2, found: 3 } });
     await expect(importOf(await file('open.csv', `a,b\n1,2\n3,"4\n5,6\n`))).rejects.toMatchObject({ code: 'DATASET_PARSE_FAILED' });
