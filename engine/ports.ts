@@ -59,6 +59,8 @@ export interface DatasetService extends Methods<'datasets', 'list' | 'get' | 'sa
   importText(input: { name: string | null; text: string }, job: JobContext): Promise<Dataset>;
   importSample(sample: string, job: JobContext): Promise<Dataset>;
   tokenizer(id: string): Promise<Tokenizer>;
+  /** Throws DATASET_DAMAGED where the numbers or tokens on disk are not those that the import wrote. Read once, later only looked at for changes. */
+  check(id: string): Promise<void>;
   /** What the engine needs to train this configuration: files, windows, scaler fitted on training rows. Throws CONFIG_INVALID / DATASET_TOO_SHORT with the field. */
   trainingData(config: Pick<RunConfig, 'dataset' | 'task'>): Promise<TokenData | SeriesData>;
   /** A whole text file decoded as an import would (encoding detected, line breaks unified). Throws FILE_NOT_FOUND, FILE_NOT_TEXT, FILE_EMPTY. */

@@ -84,6 +84,8 @@ const datasetBase = {
   }),
   split,
   warnings: z.array(problem),
+  /** CRC-32 of `values.bin` or `tokens.bin`, eight hexadecimal digits. */
+  checksum: z.string().optional(),
 };
 
 export const textDataset = z.strictObject({

@@ -535,6 +535,69 @@ describe('tables', () => {
   });
 });
 
+describe('files that are not what the import wrote', () => {
+  const damage = async (path: string, at: number) => {
+    const bytes = await readFile(path);
+    bytes[at] = (bytes[at] as number) ^ 0x40;
+    await writeFile(path, bytes);
+  };
+
+  it('are named: the numbers of a table, of the right length', async () => {
+    const { task } = (await importOf(await file('m.csv', `date,a\n${days(String, 300)}`))) as TableDataset;
+    await service.check('m');
+    const path = join(folderOf('m'), 'values.bin');
+    await damage(path, 602);
+    const refusal = { code: 'DATASET_DAMAGED', where: path, message: `${path} is damaged: its content is not what the import wrote. Import the file again.` };
+    for (const use of [() => service.check('m'), () => service.values('m'), () => service.trainingData({ dataset: 'm', task }), () => service.profile({ id: 'm' })]) await expect(use()).rejects.toMatchObject(refusal);
+    await damage(path, 602);
+    await service.check('m');
+    await rm(path);
+    await expect(service.check('m')).rejects.toMatchObject({ code: 'DATASET_DAMAGED', message: `${path} is damaged: it is missing. Import the file again.` });
+  });
+
+  it('are named: tokens, vocabulary and unknown characters of a text', async () => {
+    const { task } = (await importOf(await file('t.txt', `${'ab\n'.repeat(300)}나는 새 글자`))) as TextDataset;
+    const read = () => service.page({ id: 't', offset: 890, limit: 20 });
+    const before = await read();
+    const refused = async (name: string, reason: string) =>
+      expect(read()).rejects.toMatchObject({ code: 'DATASET_DAMAGED', where: join(folderOf('t'), name), message: `${join(folderOf('t'), name)} is damaged: ${reason} Import the text again.` });
+
+    await damage(join(folderOf('t'), 'tokens.bin'), 20);
+    await refused('tokens.bin', 'its content is not what the import wrote.');
+    await expect(service.check('t')).rejects.toMatchObject({ code: 'DATASET_DAMAGED' });
+    await expect(service.trainingData({ dataset: 't', task })).rejects.toMatchObject({ code: 'DATASET_DAMAGED' });
+    await damage(join(folderOf('t'), 'tokens.bin'), 20);
+
+    const unknown = join(folderOf('t'), 'unknown.bin');
+    const pairs = await readFile(unknown);
+    await writeFile(unknown, Buffer.alloc(pairs.length, 0x7f));
+    await refused('unknown.bin', 'its content is not what the import wrote.');
+    await writeFile(unknown, pairs.subarray(16));
+    await refused('unknown.bin', `${pairs.length - 16} bytes, not ${pairs.length}.`);
+    await rm(unknown);
+    await refused('unknown.bin', 'it is missing.');
+    await writeFile(unknown, pairs);
+
+    const tokenizer = join(folderOf('t'), 'tokenizer.json');
+    const json = await readFile(tokenizer, 'utf8');
+    await writeFile(tokenizer, json.slice(0, -20));
+    await refused('tokenizer.json', 'it is not complete JSON.');
+    await writeFile(tokenizer, json.replace(/"b":\s*2,/, ''));
+    await refused('tokenizer.json', 'it has 3 tokens, not 4.');
+    await rm(tokenizer);
+    await refused('tokenizer.json', 'it is missing.');
+    await writeFile(tokenizer, json);
+    expect(await read()).toEqual(before);
+  });
+
+  it('are not looked for in a dataset that was made before there were checksums', async () => {
+    const { checksum, ...older } = await importOf(await file('m.csv', `date,a\n${days(String, 300)}`));
+    expect(checksum).toMatch(/^[0-9a-f]{8}$/);
+    await writeFile(join(folderOf('m'), 'dataset.json'), JSON.stringify(older));
+    await service.check('m');
+  });
+});
+
 describe('catalogue', () => {
   it('renames, deletes and gives back', async () => {
     await service.importText({ name: 'a', text: 'to be or not to be '.repeat(20) }, job());

@@ -108,6 +108,19 @@ describe('a time series, from the file to the verified ONNX file', () => {
     expect((await runCli(['forecast', 'jumping', '--at', hour(585)], workspace)).status).toBe(0);
   });
 
+  it('uses no numbers that are not those of the import', async () => {
+    const path = join(workspace, 'datasets', 'jump', 'values.bin');
+    const whole = await readFile(path);
+    await writeFile(path, Buffer.alloc(whole.length, 0x7a));
+    for (const command of [['evaluate', 'jumping'], ['forecast', 'jumping'], ['train', '--preset', 'forecast-lstm', '--dataset', 'jump']]) {
+      const refused = await runCli(command, workspace);
+      expect(refused.status).not.toBe(0);
+      expect(refused.stderr).toContain(`${path} is damaged: its content is not what the import wrote. Import the file again.`);
+    }
+    await writeFile(path, whole);
+    await succeed(['evaluate', 'jumping'], workspace);
+  });
+
   it('exports a file that takes raw values and gives the raw forecast', async () => {
     const onnx = join(folder.path, 'hourly.onnx');
     expect(await succeed(['export', 'hourly', '--out', onnx], workspace)).toMatchObject({ verification: { passed: true } });
