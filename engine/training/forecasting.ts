@@ -31,7 +31,7 @@ export function rawLookback(series: SeriesData, table: TableValues, start: numbe
   return raw;
 }
 
-/** The first row after which time jumps within rows `[start, end)`, by the row that follows the jump; null = none. */
+/** The first row between `start` and `end`, neither of them, before which time jumps; null = none. */
 function breakWithin(table: TableValues, start: number, end: number): number | null {
   return table.breaks.find((row) => row > start && row < end) ?? null;
 }
