@@ -59,14 +59,27 @@ export interface DatasetService extends Methods<'datasets', 'list' | 'get' | 'sa
   importText(input: { name: string | null; text: string }, job: JobContext): Promise<Dataset>;
   importSample(sample: string, job: JobContext): Promise<Dataset>;
   tokenizer(id: string): Promise<Tokenizer>;
+  /** Throws DATASET_DAMAGED where the numbers or tokens on disk are not those that the import wrote. Read once, later only looked at for changes. */
+  check(id: string): Promise<void>;
   /** What the engine needs to train this configuration: files, windows, scaler fitted on training rows. Throws CONFIG_INVALID / DATASET_TOO_SHORT with the field. */
   trainingData(config: Pick<RunConfig, 'dataset' | 'task'>): Promise<TokenData | SeriesData>;
   /** A whole text file decoded as an import would (encoding detected, line breaks unified). Throws FILE_NOT_FOUND, FILE_NOT_TEXT, FILE_EMPTY. */
   readText(file: string): Promise<string>;
   /** Named numeric columns of any table file, `[rows, columns.length]` row-major, NaN = missing. Throws COLUMN_NOT_FOUND, COLUMN_NOT_NUMERIC, DATASET_PARSE_FAILED. */
   readTable(file: string, columns: string[]): Promise<{ data: Float32Array; rows: number }>;
-  /** Values `[rows, columns]` of a table as they are on disk (mapped or read), for forecasts. `times` goes on beyond the last row where the frequency is known. */
-  values(id: string): Promise<{ data: Float32Array; rows: number; columns: string[]; split: Split; times: (row: number) => string | null }>;
+  /**
+   * Values `[rows, columns]` of a table as they are on disk, for forecasts, with the rows before which time jumps. `instant`: milliseconds
+   * since 1970. `times`: as shown, `steps` after a row by the frequency; null without a time column, beyond the table, or without a frequency.
+   */
+  values(id: string): Promise<{
+    data: Float32Array;
+    rows: number;
+    columns: string[];
+    split: Split;
+    breaks: readonly number[];
+    instant: (row: number) => number | null;
+    times: (row: number, steps?: number) => string | null;
+  }>;
 }
 
 /** `engine/training/index.ts` exports `createRunService(ports, datasets): RunService`. */

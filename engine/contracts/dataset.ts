@@ -42,6 +42,7 @@ export const problem = z.strictObject({
     'MISSING_SPLITS_SERIES',
     'TEXT_IN_NUMBER_COLUMN',
     'VALUE_TOO_LARGE',
+    'COLUMN_LEFT_OUT',
     'TIME_UNREADABLE',
     'TIME_ABSENT_FILLED',
     'TIME_ABSENT_SPLITS',
@@ -58,6 +59,8 @@ export const problem = z.strictObject({
   row: z.int().nullable(),
   column: z.string().nullable(),
   count: z.int().nullable(),
+  /** The cell that is wrong, where one is. */
+  value: z.string().optional(),
 });
 export type Problem = z.infer<typeof problem>;
 
@@ -81,6 +84,8 @@ const datasetBase = {
   }),
   split,
   warnings: z.array(problem),
+  /** CRC-32 of `values.bin` or `tokens.bin`, eight hexadecimal digits. */
+  checksum: z.string().optional(),
 };
 
 export const textDataset = z.strictObject({

@@ -18,6 +18,8 @@ export interface Found {
 export interface SourceColumn {
   name: string;
   kind: 'time' | 'number' | 'text';
+  /** Cells that hold something: neither empty nor a text that means so. */
+  values: number;
   /** Values that are neither numbers nor missing, in a column that mostly holds numbers. */
   textValues: Found | null;
   /** Numbers beyond what float32 holds, infinity among them. */
@@ -144,19 +146,20 @@ async function describeColumn(
   counts: Counts | undefined,
   delimiter: string | null,
 ): Promise<SourceColumn> {
-  const base = { name, textValues: null, tooLarge: null, markers: null, noTimes: null, timeFormat: null, text: `CAST(${id} AS VARCHAR)` };
+  const base = { name, values: 0, textValues: null, tooLarge: null, markers: null, noTimes: null, timeFormat: null, text: `CAST(${id} AS VARCHAR)` };
   if (!counts) {
     // A time with a zone counts from 1970 in UTC; DuckDB's own cast would need an extension.
     const time = sort === 'time' ? (type === 'TIMESTAMP WITH TIME ZONE' ? `make_timestamp(epoch_us(${id}))` : `CAST(${id} AS TIMESTAMP)`) : null;
     return { ...base, kind: time === null ? 'text' : 'time', number: 'CAST(NULL AS DOUBLE)', time };
   }
   const tooLarge = counts.first(['tooLarge']);
+  const values = counts.of('number', 'fraction', 'timeNumber', 'tooLarge', 'decimalComma', 'thousands', 'commaEither', 'european', 'text');
   if (sort === 'number') {
     const isPossible = counts.of('number', 'tooLarge') === 0 && counts.of('timeNumber') > 0;
     const time = isPossible ? await findTimeFormat(connection, base.text, name, index, true) : null;
     // A column without any value offers nothing to learn from, as in a text file.
     const hasNumbers = counts.of('number', 'timeNumber', 'tooLarge') > 0;
-    return { ...base, tooLarge, kind: time?.isCertain ? 'time' : hasNumbers ? 'number' : 'text', noTimes: time?.noTimes ?? null, timeFormat: time?.format ?? null, number: finite(`CAST(${id} AS DOUBLE)`), time: time?.format.expression(base.text) ?? null };
+    return { ...base, values, tooLarge, kind: time?.isCertain ? 'time' : hasNumbers ? 'number' : 'text', noTimes: time?.noTimes ?? null, timeFormat: time?.format ?? null, number: finite(`CAST(${id} AS DOUBLE)`), time: time?.format.expression(base.text) ?? null };
   }
 
   const v = `trim(${id})`;
@@ -177,6 +180,7 @@ async function describeColumn(
   const isTime = time?.isCertain === true;
   return {
     ...base,
+    values,
     kind: isTime ? 'time' : isNumber ? 'number' : 'text',
     textValues: isNumber && !isTime ? counts.first(textKinds) : null,
     tooLarge: isNumber && !isTime ? tooLarge : null,

@@ -15,10 +15,10 @@ import { splitRanges } from './split';
 import { importTable, previewTable } from './table-import';
 import { numericColumn } from './table-analysis';
 import { openInstance, openTable, removeFolder, streamNumbers, tableFormat, type TableFormat } from './table-source';
-import { profileTable, readRows, readTimes, readValues } from './table-reader';
+import { checkValues, profileTable, readRows, readTimes, readValues } from './table-reader';
 import { planWindows, rowMarks } from './table-windows';
 import { importTextFile, previewText, tokenize } from './text-import';
-import { datasetBlocks, profileText, readOriginalText } from './token-reader';
+import { checkTokens, datasetBlocks, profileText, readOriginalText } from './token-reader';
 import { readTokenizer } from './tokenizer';
 import { checkRoles, trainingData } from './training-data';
 
@@ -167,8 +167,8 @@ export function createDatasetService(ports: Ports): DatasetService {
     try {
       await ensureFolder(fresh);
       const next: TextDataset = { ...dataset, ...(await tokenize(datasetBlocks(folder, dataset), change.split, fresh, () => undefined)) };
-      const before = (await readTokenizer(join(folder, 'tokenizer.json'))).vocabulary;
-      const after = (await readTokenizer(join(fresh, 'tokenizer.json'))).vocabulary;
+      const before = (await readTokenizer(folder, dataset)).vocabulary;
+      const after = (await readTokenizer(fresh, next)).vocabulary;
       if (before.length === after.length && before.every((token, index) => token === after[index])) {
         await rm(fresh, { recursive: true, force: true });
         await writeDataset(folder, next);
@@ -324,7 +324,13 @@ export function createDatasetService(ports: Ports): DatasetService {
       if (dataset.kind !== 'text') {
         throw new SluiceError({ code: 'INPUT_INVALID', message: `"${id}" is a table and has no tokenizer.`, where: id });
       }
-      return readTokenizer(join(workspace.dataset(id), 'tokenizer.json'));
+      return readTokenizer(workspace.dataset(id), dataset);
+    },
+
+    async check(id) {
+      const dataset = await get(id);
+      if (dataset.kind === 'text') await checkTokens(workspace.dataset(id), dataset);
+      else await checkValues(workspace.dataset(id), dataset);
     },
 
     async trainingData({ dataset: id, task }) {
@@ -371,11 +377,13 @@ export function createDatasetService(ports: Ports): DatasetService {
       return {
         ...values,
         split: dataset.split,
-        times: (row) => {
-          if (!times) return null;
-          const last = times.length - 1;
-          const time = row > last && frequency ? laterTime(times[last] as number, frequency, row - last) : times[row];
-          return time === undefined ? null : formatTime(time, frequency);
+        breaks: dataset.breaks ?? [],
+        instant: (row) => times?.[row] ?? null,
+        times: (row, steps = 0) => {
+          const time = times?.[row];
+          if (time === undefined) return null;
+          if (steps === 0) return formatTime(time, frequency);
+          return frequency && formatTime(laterTime(time, frequency, steps), frequency);
         },
       };
     },

@@ -334,6 +334,44 @@ describe('tables', () => {
     expect(preview.kind === 'table' && preview.rows[57]).toEqual(['2024-02-27', 'twelve']);
   });
 
+  describe('a column that one cell keeps from being numbers', () => {
+    const cells = (bad: string) => Array.from({ length: 300 }, (_, row) => (row === 150 ? bad : `${row}.5`));
+    const written: Record<string, (bad: string) => Promise<string>> = {
+      'a.csv': (bad) => file('a.csv', `date,x,y\n${days((row) => `${cells(bad)[row]},${row}`, 300)}`),
+      'a.jsonl': (bad) => file('a.jsonl', cells(bad).map((cell, row) => `{"date":"${new Date(Date.UTC(2024, 0, 1 + row)).toISOString().slice(0, 10)}","x":${cell === 'hello' ? '"hello"' : cell},"y":${row}}`).join('\n')),
+      'a.parquet': async (bad) => {
+        const path = join(root, 'a.parquet');
+        const instance = await DuckDBInstance.create(':memory:');
+        const connection = await instance.connect();
+        const x = bad === 'hello' ? `CASE WHEN i = 150 THEN 'hello' ELSE (i + 0.5)::VARCHAR END` : `CASE WHEN i = 150 THEN ${bad}::DOUBLE ELSE i + 0.5 END`;
+        await connection.run(`COPY (SELECT DATE '2024-01-01' + i::INTEGER AS date, ${x} AS x, i AS y FROM range(300) r(i)) TO '${path}'`);
+        connection.closeSync();
+        return path;
+      },
+    };
+    for (const [name, write] of Object.entries(written)) {
+      it(`is left out with a word about it: ${name}`, async () => {
+        const row = name === 'a.csv' ? 152 : 151;
+        for (const bad of ['hello', '1e39']) {
+          const path = await write(bad);
+          const dataset = (await importOf(path, { name: `d${bad}` })) as TableDataset;
+          expect(dataset.task.targets).toEqual(['y']);
+          const reason = bad === 'hello' ? '"hello" is not a number' : /1e\+?39 is beyond what training can hold/;
+          expect(dataset.warnings).toMatchObject([{ severity: 'warning', code: 'COLUMN_LEFT_OUT', row, column: 'x', count: 1 }]);
+          expect(dataset.warnings[0]?.message).toMatch(reason);
+          expect(dataset.warnings[0]?.message).toContain('Correct or empty the cell and import again');
+          expect(await service.preview({ files: [path] })).toMatchObject({ problems: dataset.warnings });
+          await expect(importOf(path, { targets: ['x'] })).rejects.toMatchObject({ code: 'COLUMN_NOT_NUMERIC', details: { row, column: 'x' } });
+        }
+      });
+    }
+
+    it('is no warning where every fifth cell is a word', async () => {
+      const path = await file('mixed.csv', `date,x,y\n${days((row) => `${row % 5 === 2 ? 'word' : row},${row}`, 100)}`);
+      expect((await importOf(path)).warnings[0]).toMatchObject({ severity: 'info', code: 'COLUMN_LEFT_OUT', row: 4, count: 20, value: 'word' });
+    });
+  });
+
   it('names the row of ragged records, open quotes and a wrong delimiter', async () => {
     await expect(importOf(await file('ragged.csv', `a,b\n1,2\n3,4\n5,6,7\n8,9\n`))).rejects.toMatchObject({ code: 'DATASET_PARSE_FAILED', where: 'ragged.csv, row 4', details: { expected: 2, found: 3 } });
     await expect(importOf(await file('open.csv', `a,b\n1,2\n3,"4\n5,6\n`))).rejects.toMatchObject({ code: 'DATASET_PARSE_FAILED' });
@@ -494,6 +532,69 @@ describe('tables', () => {
     await expect(service.trainingData({ dataset: 'm', task: { kind: 'language-model' } })).rejects.toMatchObject({ code: 'CONFIG_INVALID', where: 'task.kind' });
     await truncate(join(folderOf('m'), 'values.bin'), 100);
     await expect(service.trainingData({ dataset: 'm', task: changed.task })).rejects.toMatchObject({ code: 'DATASET_DAMAGED' });
+  });
+});
+
+describe('files that are not what the import wrote', () => {
+  const damage = async (path: string, at: number) => {
+    const bytes = await readFile(path);
+    bytes[at] = (bytes[at] as number) ^ 0x40;
+    await writeFile(path, bytes);
+  };
+
+  it('are named: the numbers of a table, of the right length', async () => {
+    const { task } = (await importOf(await file('m.csv', `date,a\n${days(String, 300)}`))) as TableDataset;
+    await service.check('m');
+    const path = join(folderOf('m'), 'values.bin');
+    await damage(path, 602);
+    const refusal = { code: 'DATASET_DAMAGED', where: path, message: `${path} is damaged: its content is not what the import wrote. Import the file again.` };
+    for (const use of [() => service.check('m'), () => service.values('m'), () => service.trainingData({ dataset: 'm', task }), () => service.profile({ id: 'm' })]) await expect(use()).rejects.toMatchObject(refusal);
+    await damage(path, 602);
+    await service.check('m');
+    await rm(path);
+    await expect(service.check('m')).rejects.toMatchObject({ code: 'DATASET_DAMAGED', message: `${path} is damaged: it is missing. Import the file again.` });
+  });
+
+  it('are named: tokens, vocabulary and unknown characters of a text', async () => {
+    const { task } = (await importOf(await file('t.txt', `${'ab\n'.repeat(300)}나는 새 글자`))) as TextDataset;
+    const read = () => service.page({ id: 't', offset: 890, limit: 20 });
+    const before = await read();
+    const refused = async (name: string, reason: string) =>
+      expect(read()).rejects.toMatchObject({ code: 'DATASET_DAMAGED', where: join(folderOf('t'), name), message: `${join(folderOf('t'), name)} is damaged: ${reason} Import the text again.` });
+
+    await damage(join(folderOf('t'), 'tokens.bin'), 20);
+    await refused('tokens.bin', 'its content is not what the import wrote.');
+    await expect(service.check('t')).rejects.toMatchObject({ code: 'DATASET_DAMAGED' });
+    await expect(service.trainingData({ dataset: 't', task })).rejects.toMatchObject({ code: 'DATASET_DAMAGED' });
+    await damage(join(folderOf('t'), 'tokens.bin'), 20);
+
+    const unknown = join(folderOf('t'), 'unknown.bin');
+    const pairs = await readFile(unknown);
+    await writeFile(unknown, Buffer.alloc(pairs.length, 0x7f));
+    await refused('unknown.bin', 'its content is not what the import wrote.');
+    await writeFile(unknown, pairs.subarray(16));
+    await refused('unknown.bin', `${pairs.length - 16} bytes, not ${pairs.length}.`);
+    await rm(unknown);
+    await refused('unknown.bin', 'it is missing.');
+    await writeFile(unknown, pairs);
+
+    const tokenizer = join(folderOf('t'), 'tokenizer.json');
+    const json = await readFile(tokenizer, 'utf8');
+    await writeFile(tokenizer, json.slice(0, -20));
+    await refused('tokenizer.json', 'it is not complete JSON.');
+    await writeFile(tokenizer, json.replace(/"b":\s*2,/, ''));
+    await refused('tokenizer.json', 'it has 3 tokens, not 4.');
+    await rm(tokenizer);
+    await refused('tokenizer.json', 'it is missing.');
+    await writeFile(tokenizer, json);
+    expect(await read()).toEqual(before);
+  });
+
+  it('are not looked for in a dataset that was made before there were checksums', async () => {
+    const { checksum, ...older } = await importOf(await file('m.csv', `date,a\n${days(String, 300)}`));
+    expect(checksum).toMatch(/^[0-9a-f]{8}$/);
+    await writeFile(join(folderOf('m'), 'dataset.json'), JSON.stringify(older));
+    await service.check('m');
   });
 });
 

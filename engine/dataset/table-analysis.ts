@@ -6,7 +6,7 @@ import { calendarSeason, frequencyName, type Frequency } from './frequency';
 import { nearest } from './nearest';
 import { seasonFromValues } from './series';
 import { defaultShares, length, splitRanges } from './split';
-import type { SourceColumn } from './column-inspection';
+import type { Found, SourceColumn } from './column-inspection';
 import { streamNumbers, type TableSource } from './table-source';
 import { isTimeName } from './time-column';
 import { timeFacts, type TimeFacts } from './time-facts';
@@ -160,26 +160,6 @@ export async function analyseTable(source: TableSource, request: ImportRequest, 
 
   for (const column of columns) {
     if (column === time) continue;
-    if (column.textValues) {
-      problems.push({
-        severity: 'error',
-        code: 'TEXT_IN_NUMBER_COLUMN',
-        message: `Row ${fileRow(column.textValues.row)}, column ${column.name}: "${column.textValues.value}" is not a number.`,
-        row: fileRow(column.textValues.row),
-        column: column.name,
-        count: column.textValues.count,
-      });
-    }
-    if (column.tooLarge) {
-      problems.push({
-        severity: 'error',
-        code: 'VALUE_TOO_LARGE',
-        message: `Row ${fileRow(column.tooLarge.row)}, column ${column.name}: ${column.tooLarge.value} is beyond what training can hold.`,
-        row: fileRow(column.tooLarge.row),
-        column: column.name,
-        count: column.tooLarge.count,
-      });
-    }
     if (column.markers) {
       problems.push({
         severity: 'warning',
@@ -206,6 +186,8 @@ export async function analyseTable(source: TableSource, request: ImportRequest, 
     throw new SluiceError({ code: 'CONFIG_INVALID', message: `Column "${twice}" is named twice. Give it one role.`, where: 'covariates', details: { column: twice } });
   }
 
+  for (const column of columns) if (column !== time) problems.push(...numberProblems(column, inputs.includes(column.name), fileRow));
+
   const split = splitRanges(request.split ?? { shares: [...defaultShares.table] }, rows);
   let season = frequency ? calendarSeason(frequency) : 1;
   const main = targets[0];
@@ -229,6 +211,38 @@ export async function analyseTable(source: TableSource, request: ImportRequest, 
     horizon: request.horizon ?? wish.horizon,
     problems,
   };
+}
+
+/** A column with at least this share of numbers was meant to be one of numbers. */
+const nearlyAll = 0.9;
+
+/** What keeps a column from being read as numbers: an error where it is an input, else why it is left out. */
+function numberProblems(column: SourceColumn, isUsed: boolean, fileRow: (row: number) => number): Problem[] {
+  const problems: Problem[] = [];
+  const { textValues, tooLarge } = column;
+  if (isUsed) {
+    const refuse = (code: Problem['code'], { row, count }: Found, reason: string) =>
+      problems.push({ severity: 'error', code, message: `Row ${fileRow(row)}, column ${column.name}: ${reason}.`, row: fileRow(row), column: column.name, count });
+    if (textValues) refuse('TEXT_IN_NUMBER_COLUMN', textValues, `"${textValues.value}" is not a number`);
+    if (tooLarge) refuse('VALUE_TOO_LARGE', tooLarge, `${tooLarge.value} is beyond what training can hold`);
+    return problems;
+  }
+  const first = textValues ?? tooLarge;
+  if (!first) return problems;
+  const count = (textValues?.count ?? 0) + (tooLarge?.count ?? 0);
+  const reason = textValues ? `"${first.value}" is not a number` : `${first.value} is beyond what training can hold`;
+  const [others, cells] = count === 1 ? ['', 'the cell'] : [` (the first of ${count} such cells)`, 'the cells'];
+  const row = fileRow(first.row);
+  problems.push({
+    severity: 1 - count / column.values >= nearlyAll ? 'warning' : 'info',
+    code: 'COLUMN_LEFT_OUT',
+    message: `Row ${row}, column ${column.name}: ${reason}${others}, so the column is left out. Correct or empty ${cells} and import again to use it.`,
+    row,
+    column: column.name,
+    count,
+    value: first.value,
+  });
+  return problems;
 }
 
 /** What there is to know about the times; `fileRow` gives the number that the file has for a row. */

@@ -6,6 +6,7 @@ import { rowInFile, type ColumnInfo, type FilePreview, type Gap, type ImportRequ
 import type { JobContext } from '../ports';
 import { ensureFolder, nameFromFile, writeError } from '../workspace';
 import { readBlocks, readHead } from './encoding';
+import { Checksum } from './integrity';
 import { columnStatistics, fillGaps, longestFilledGap } from './series';
 import { defaultShares, splitRanges } from './split';
 import { columnsAtOnce } from './column-inspection';
@@ -181,7 +182,7 @@ export async function importTable(
     }
 
     report('writing', 0.85);
-    await writeValues(join(folder, 'values.bin'), data, signal);
+    dataset.checksum = await writeValues(join(folder, 'values.bin'), data, signal);
     const typed = source.columns.map((column, index) => {
       const kind = columns[index]?.kind;
       return (kind === 'time' ? column.time : kind === 'number' ? column.number : column.text) ?? 'NULL';
@@ -238,18 +239,22 @@ function columnProblems(column: ColumnInfo, gaps: Gap[], isInserted: Uint8Array,
   return problems;
 }
 
-/** Little-endian on every platform; all platforms that Node 20 runs on are. */
-async function writeValues(path: string, data: Float32Array, signal: AbortSignal): Promise<void> {
+/** Little-endian on every platform; all platforms that Node 20 runs on are. Gives the checksum. */
+async function writeValues(path: string, data: Float32Array, signal: AbortSignal): Promise<string> {
   const blockBytes = 4 * 1024 * 1024;
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  const checksum = new Checksum();
   try {
     const file = await open(path, 'wx');
     try {
       for (let start = 0; start < bytes.length; start += blockBytes) {
         signal.throwIfAborted();
-        await file.writeFile(bytes.subarray(start, start + blockBytes));
+        const block = bytes.subarray(start, start + blockBytes);
+        checksum.add(block);
+        await file.writeFile(block);
       }
       await file.sync();
+      return checksum.text;
     } finally {
       await file.close();
     }

@@ -4,6 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { SluiceError, type DatasetPage, type TableDataset, type TableProfile } from '../contracts';
 import { formatTime, parseFrequency } from './frequency';
+import { checkFile } from './integrity';
 import { autocorrelation, meanDeviation, overview } from './series';
 import { quoteName, quoteText } from './table-source';
 import { columnWithinParts, planWindows, rowMarks, type TableValues } from './table-windows';
@@ -12,18 +13,18 @@ import { countWindows } from './windows';
 /** Points of an overview: more than any time line has pixels for. */
 const overviewBuckets = 1200;
 
-/** Reads `values.bin`. Throws DATASET_DAMAGED where its size is not rows × columns. */
-export async function readValues(folder: string, dataset: TableDataset): Promise<TableValues> {
+/** The path of a whole `values.bin`. Throws DATASET_DAMAGED. */
+export async function checkValues(folder: string, dataset: TableDataset): Promise<string> {
   const path = join(folder, 'values.bin');
-  const expected = dataset.rows * dataset.valueColumns.length * 4;
-  const damaged = (reason: string, cause?: unknown) =>
-    new SluiceError({ code: 'DATASET_DAMAGED', message: `${path} is damaged: ${reason}. Import the file again.`, where: path }, { cause });
-  const bytes = await readFile(path).catch((error: unknown) => {
-    throw damaged('it cannot be read', error);
-  });
-  if (bytes.byteLength !== expected) throw damaged(`${bytes.byteLength} bytes, not ${expected}`);
+  await checkFile(path, dataset.rows * dataset.valueColumns.length * 4, dataset.checksum, 'file');
+  return path;
+}
+
+/** Reads `values.bin`. Throws DATASET_DAMAGED. */
+export async function readValues(folder: string, dataset: TableDataset): Promise<TableValues> {
+  const bytes = await readFile(await checkValues(folder, dataset));
   const buffer = bytes.byteOffset % 4 === 0 ? bytes : Buffer.from(bytes);
-  return { data: new Float32Array(buffer.buffer, buffer.byteOffset, expected / 4), rows: dataset.rows, columns: dataset.valueColumns };
+  return { data: new Float32Array(buffer.buffer, buffer.byteOffset, bytes.byteLength / 4), rows: dataset.rows, columns: dataset.valueColumns };
 }
 
 /** One column of row-major values. */

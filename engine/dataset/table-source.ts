@@ -95,6 +95,7 @@ export function databaseError(error: unknown, file: string): unknown {
   else if (/unterminated quote/i.test(message)) reason = 'a quote is opened and never closed';
   else if (/Maximum line size/i.test(message)) reason = 'the row is longer than 2 MB (a quote may be left open)';
   else if (/Malformed JSON/i.test(message)) reason = 'not valid JSON';
+  else if (/Failed to cast value/i.test(message)) reason = `${/Failed to cast value[^"]*("[^"]*")/i.exec(message)?.[1] ?? 'a value'} is not like the values above it`;
   else reason = (message.split('\n')[0] ?? message).replace(/^\w[\w ]*Error: /, '');
   const where = row === null ? name : `${name}, row ${row}`;
   return new SluiceError(
@@ -188,8 +189,9 @@ export async function openTable(file: string, format: TableFormat, options: Open
       `auto_detect=false, columns={${columns}}, strict_mode=true, null_padding=false, ignore_errors=false, nullstr='')`;
   } else {
     if (format === 'json') encoding = 'utf-8';
+    // A column's type is settled by all rows that are read: a word behind the ones looked at would end the reading.
     const path = quoteText(await plainPath(file, folder));
-    read = format === 'parquet' ? `read_parquet(${path})` : `read_json(${path}, format='auto', sample_size=20480)`;
+    read = format === 'parquet' ? `read_parquet(${path})` : `read_json(${path}, format='auto', sample_size=${limit === null ? -1 : limit})`;
   }
 
   const database = await openDatabase(folder);
@@ -207,14 +209,16 @@ export async function openTable(file: string, format: TableFormat, options: Open
     // Every thread holds a block of all columns.
     if (described.length > wideColumns) await connection.run('SET threads = 1');
     const most = limit === null ? null : Math.min(limit, Math.max(200, Math.floor(mostPreviewCells / described.length)));
-    const aliases = described.map(({ column_name: name }, index) => `${quoteName(name)} AS c${index}`).join(', ');
+    // A column of JSON lines that holds numbers and words is JSON to DuckDB: its texts are read as those of a CSV are.
+    const isMixed = (type: string) => type === 'JSON';
+    const aliases = described.map(({ column_name: name, column_type: type }, index) => `${quoteName(name)}${isMixed(type) ? " ->> '$'" : ''} AS c${index}`).join(', ');
     await connection.run(`CREATE TABLE source AS SELECT ${aliases} FROM ${read} ${most === null ? '' : `LIMIT ${most}`}`);
     const counted = (await connection.runAndReadAll('SELECT count(*)::DOUBLE AS n FROM source')).getRowObjectsJson() as { n: number }[];
     const rows = counted[0]?.n ?? 0;
     if (rows === 0) {
       throw new SluiceError({ code: 'DATASET_PARSE_FAILED', message: `${basename(file)} has no data rows${format === 'csv' ? ', only a header' : ''}. Choose a file with values.`, where: `${basename(file)}, row 2`, details: { file: basename(file), row: 2 } });
     }
-    const columns = await inspectColumns(connection, described.map(({ column_name: name, column_type: type }, index) => ({ name: names?.[index] ?? name, type })), delimiter, signal);
+    const columns = await inspectColumns(connection, described.map(({ column_name: name, column_type: type }, index) => ({ name: names?.[index] ?? name, type: isMixed(type) ? 'VARCHAR' : type })), delimiter, signal);
     return { connection, firstRow, rows, isCut: rows === most, columns, encoding, delimiter, close: database.close };
   } catch (error) {
     database.close();

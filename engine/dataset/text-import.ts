@@ -5,6 +5,7 @@ import { SluiceError, type FilePreview, type ImportRequest, type Problem, type S
 import type { JobContext } from '../ports';
 import { isMissing, nameFromFile, writeError, writeJson } from '../workspace';
 import { readBlocks, readHead, readText, resolveEncoding, TextDecoding } from './encoding';
+import { Checksum } from './integrity';
 import { defaultShares, length, splitNames, splitRanges } from './split';
 import { tokenizerJson, unknownToken } from './tokenizer';
 
@@ -130,7 +131,7 @@ export async function tokenize(
   request: SplitRequest | null,
   folder: string,
   report: (phase: string, share: number) => void,
-): Promise<Pick<TextDataset, 'split' | 'warnings' | 'tokens' | 'bytesPerToken' | 'vocabularySize' | 'characters' | 'words' | 'lines' | 'unknownTokens'>> {
+): Promise<Pick<TextDataset, 'split' | 'warnings' | 'tokens' | 'bytesPerToken' | 'vocabularySize' | 'characters' | 'words' | 'lines' | 'unknownTokens' | 'checksum'>> {
   const facts = await readFacts(blocks, (done) => report('reading', 0.5 * done));
   const split = splitText(request ?? { shares: [...defaultShares.text] }, facts.tokens);
 
@@ -152,6 +153,7 @@ export async function tokenize(
   const tokensPath = join(folder, 'tokens.bin');
   const unknownPath = join(folder, 'unknown.bin');
   let unknownTokens = 0;
+  const checksum = new Checksum();
   let unknownFile: FileHandle | null = null;
   try {
     const file = await open(tokensPath, 'wx');
@@ -178,7 +180,9 @@ export async function tokenize(
         }
         position += count;
         unknownTokens += lost.length / 2;
-        await file.writeFile(new Uint8Array(block.buffer, 0, count * bytesPerToken));
+        const bytes = new Uint8Array(block.buffer, 0, count * bytesPerToken);
+        checksum.add(bytes);
+        await file.writeFile(bytes);
         if (lost.length > 0) await unknownFile?.writeFile(new Uint8Array(Float64Array.from(lost).buffer));
         report('writing', 0.5 + 0.5 * done);
       }
@@ -221,6 +225,7 @@ export async function tokenize(
     words: facts.words,
     lines: facts.lines,
     unknownTokens,
+    checksum: checksum.text,
   };
 }
 
@@ -256,19 +261,20 @@ export async function importTextFile(file: string, request: ImportRequest, id: s
   };
 }
 
-/** Characters that training never saw, by position: what tokens.bin cannot tell. */
-export async function readUnknown(folder: string): Promise<{ positions: Float64Array; characters: Float64Array }> {
-  const bytes = await readFile(join(folder, 'unknown.bin')).catch((error: unknown) => {
-    if (isMissing(error)) return null;
-    throw error;
+/** Characters that training never saw, by position: what tokens.bin cannot tell. Throws DATASET_DAMAGED. */
+export async function readUnknown(folder: string, dataset: Pick<TextDataset, 'unknownTokens' | 'tokens'>): Promise<{ positions: Float64Array; characters: Float64Array }> {
+  const path = join(folder, 'unknown.bin');
+  const count = dataset.unknownTokens;
+  const damaged = (reason: string, cause?: unknown) => new SluiceError({ code: 'DATASET_DAMAGED', message: `${path} is damaged: ${reason}. Import the text again.`, where: path }, { cause });
+  const bytes = await readFile(path).catch((error: unknown) => {
+    throw damaged(isMissing(error) ? 'it is missing' : 'it cannot be read', error);
   });
-  const pairs = bytes ? new Float64Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength)) : new Float64Array(0);
-  const positions = new Float64Array(pairs.length / 2);
-  const characters = new Float64Array(pairs.length / 2);
-  for (let index = 0; index < positions.length; index += 1) {
-    positions[index] = pairs[2 * index] as number;
-    characters[index] = pairs[2 * index + 1] as number;
-  }
+  if (bytes.byteLength !== count * 16) throw damaged(`${bytes.byteLength} bytes, not ${count * 16}`);
+  const pairs = new Float64Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+  const positions = pairs.filter((_, index) => index % 2 === 0);
+  const characters = pairs.filter((_, index) => index % 2 === 1);
+  const isOrdered = positions.every((position, index) => Number.isInteger(position) && position > (positions[index - 1] ?? -1) && position < dataset.tokens);
+  if (!isOrdered || !characters.every((code) => Number.isInteger(code) && code >= 0 && code < codePoints)) throw damaged('its content is not what the import wrote');
   return { positions, characters };
 }
 

@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SluiceError, type SplitName, type TextDataset, type TextProfile } from '../contracts';
+import { checkFile } from './integrity';
 import { splitNames } from './split';
 import { lowerBound, readUnknown, type TextBlocks } from './text-import';
 import { readTokenizer, unknownToken } from './tokenizer';
@@ -12,9 +13,16 @@ function viewOf(bytes: Uint8Array, bytesPerToken: 2 | 4): Uint16Array | Uint32Ar
   return bytesPerToken === 2 ? new Uint16Array(copy.buffer, copy.byteOffset, copy.byteLength / 2) : new Uint32Array(copy.buffer, copy.byteOffset, copy.byteLength / 4);
 }
 
-/** Tokens `[start, end)` in blocks. Throws DATASET_DAMAGED where the file is shorter than its description says. */
-export async function* readTokens(folder: string, dataset: TextDataset, start: number, end: number): AsyncGenerator<{ tokens: Uint16Array | Uint32Array; position: number }> {
+/** The path of a whole `tokens.bin`. Throws DATASET_DAMAGED. */
+export async function checkTokens(folder: string, dataset: TextDataset): Promise<string> {
   const path = join(folder, 'tokens.bin');
+  await checkFile(path, dataset.tokens * dataset.bytesPerToken, dataset.checksum, 'text');
+  return path;
+}
+
+/** Tokens `[start, end)` in blocks. Throws DATASET_DAMAGED. */
+export async function* readTokens(folder: string, dataset: TextDataset, start: number, end: number): AsyncGenerator<{ tokens: Uint16Array | Uint32Array; position: number }> {
+  const path = await checkTokens(folder, dataset);
   const file = await open(path, 'r');
   try {
     for (let position = start; position < end; position += blockTokens) {
@@ -39,8 +47,8 @@ export async function readOriginalText(folder: string, dataset: TextDataset, sta
 }
 
 async function* originalText(folder: string, dataset: TextDataset, start: number, end: number): AsyncGenerator<string> {
-  const { vocabulary, unknown } = await readTokenizer(join(folder, 'tokenizer.json'));
-  const { positions, characters } = unknown === null ? { positions: new Float64Array(0), characters: new Float64Array(0) } : await readUnknown(folder);
+  const { vocabulary, unknown } = await readTokenizer(folder, dataset);
+  const { positions, characters } = unknown === null ? { positions: new Float64Array(0), characters: new Float64Array(0) } : await readUnknown(folder, dataset);
   let next = lowerBound(positions, start);
   for await (const { tokens, position } of readTokens(folder, dataset, start, end)) {
     const parts = new Array<string>(tokens.length);
@@ -68,7 +76,7 @@ export function datasetBlocks(folder: string, dataset: TextDataset): TextBlocks 
 
 /** Counts of tokens and lengths of lines of a whole text. */
 export async function profileText(folder: string, dataset: TextDataset): Promise<TextProfile> {
-  const { vocabulary, unknown } = await readTokenizer(join(folder, 'tokenizer.json'));
+  const { vocabulary, unknown } = await readTokenizer(folder, dataset);
   const counts = new Float64Array(dataset.vocabularySize);
   const lineFeed = vocabulary.indexOf('\n');
   const lines = new Map<number, number>();
@@ -89,7 +97,7 @@ export async function profileText(folder: string, dataset: TextDataset): Promise
   const known = vocabulary.map((text, token) => ({ text, count: counts[token] as number, split: 'all' as const })).filter((entry, token) => token !== unknown && entry.count > 0);
   const unseen = new Map<string, { text: string; count: number; split: SplitName | 'all' }>();
   if (unknown !== null) {
-    const { positions, characters } = await readUnknown(folder);
+    const { positions, characters } = await readUnknown(folder, dataset);
     positions.forEach((position, index) => {
       const text = String.fromCodePoint(characters[index] as number);
       const split = splitNames.find((name) => position >= dataset.split[name][0] && position < dataset.split[name][1]) ?? 'all';

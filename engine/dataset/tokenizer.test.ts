@@ -32,16 +32,16 @@ describe('tokenizer', () => {
     const vocabulary = ['\n', ' ', '"', '\\', '0', '9', '_', '가', '😀', unknownToken];
     const path = join(folder, 'tokenizer.json');
     await writeFile(path, JSON.stringify(tokenizerJson(vocabulary)));
-    const tokenizer = await readTokenizer(path);
+    const tokenizer = await readTokenizer(folder, { vocabularySize: vocabulary.length });
     expect(tokenizer.vocabulary).toEqual(vocabulary);
     expect(tokenizer.unknown).toBe(9);
   });
 
   it('names a damaged file', async () => {
-    const path = join(folder, 'damaged.json');
     const file = tokenizerJson(['a', 'b']);
     delete file.model.vocab['a'];
-    await writeFile(path, JSON.stringify(file));
-    await expect(readTokenizer(path)).rejects.toMatchObject({ code: 'DATASET_DAMAGED' });
+    await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(file));
+    await expect(readTokenizer(folder, { vocabularySize: 1 })).rejects.toMatchObject({ code: 'DATASET_DAMAGED' });
+    await expect(readTokenizer(folder, { vocabularySize: 2 })).rejects.toMatchObject({ code: 'DATASET_DAMAGED' });
   });
 });

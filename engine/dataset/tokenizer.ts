@@ -1,5 +1,6 @@
+import { join } from 'node:path';
 import { z } from 'zod';
-import { SluiceError } from '../contracts';
+import { SluiceError, type TextDataset } from '../contracts';
 import type { Tokenizer } from '../ports';
 import { readJson } from '../workspace';
 
@@ -86,15 +87,20 @@ export function createTokenizer(vocabulary: string[]): Tokenizer {
   };
 }
 
-/** Reads a `tokenizer.json` written by an import. Throws DATASET_DAMAGED. */
-export async function readTokenizer(path: string): Promise<Tokenizer> {
-  const { model } = await readJson(tokenizerFile, path, 'DATASET_DAMAGED');
+/** Reads the `tokenizer.json` that an import wrote into a dataset's folder. Throws DATASET_DAMAGED. */
+export async function readTokenizer(folder: string, dataset: Pick<TextDataset, 'vocabularySize'>): Promise<Tokenizer> {
+  const path = join(folder, 'tokenizer.json');
+  const damaged = (message: string, cause?: unknown) => new SluiceError({ code: 'DATASET_DAMAGED', message: `${message} Import the text again.`, where: path }, { cause });
+  const { model } = await readJson(tokenizerFile, path, 'DATASET_DAMAGED').catch((error: unknown) => {
+    if (!(error instanceof SluiceError)) throw error;
+    throw damaged(error.code === 'FILE_NOT_FOUND' ? `${path} is damaged: it is missing.` : error.message, error);
+  });
   const vocabulary: string[] = [];
   for (const [token, index] of Object.entries(model.vocab)) vocabulary[index] = token;
-  for (let index = 0; index < vocabulary.length; index += 1) {
-    if (vocabulary[index] === undefined) {
-      throw new SluiceError({ code: 'DATASET_DAMAGED', message: `${path} is damaged: token ${index} is missing. Import the text again.`, where: path });
-    }
+  const count = Object.keys(model.vocab).length;
+  if (count !== dataset.vocabularySize) throw damaged(`${path} is damaged: it has ${count} tokens, not ${dataset.vocabularySize}.`);
+  for (let index = 0; index < count; index += 1) {
+    if (vocabulary[index] === undefined) throw damaged(`${path} is damaged: token ${index} is missing.`);
   }
   return createTokenizer(vocabulary);
 }

@@ -1,10 +1,10 @@
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SeriesData, TokenData } from '../binding/types';
 import { SluiceError, type Dataset, type ForecastTask, type RunConfig, type TableDataset, type TextDataset } from '../contracts';
 import { nearest } from './nearest';
 import { meanDeviation } from './series';
 import { readValues } from './table-reader';
+import { checkTokens } from './token-reader';
 import { columnWithinParts, planWindows, rowMarks } from './table-windows';
 
 /** What the engine trains on. Throws CONFIG_INVALID or DATASET_TOO_SHORT at the field, DATASET_DAMAGED. */
@@ -22,15 +22,7 @@ export async function trainingData(folder: string, dataset: Dataset, task: RunCo
 }
 
 async function tokenData(folder: string, dataset: TextDataset): Promise<TokenData> {
-  const path = join(folder, 'tokens.bin');
-  const expected = dataset.tokens * dataset.bytesPerToken;
-  const size = await stat(path).then(
-    (entry) => entry.size,
-    () => -1,
-  );
-  if (size !== expected) {
-    throw new SluiceError({ code: 'DATASET_DAMAGED', message: `${path} is damaged: ${size < 0 ? 'it is missing' : `${size} bytes, not ${expected}`}. Import the text again.`, where: path });
-  }
+  const path = await checkTokens(folder, dataset);
   return { kind: 'tokens', path, bytesPerToken: dataset.bytesPerToken, vocabularySize: dataset.vocabularySize, split: dataset.split };
 }
 

@@ -7,10 +7,14 @@ import { withMetadata } from './trace-file';
 
 /** Two columns on disk, of which the model reads the second (target) and the first (covariate). */
 const rows = 20;
+const day = 86_400_000;
+const dayOf = (row: number) => Date.UTC(2024, 0, 1 + row);
 const table: TableValues = {
   data: Float32Array.from({ length: rows * 2 }, (_, index) => (index % 2 === 0 ? 1000 + index / 2 : (index - 1) / 2)),
   rows,
-  times: (row) => `2024-01-${String(row + 1).padStart(2, '0')}`,
+  breaks: [],
+  instant: (row) => (row < rows ? dayOf(row) : null),
+  times: (row, steps = 0) => (row < rows ? new Date(dayOf(row) + steps * day).toISOString().slice(0, 10) : null),
 };
 const series: SeriesData = {
   kind: 'series', path: '', rows, columns: 2, inputs: [1, 0], targetCount: 1, scaler: { mean: [5, 1000], deviation: [2, 10] },
@@ -58,9 +62,9 @@ describe('a forecast', () => {
   });
 
   it('knows no more than the season before where the horizon is longer than a season', async () => {
-    const result = await forecastWindow(model, { ...series, season: 2, horizon: 2 }, table, ['flow'], { start: 0, window: 0, windows: 1 }, null, 1);
+    const result = await forecastWindow(model, { ...series, season: 2, horizon: 2 }, table, ['flow'], { start: 0, window: 0, windows: 1, where: 'window' }, null, 1);
     expect(result.targets[0]?.predictions.map((step) => step.seasonal)).toEqual([1, 2]);
-    const short = await forecastWindow(model, { ...series, season: 1 }, table, ['flow'], { start: 0, window: 0, windows: 1 }, null, 1);
+    const short = await forecastWindow(model, { ...series, season: 1 }, table, ['flow'], { start: 0, window: 0, windows: 1, where: 'window' }, null, 1);
     expect(short.targets[0]?.predictions.map((step) => step.seasonal)).toEqual([null, null]);
   });
 
@@ -69,17 +73,66 @@ describe('a forecast', () => {
     expect(windowStart(series, 'train', 6)).toBeNull();
     expect(findWindow(series, table, { split: 'end', window: 0, at: null }).start).toBe(17);
     expect(findWindow(series, table, { split: 'end', window: 0, at: '2024-01-05' }).start).toBe(2);
-    // Between two rows: the one before is the last that is known.
-    expect(findWindow(series, table, { split: 'end', window: 0, at: '2024-01-05 12:00' }).start).toBe(2);
+    expect(findWindow(series, table, { split: 'end', window: 0, at: '2024-01-05 00:00:00' }).start).toBe(2);
     expect(() => findWindow(series, table, { split: 'test', window: 4, at: null })).toThrow(/has 4 windows/);
     expect(() => findWindow(series, table, { split: 'end', window: 0, at: '2024-01-02' })).toThrow(/earliest time is 2024-01-03/);
     expect(() => findWindow(series, table, { split: 'end', window: 0, at: 'soon' })).toThrow(/from 2024-01-01 to 2024-01-20/);
   });
 
+  it('takes no time for another one', () => {
+    const at = (text: string) => () => findWindow(series, table, { split: 'end', window: 0, at: text });
+    expect(at('2024-01-05 12:00')).toThrow('2024-01-05 12:00 is not a time of this table; the nearest are 2024-01-05 and 2024-01-06');
+    for (const text of ['2023-12-31', '2024-01-21', '2024-01-32', '2024-01-05 25:00', '2024-01-05 00:75']) expect(at(text)).toThrow(/from 2024-01-01 to 2024-01-20/);
+    expect(() => findWindow(series, { ...table, instant: () => null, times: () => null }, { split: 'end', window: 0, at: '2024-01-05' })).toThrow(/no time column/);
+  });
+
+  describe('where time jumps by 3 days before row 10', () => {
+    const moved = (row: number) => dayOf(row < 10 ? row : row + 3);
+    const jumping: TableValues = {
+      ...table,
+      breaks: [10],
+      instant: (row) => (row < rows ? moved(row) : null),
+      times: (row, steps = 0) => (row < rows ? new Date(moved(row) + steps * day).toISOString().slice(0, 10) : null),
+    };
+    const five = { ...series, horizon: 5, season: 2 };
+    const long = { forward: () => Promise.resolve({ output: new Float32Array(5), states: {} }) } as unknown as NativeModel;
+    const at = (text: string) => forecastWindow(long, five, jumping, ['flow'], findWindow(five, jumping, { split: 'end', window: 0, at: text }), null, 1);
+
+    it('goes on by the frequency after the last row before, and has an outcome only where the table has that time', async () => {
+      const result = await at('2024-01-10');
+      expect(result.times?.slice(3)).toEqual(['2024-01-11', '2024-01-12', '2024-01-13', '2024-01-14', '2024-01-15']);
+      expect(result.targets[0]?.predictions.map(({ actual }) => actual)).toEqual([null, null, null, 10, 11]);
+      expect((await at('2024-01-09')).targets[0]?.predictions.map(({ actual }) => actual)).toEqual([9, null, null, null, 10]);
+    });
+
+    it('refuses to read across it, and says where', async () => {
+      for (const time of ['2024-01-14', '2024-01-15']) {
+        await expect(at(time)).rejects.toMatchObject({ code: 'INPUT_INVALID', where: 'at', message: 'the 3 rows that this forecast reads reach across a jump in time, from 2024-01-10 to 2024-01-14; the earliest time after it is 2024-01-16' });
+      }
+      expect((await at('2024-01-16')).targets[0]?.lookback).toEqual([10, 11, 12]);
+    });
+
+    it('knows no season before that lies behind it', async () => {
+      const season = { ...five, season: 4 };
+      const result = await forecastWindow(long, season, jumping, ['flow'], findWindow(season, jumping, { split: 'end', window: 0, at: '2024-01-16' }), null, 1);
+      expect(result.targets[0]?.predictions.map(({ seasonal }) => seasonal)).toEqual([null, 10, 11, 12, null]);
+    });
+  });
+
+  it('goes on beyond the end of the table, with no outcome', async () => {
+    const result = await forecastWindow(model, series, table, ['flow'], findWindow(series, table, { split: 'end', window: 0, at: null }), null, 1);
+    expect(result.times?.slice(3)).toEqual(['2024-01-21', '2024-01-22']);
+    expect(result.targets[0]?.predictions.map(({ actual }) => actual)).toEqual([null, null]);
+  });
+
   it('refuses a lookback with a missing value', async () => {
     const holed = { ...table, data: table.data.slice() };
     holed.data[2 * 2 + 1] = NaN;
-    await expect(forecastWindow(model, series, holed, ['flow'], { start: 1, window: 0, windows: 1 }, null, 1)).rejects.toMatchObject({ code: 'INPUT_INVALID' });
+    await expect(forecastWindow(model, series, holed, ['flow'], { start: 1, window: 0, windows: 1, where: 'window' }, null, 1)).rejects.toMatchObject({
+      code: 'INPUT_INVALID',
+      where: 'window',
+      message: 'the 3 rows that this forecast reads hold a missing value at 2024-01-03; choose another window',
+    });
   });
 });
 

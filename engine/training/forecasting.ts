@@ -2,11 +2,16 @@ import type { NativeModel, SeriesData } from '../binding/types';
 import { SluiceError, type ForecastResult, type SplitName } from '../contracts';
 import { windowStart } from './probe';
 
-/** Values `[rows, columns]` of a table with the time of each row. */
+/** Values `[rows, columns]` of a table with what is known of the time of each row. */
 export interface TableValues {
   data: Float32Array;
   rows: number;
-  times: (row: number) => string | null;
+  /** Rows before which time jumps; in order. */
+  breaks: readonly number[];
+  /** Milliseconds since 1970 as the table writes them; null without a time column or beyond the table. */
+  instant: (row: number) => number | null;
+  /** Time `steps` after a row: that of a row of the table, or what follows by the frequency where `steps` is given. */
+  times: (row: number, steps?: number) => string | null;
 }
 
 /** Share of outcomes that an interval is meant to hold. */
@@ -24,6 +29,34 @@ export function rawLookback(series: SeriesData, table: TableValues, start: numbe
     }
   }
   return raw;
+}
+
+/** The first row between `start` and `end`, neither of them, before which time jumps; null = none. */
+function breakWithin(table: TableValues, start: number, end: number): number | null {
+  return table.breaks.find((row) => row > start && row < end) ?? null;
+}
+
+/** A row as its user finds it: its time, else its number. */
+function placeOf(table: TableValues, row: number): string {
+  return table.times(row) ?? `row ${row + 1}`;
+}
+
+/** What a forecast reads, `[lookback, inputs]` from row `start` on. Throws INPUT_INVALID where a value is missing or time jumps. */
+function checkedLookback(series: SeriesData, table: TableValues, start: number, where: string): Float32Array {
+  const end = start + series.lookback;
+  const refused = (reason: string) => new SluiceError({ code: 'INPUT_INVALID', message: `the ${series.lookback} rows that this forecast reads ${reason}`, where });
+  if (start < 0 || end > table.rows) throw refused(`are more than the table has (${table.rows})`);
+  const jump = breakWithin(table, start, end);
+  if (jump !== null) {
+    const next = table.breaks.find((row) => row > jump) ?? table.rows;
+    const first = jump + series.lookback - 1;
+    const advice = first < next ? `the earliest time after it is ${placeOf(table, first)}` : 'choose a time before it';
+    throw refused(`reach across a jump in time, from ${placeOf(table, jump - 1)} to ${placeOf(table, jump)}; ${advice}`);
+  }
+  const raw = rawLookback(series, table, start);
+  if (raw) return raw;
+  const row = Array.from({ length: series.lookback }, (_, step) => start + step).find((at) => series.inputs.some((column) => Number.isNaN(table.data[at * series.columns + column])));
+  throw refused(`hold a missing value at ${placeOf(table, row ?? start)}; choose another ${where === 'at' ? 'time' : 'window'}`);
 }
 
 /** Scales raw inputs `[T, inputs]` and takes off the last row where the task says so. `last` is that row, scaled. */
@@ -58,7 +91,7 @@ export function findWindow(
   series: SeriesData,
   table: TableValues,
   request: { split: SplitName | 'end'; window: number; at: string | null },
-): { start: number; window: number; windows: number } {
+): { start: number; window: number; windows: number; where: string } {
   if (request.at !== null) {
     const row = rowOfTime(table, request.at);
     const start = row - series.lookback + 1;
@@ -69,9 +102,9 @@ export function findWindow(
         where: 'at',
       });
     }
-    return { start, window: 0, windows: 1 };
+    return { start, window: 0, windows: 1, where: 'at' };
   }
-  if (request.split === 'end') return { start: series.rows - series.lookback, window: 0, windows: 1 };
+  if (request.split === 'end') return { start: series.rows - series.lookback, window: 0, windows: 1, where: 'split' };
   const windows = series.windows[request.split].reduce((sum, [from, to]) => sum + to - from, 0);
   const start = windowStart(series, request.split, request.window);
   if (start === null) {
@@ -82,58 +115,81 @@ export function findWindow(
       details: { windows },
     });
   }
-  return { start, window: request.window, windows };
+  return { start, window: request.window, windows, where: 'window' };
 }
 
-/** Row of a time as the table writes it, or of the last row not later than it. */
+/** Milliseconds since 1970 of a time as tables are shown, `1949`, `1949-01`, `2016-07-01`, `2016-07-01 13:00:00`; null = none of these. */
+function instantOf(text: string): number | null {
+  const match = /^(\d{1,6})(?:-(\d\d?)(?:-(\d\d?)(?:[T ](\d\d?):(\d\d)(?::(\d\d(?:\.\d+)?))?Z?)?)?)?$/.exec(text.trim());
+  if (!match) return null;
+  const [year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0] = match.slice(1).map((part) => (part === undefined ? undefined : Number(part)));
+  const date = new Date(Date.UTC(2000, month - 1, day, hour, minute, 0, Math.round(second * 1000)));
+  // Date.UTC itself would take a year below 100 for one of the twentieth century.
+  date.setUTCFullYear(year);
+  // 30 February and 25 o'clock would roll over into another time.
+  return date.getUTCDate() === day && date.getUTCHours() === hour && date.getUTCMinutes() === minute ? date.getTime() : null;
+}
+
+/** Row of a time: as the table is shown, or any writing of the same moment. Nothing between two rows is taken for one of them. */
 function rowOfTime(table: TableValues, at: string): number {
-  const asked = Date.parse(at);
-  let found = -1;
-  for (let row = 0; row < table.rows; row += 1) {
-    const time = table.times(row);
-    if (time === null) break;
-    if (time === at) return row;
-    if (!Number.isNaN(asked) && Date.parse(time) <= asked) found = row;
-  }
-  if (found >= 0) return found;
   const first = table.times(0);
-  throw new SluiceError({
-    code: 'INPUT_INVALID',
-    message:
-      first === null
-        ? 'the table has no time column; choose a window by --split and --window'
-        : `${at} is not a time of this table, which runs from ${first} to ${table.times(table.rows - 1) ?? ''}`,
-    where: 'at',
+  const refused = (message: string) => new SluiceError({ code: 'INPUT_INVALID', message, where: 'at' });
+  if (first === null) throw refused('the table has no time column; choose a window by --split and --window');
+  const asked = instantOf(at);
+  let before = -1;
+  for (let row = 0; row < table.rows; row += 1) {
+    const instant = table.instant(row);
+    if (table.times(row) === at || (asked !== null && instant === asked)) return row;
+    if (asked !== null && instant !== null && instant < asked) before = row;
+  }
+  const span = `which runs from ${first} to ${placeOf(table, table.rows - 1)}`;
+  if (asked === null) throw refused(`${at} is not a time of this table, ${span}; write it as ${first}`);
+  if (before < 0 || before === table.rows - 1) throw refused(`${at} is not a time of this table, ${span}`);
+  throw refused(`${at} is not a time of this table; the nearest are ${placeOf(table, before)} and ${placeOf(table, before + 1)}`);
+}
+
+/**
+ * The steps of a horizon from row `firstRow` on: their times, and which row of the table holds what came. Where time
+ * jumps, the times go on by the frequency, and most of them have no row.
+ */
+function horizonRows(series: SeriesData, table: TableValues, firstRow: number): { time: string | null; row: number | null }[] {
+  const jump = breakWithin(table, firstRow - 1, firstRow + series.horizon);
+  return Array.from({ length: series.horizon }, (_, step) => {
+    const row = firstRow + step;
+    if (jump === null || row < jump) {
+      const isRow = row < table.rows;
+      return { time: isRow ? table.times(row) : table.times(table.rows - 1, row - table.rows + 1), row: isRow ? row : null };
+    }
+    const time = table.times(jump - 1, row - jump + 1);
+    const end = Math.min(table.rows, jump + series.horizon);
+    const found = Array.from({ length: end - jump }, (_, index) => jump + index).find((candidate) => time !== null && table.times(candidate) === time);
+    return { time, row: found ?? null };
   });
 }
 
-/** A forecast beside what came and beside two naive ones: the last value, and the value a season before. */
+/** A forecast beside what came and beside two naive ones: the last value, and the value a season before. `place.where` is the field that chose it. */
 export async function forecastWindow(
   model: NativeModel,
   series: SeriesData,
   table: TableValues,
   targetNames: readonly string[],
-  place: { start: number; window: number; windows: number },
+  place: { start: number; window: number; windows: number; where: string },
   quantiles: { lower: Float32Array; upper: Float32Array } | null,
   checkpoint: number,
 ): Promise<ForecastResult> {
   const { start } = place;
-  const raw = rawLookback(series, table, start);
-  if (!raw) {
-    throw new SluiceError({
-      code: 'INPUT_INVALID',
-      message: `a value is missing in the ${series.lookback} rows that this forecast reads; choose another window`,
-      where: 'window',
-    });
-  }
+  const raw = checkedLookback(series, table, start, place.where);
   const predictions = await predict(model, series, raw);
   const firstRow = start + series.lookback;
-  const valueAt = (row: number, target: number): number | null => {
-    if (row < 0 || row >= table.rows) return null;
+  const valueAt = (row: number | null, target: number): number | null => {
+    if (row === null || row < 0 || row >= table.rows) return null;
     const value = table.data[row * series.columns + (series.inputs[target] ?? 0)];
     return value === undefined || Number.isNaN(value) ? null : value;
   };
-  const times = Array.from({ length: series.lookback + series.horizon }, (_, step) => table.times(start + step));
+  const ahead = horizonRows(series, table, firstRow);
+  const times = [...Array.from({ length: series.lookback }, (_, step) => table.times(start + step)), ...ahead.map(({ time }) => time)];
+  // Rows count as steps back to the last jump only.
+  const seasonalAt = (row: number, target: number): number | null => (series.season > 1 && breakWithin(table, row, firstRow) === null ? valueAt(row, target) : null);
   const hasTimes = times.some((time) => time !== null);
   return {
     times: hasTimes ? times.map((time) => time ?? '') : null,
@@ -151,9 +207,9 @@ export async function forecastWindow(
           value,
           lower: bound(quantiles?.lower),
           upper: bound(quantiles?.upper),
-          actual: valueAt(firstRow + step, target),
+          actual: valueAt(ahead[step]?.row ?? null, target),
           last: valueAt(firstRow - 1, target) ?? NaN,
-          seasonal: series.season > 1 ? valueAt(firstRow + step - seasonsBack * series.season, target) : null,
+          seasonal: seasonalAt(firstRow + step - seasonsBack * series.season, target),
         };
       }),
     })),

@@ -198,6 +198,7 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
         where: workspace.dataset(config.dataset),
       });
     }
+    await datasets.check(config.dataset);
     return data;
   };
 

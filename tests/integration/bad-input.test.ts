@@ -66,6 +66,15 @@ describe('files that cannot become a dataset', () => {
   it('a ragged table, with the row', () => refuse(importing('ragged.csv'), { code: 'DATASET_PARSE_FAILED', status: 1, says: /row 3/, where: /row 3/ }));
   it('the wrong delimiter, with the one that would fit', () => refuse(importing('semicolons.csv', '--delimiter', ',', '--target', 'flow'), { code: 'DATASET_PARSE_FAILED', status: 1, says: /semicolon/ }));
   it('text in the target column, with row and value', () => refuse(importing('text-in-target.csv', '--target', 'flow'), { code: 'COLUMN_NOT_NUMERIC', status: 1, says: /closed/, where: /row 4, column flow/ }));
+  it('a column that one cell keeps from being numbers, left out with a warning on row and cell, and refused as target', async () => {
+    const lines = Array.from({ length: 200 }, (_, row) => `{"flow":${row === 120 ? '"hello"' : row / 2},"level":${row}}`);
+    await writeFile(join(folder.path, 'word.jsonl'), lines.join('\n'));
+    const result = await runCli(['import', join(folder.path, 'word.jsonl'), '--name', 'word'], workspace);
+    expect(result.status).toBe(0);
+    expect(result.stderr).toContain('warning: Row 121, column flow: "hello" is not a number, so the column is left out.');
+    expect(result.last).toMatchObject({ task: { targets: ['level'] }, warnings: [{ code: 'COLUMN_LEFT_OUT', row: 121, column: 'flow', value: 'hello' }] });
+    await refuse(importing('word.jsonl', '--target', 'flow'), { code: 'COLUMN_NOT_NUMERIC', status: 1, says: /hello/, where: /row 121, column flow/ });
+  });
   it('a horizon longer than the data, with one that works', () => refuse(importing('good.csv', '--target', 'flow', '--horizon', '5000'), { code: 'DATASET_TOO_SHORT', status: 1, says: /5000.* \d+ works/ }));
   it('a file that is not there', () => refuse(importing('missing.csv'), { code: 'FILE_NOT_FOUND', status: 1, says: /does not exist/ }));
   it('a column that is not there', () => refuse(importing('good.csv', '--target', 'flwo'), { code: 'COLUMN_NOT_FOUND', status: 1, says: /flow/ }));

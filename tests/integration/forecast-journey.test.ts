@@ -86,6 +86,41 @@ describe('a time series, from the file to the verified ONNX file', () => {
     expect((at['predictions'] as Prediction[])[0]?.value).toBe(predictions[0]?.value);
   });
 
+  it('neither reads nor predicts across a jump in time, and takes no time for another', async () => {
+    const [header, ...lines] = (await readFile(join(folder.path, 'load.csv'), 'utf8')).trim().split('\n');
+    // Rows 550 to 579 (30 hours) are absent.
+    await writeFile(join(folder.path, 'jump.csv'), `${[header, ...lines.slice(0, 550), ...lines.slice(580)].join('\n')}\n`);
+    const hour = (row: number) => new Date(Date.UTC(2024, 0, 1) + row * 3_600_000).toISOString().slice(0, 16).replace('T', ' ');
+    await succeed(['import', join(folder.path, 'jump.csv'), '--task', 'forecast', '--target', 'load', '--lookback', '6', '--horizon', '4', '--split', '400,70,100', '--name', 'jump'], workspace);
+    await succeed(['train', '--preset', 'forecast-lstm', '--dataset', 'jump', '--name', 'jumping', '--set', 'training.maxSteps=2', '--set', 'model.layers.0.hiddenSize=4'], workspace);
+    const { predictions } = (await succeed(['forecast', 'jumping', '--at', hour(549)], workspace)) as unknown as { predictions: Prediction[] };
+    expect(predictions.map(({ time, actual }) => ({ time, actual }))).toEqual([550, 551, 552, 553].map((row) => ({ time: hour(row), actual: null })));
+    const refusals = [
+      { at: hour(581), message: `reach across a jump in time, from ${hour(549)} to ${hour(580)}; the earliest time after it is ${hour(585)}` },
+      { at: hour(560), message: `${hour(560)} is not a time of this table; the nearest are ${hour(549)} and ${hour(580)}` },
+      { at: hour(500).replace(':00', ':30'), message: `the nearest are ${hour(500)} and ${hour(501)}` },
+    ];
+    for (const { at, message } of refusals) {
+      const refused = await runCli(['forecast', 'jumping', '--at', at], workspace);
+      expect(refused.status).not.toBe(0);
+      expect(refused.stdout + refused.stderr).toContain(message);
+    }
+    expect((await runCli(['forecast', 'jumping', '--at', hour(585)], workspace)).status).toBe(0);
+  });
+
+  it('uses no numbers that are not those of the import', async () => {
+    const path = join(workspace, 'datasets', 'jump', 'values.bin');
+    const whole = await readFile(path);
+    await writeFile(path, Buffer.alloc(whole.length, 0x7a));
+    for (const command of [['evaluate', 'jumping'], ['forecast', 'jumping'], ['train', '--preset', 'forecast-lstm', '--dataset', 'jump']]) {
+      const refused = await runCli(command, workspace);
+      expect(refused.status).not.toBe(0);
+      expect(refused.stderr).toContain(`${path} is damaged: its content is not what the import wrote. Import the file again.`);
+    }
+    await writeFile(path, whole);
+    await succeed(['evaluate', 'jumping'], workspace);
+  });
+
   it('exports a file that takes raw values and gives the raw forecast', async () => {
     const onnx = join(folder.path, 'hourly.onnx');
     expect(await succeed(['export', 'hourly', '--out', onnx], workspace)).toMatchObject({ verification: { passed: true } });

@@ -85,7 +85,7 @@ export async function exportBench(trained: Trained, options: { engineSeed?: numb
   };
   const known: Partial<DatasetService> = {
     tokenizer: () => Promise.resolve({ vocabulary, size: vocabulary.length, unknown: 6, encode: () => new Uint32Array(), decode: () => '' }),
-    values: () => Promise.resolve({ data: riverValues, rows: 40, columns: ['rain', 'flow', 'level'], split: { train: [0, 20], validation: [20, 25], test: [25, 40] }, times: () => null }),
+    values: () => Promise.resolve({ data: riverValues, rows: 40, columns: ['rain', 'flow', 'level'], split: { train: [0, 20], validation: [20, 25], test: [25, 40] }, breaks: [], instant: () => null, times: () => null }),
   };
   const run = { id: 'run-1', config: trained.config } as Awaited<ReturnType<RunService['get']>>;
   const prediction = { value: 0, lower: null, upper: null, actual: 1, last: 2, seasonal: null };

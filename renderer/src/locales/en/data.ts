@@ -107,6 +107,7 @@ export const messages = {
     MISSING_SPLITS_SERIES: { title: '{count} value missing | {count} values missing in a row', text: 'no window crosses the gap' },
     TEXT_IN_NUMBER_COLUMN: { title: 'Text in a number column', text: 'once | {count} times', marker: 'once, read as missing | {count} times, read as missing' },
     VALUE_TOO_LARGE: { title: 'A number is too large', text: 'once beyond 3.4e38 | {count} times beyond 3.4e38' },
+    COLUMN_LEFT_OUT: { title: 'A column is left out', text: '“{value}” is no number that can be trained on; correct or empty the cell and import again | {count} cells are no numbers that can be trained on, the first is “{value}”; correct or empty them and import again' },
     TIME_UNREADABLE: { title: '{count} time cannot be read | {count} times cannot be read', text: 'correct it, or choose another time column | correct them, or choose another time column' },
     TIME_ABSENT_FILLED: { title: '{count} absent row filled in | {count} absent rows filled in', text: 'short gaps in time only, values interpolated' },
     TIME_ABSENT_SPLITS: { title: 'Time jumps once | Time jumps {count} times', text: 'no window crosses the jump | no window crosses the jumps' },

@@ -110,6 +110,7 @@ export const messages: Translated<typeof english> = {
     MISSING_SPLITS_SERIES: { title: '연속으로 빠진 값 {count}개', text: '창이 넘지 않음' },
     TEXT_IN_NUMBER_COLUMN: { title: '숫자 열에 글자', text: '{count}번', marker: '{count}번, 빠진 값으로 읽음' },
     VALUE_TOO_LARGE: { title: '너무 큰 수', text: '3.4e38을 넘는 값 {count}개' },
+    COLUMN_LEFT_OUT: { title: '숫자로 쓰지 않은 열', text: '“{value}”은(는) 학습에 쓸 수 있는 숫자가 아닙니다. 칸을 고치거나 비우고 다시 가져오십시오. | 칸 {count}개가 학습에 쓸 수 있는 숫자가 아닙니다(처음은 “{value}”). 칸을 고치거나 비우고 다시 가져오십시오.' },
     TIME_UNREADABLE: { title: '읽을 수 없는 시각 {count}개', text: '고치거나 다른 시간 열을 고르십시오' },
     TIME_ABSENT_FILLED: { title: '빠진 행 {count}개를 채움', text: '짧은 공백만 채우고 값은 보간' },
     TIME_ABSENT_SPLITS: { title: '시간이 건너뛴 곳 {count}곳', text: '창이 넘지 않음' },
