@@ -25,7 +25,7 @@ const reasons: Record<string, string> = {
   ETXTBSY: 'another program uses it',
   ENXIO: 'it is a device or socket, not a file',
   ENODEV: 'it is a device, not a file',
-  ESPIPE: 'it is a device or pipe, not a file',
+  ESPIPE: 'it is a pipe or socket, not a file',
   EIO: 'the disk reports an error',
   EINVAL: 'the name is not allowed here',
   EFBIG: 'the disk takes no file of this size',

@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { fingerprint, runCli, samples, succeed, temporaryFolder } from '../kit/cli';
@@ -16,6 +16,10 @@ beforeAll(async () => {
   await writeFile(join(folder.path, 'none.json'), '[]');
   await mkdir(join(folder.path, 'folder'));
   await symlink('loop', join(folder.path, 'loop'));
+  // Through a link of the test's own: were it replaced, it would be the link.
+  await symlink('/dev/null', join(folder.path, 'device'));
+  execFileSync('mkfifo', [join(folder.path, 'pipe')]);
+  await mkdir(join(folder.path, 'reported.report.json'));
   await succeed(['import', join(folder.path, 'play.txt'), '--name', 'play'], workspace);
   await succeed(['train', '--preset', 'char-lstm', '--dataset', 'play', '--name', 'a', '--set', 'training.maxSteps=4', ...small], workspace);
   await succeed(['export', 'a', '--out', join(folder.path, 'a.onnx')], workspace);
@@ -77,6 +81,12 @@ const wrong: [string[], 1 | 2, RegExp][] = [
   [['trace', 'a', '--text', 'hi', '--out', 'folder'], 1, /it is a folder, not a file/],
   [['trace', 'a', '--text', 'hi', '--out', 'play.txt/x'], 1, /a file stands where a folder should be/],
   [['trace', 'a', '--text', 'hi', '--out', 'nowhere/x'], 1, /its folder does not exist/],
+  [['trace', 'a', '--text', 'hi', '--out', 'device'], 1, /device cannot be written: it is a device, not a file/],
+  [['trace', 'a', '--text', 'hi', '--out', 'pipe'], 1, /it is a pipe or socket, not a file/],
+  [['export', 'a', '--out', 'device'], 1, /device cannot be written: it is a device, not a file/],
+  [['export', 'a', '--out', 'pipe'], 1, /it is a pipe or socket, not a file/],
+  [['export', 'a', '--out', 'reported'], 1, /reported\.report\.json cannot be written: it is a folder/],
+  [['export', 'a', '--out', 'nowhere/x.onnx'], 1, /its folder does not exist/],
   [['export', 'a', '--opset', '99'], 2, /--opset.*14 to 22/],
   [['export', 'a', '--opset', '13'], 2, /--opset.*14 to 22/],
   [['export', 'a', '--out', 'folder'], 1, /is a folder/],
@@ -111,6 +121,18 @@ describe('wrong use', () => {
     // Neither the schemas' words, nor a request's inner names, nor the system's codes.
     expect(result.stderr).not.toMatch(/request\.|expected (number|string|int|object)|Invalid input|\b(runs|exports|datasets|models)\.[a-z]+\b|\bE[A-Z]{4,}\b|    at /);
     expect(await fingerprint(workspace)).toEqual(before);
+  });
+});
+
+describe('a link in the place of an output', () => {
+  it.each([['export', 'a'], ['trace', 'a', '--text', 'hi']])('stays, and what it leads to is written: %s', async (...args) => {
+    const name = args[0] as string;
+    await symlink(`${name}-target`, join(folder.path, `${name}-link`));
+    await succeed([...args, '--out', `${name}-link`], workspace, { cwd: folder.path });
+    await succeed([...args, '--out', `${name}-link`], workspace, { cwd: folder.path });
+    expect((await lstat(join(folder.path, `${name}-link`))).isSymbolicLink()).toBe(true);
+    expect((await lstat(join(folder.path, `${name}-target`))).isFile()).toBe(true);
+    expect((await readdir(folder.path)).filter((file) => file.endsWith('.tmp'))).toEqual([]);
   });
 });
 
