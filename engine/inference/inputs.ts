@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { z } from 'zod';
-import { readSafetensors, SluiceError, type InferRequest, type SafetensorsEntry } from '../contracts';
+import { readSafetensors, SluiceError, tensorBytes, type InferRequest, type Safetensors, type SafetensorsEntry } from '../contracts';
 import { readError } from '../workspace';
 import { zeroStates, type StatePairs } from './generate';
 import { readNpz, type NumberArray } from './npz';
@@ -156,11 +156,18 @@ function nested(value: unknown, where: string): NumberArray {
 
 function safetensorsArrays(bytes: Uint8Array): Record<string, NumberArray> {
   const file = readSafetensors(bytes);
-  return Object.fromEntries(file.entries.map((entry) => [entry.name, { shape: entry.shape, data: safetensorsValues(file.bytes, entry) }]));
+  return Object.fromEntries(file.entries.map((entry) => [entry.name, { shape: entry.shape, data: safetensorsValues(file, entry) }]));
 }
 
-function safetensorsValues(bytes: Uint8Array, { name, dtype, start, end }: SafetensorsEntry): ArrayLike<number> {
-  const buffer = bytes.slice(start, end).buffer;
+const valueBytes: Record<string, number> = { F64: 8, I64: 8, F32: 4, I32: 4, I16: 2, I8: 1, U8: 1, BOOL: 1 };
+
+function safetensorsValues(file: Safetensors, entry: SafetensorsEntry): ArrayLike<number> {
+  const { name, dtype, shape, start, end } = entry;
+  const width = valueBytes[dtype];
+  if (width === undefined) throw new RangeError(`tensor ${name} is ${dtype}, which is not supported`);
+  const expected = shape.reduce((product, size) => product * size, width);
+  if (end - start !== expected) throw new RangeError(`tensor ${name} has ${end - start} bytes, its shape [${shape.join(', ')}] and type ${dtype} need ${expected}`);
+  const buffer = tensorBytes(file, entry);
   switch (dtype) {
     case 'F32':
       return new Float32Array(buffer);
@@ -174,11 +181,8 @@ function safetensorsValues(bytes: Uint8Array, { name, dtype, start, end }: Safet
       return new Int16Array(buffer);
     case 'I8':
       return new Int8Array(buffer);
-    case 'U8':
-    case 'BOOL':
-      return new Uint8Array(buffer);
     default:
-      throw new RangeError(`tensor ${name} is ${dtype}, which is not supported`);
+      return new Uint8Array(buffer);
   }
 }
 
