@@ -1,7 +1,7 @@
 import type { EngineBinding, SeriesData, TokenData } from '../binding/types';
 import { runConfig, SluiceError, type CellInfo, type Dataset, type PresetName, type RunConfig } from '../contracts';
 import { issueProblems, problem, valueAt, type FieldProblem } from './field-problems';
-import { memoryProblem } from './memory';
+import { memoryProblem, trainingPeakBytes } from './memory';
 import { dataSizes, modelSpec } from './model-spec';
 import { nearestName, editDistance } from './nearest-name';
 import { defaultPreset, presetConfig } from './presets';
@@ -134,9 +134,9 @@ export async function completeConfig(input: unknown, context: ConfigContext, pre
 /** Whether the training fits into memory, said at the largest layer's size. */
 function sizeOnMachine(config: RunConfig, data: TokenData | SeriesData, { describe, memoryBytes }: ConfigContext): FieldProblem[] {
   const { batchSize, sequenceLength } = config.training;
-  const { trainingBytes } = describe(modelSpec(config, dataSizes(data)), { time: data.kind === 'series' ? data.lookback : sequenceLength, batch: batchSize });
+  const described = describe(modelSpec(config, dataSizes(data)), { time: data.kind === 'series' ? data.lookback : sequenceLength, batch: batchSize });
   const sizes = config.model.layers.map(({ hiddenSize }) => hiddenSize);
-  const found = memoryProblem(`model.layers.${sizes.indexOf(Math.max(...sizes))}.hiddenSize`, trainingBytes, memoryBytes());
+  const found = memoryProblem(`model.layers.${sizes.indexOf(Math.max(...sizes))}.hiddenSize`, trainingPeakBytes(described), memoryBytes());
   return found ? [found] : [];
 }
 
