@@ -1,5 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 import { lstat, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
@@ -133,6 +134,35 @@ describe('a link in the place of an output', () => {
     expect((await lstat(join(folder.path, `${name}-link`))).isSymbolicLink()).toBe(true);
     expect((await lstat(join(folder.path, `${name}-target`))).isFile()).toBe(true);
     expect((await readdir(folder.path)).filter((file) => file.endsWith('.tmp'))).toEqual([]);
+  });
+});
+
+describe.skipIf(process.platform !== 'linux')('an output that cannot be written', () => {
+  async function intoFull(args: string[]): Promise<{ status: number | null; stderr: string }> {
+    const full = openSync('/dev/full', 'w');
+    const child = spawn(process.execPath, [inject('cliBundle'), ...args, '--workspace', workspace], { stdio: ['ignore', full, 'pipe'], cwd: folder.path });
+    closeSync(full);
+    let stderr = '';
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    const [status] = (await once(child, 'close')) as [number | null];
+    return { status, stderr };
+  }
+
+  it('stops a training with a checkpoint, and says so', async () => {
+    const result = await intoFull([...train, '--json', '--name', 'full', '--set', 'training.maxSteps=1000000', ...small]);
+    expect(result.status).toBe(1);
+    expect(result.stderr.split('\n').filter((line) => line.startsWith('error: '))).toEqual([expect.stringMatching(/disk is full: standard output/) as string]);
+    expect(result.stderr).not.toMatch(/    at |ENOSPC/);
+    const status = JSON.parse(await readFile(join(workspace, 'runs/full/status.json'), 'utf8')) as { state: string; step: number };
+    expect(status.state).toBe('stopped');
+    await readFile(join(workspace, 'runs/full/checkpoints', `step-${status.step}`, 'state.json'));
+  });
+
+  it.each([['sample', 'a', '--length', '20'], ['evaluate', 'a', '--json'], ['export', 'a'], ['train', '--help'], ['evaluate', 'nobody', '--json']])('ends %s with one line', async (...args) => {
+    const result = await intoFull(args);
+    expect(result.status).toBe(args[1] === 'nobody' ? 2 : 1);
+    expect(result.stderr.trim().split('\n').filter((line) => line.startsWith('error: '))).toHaveLength(1);
+    expect(result.stderr).not.toMatch(/    at |ENOSPC/);
   });
 });
 
