@@ -88,7 +88,11 @@ export function createTokenizer(vocabulary: string[]): Tokenizer {
 
 /** Reads a `tokenizer.json` written by an import. Throws DATASET_DAMAGED. */
 export async function readTokenizer(path: string): Promise<Tokenizer> {
-  const { model } = await readJson(tokenizerFile, path, 'DATASET_DAMAGED');
+  const { model } = await readJson(tokenizerFile, path, 'DATASET_DAMAGED').catch((error: unknown) => {
+    if (!(error instanceof SluiceError) || !['FILE_NOT_FOUND', 'DATASET_DAMAGED'].includes(error.code)) throw error;
+    const reason = error.code === 'FILE_NOT_FOUND' ? `${path} is missing.` : error.message;
+    throw new SluiceError({ code: 'DATASET_DAMAGED', message: `${reason} Import the text again.`, where: error.where }, { cause: error });
+  });
   const vocabulary: string[] = [];
   for (const [token, index] of Object.entries(model.vocab)) vocabulary[index] = token;
   for (let index = 0; index < vocabulary.length; index += 1) {
