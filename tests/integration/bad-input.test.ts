@@ -66,9 +66,9 @@ describe('files that cannot become a dataset', () => {
   it('a ragged table, with the row', () => refuse(importing('ragged.csv'), { code: 'DATASET_PARSE_FAILED', status: 1, says: /row 3/, where: /row 3/ }));
   it('the wrong delimiter, with the one that would fit', () => refuse(importing('semicolons.csv', '--delimiter', ',', '--target', 'flow'), { code: 'DATASET_PARSE_FAILED', status: 1, says: /semicolon/ }));
   it('text in the target column, with row and value', () => refuse(importing('text-in-target.csv', '--target', 'flow'), { code: 'COLUMN_NOT_NUMERIC', status: 1, says: /closed/, where: /row 4, column flow/ }));
-  it('a horizon longer than the data, with one that works', () => refuse(importing('good.csv', '--target', 'flow', '--horizon', '5000'), { code: 'DATASET_TOO_SHORT', status: 1, says: /5000.* \d+ works/ }));
+  it('a horizon longer than the data, with one that works', () => refuse(importing('good.csv', '--target', 'flow', '--horizon', '5000'), { code: 'DATASET_TOO_SHORT', status: 2, says: /5000.* \d+ works/ }));
   it('a file that is not there', () => refuse(importing('missing.csv'), { code: 'FILE_NOT_FOUND', status: 1, says: /does not exist/ }));
-  it('a column that is not there', () => refuse(importing('good.csv', '--target', 'flwo'), { code: 'COLUMN_NOT_FOUND', status: 1, says: /flow/ }));
+  it('a column that is not there', () => refuse(importing('good.csv', '--target', 'flwo'), { code: 'COLUMN_NOT_FOUND', status: 2, says: /flow/ }));
   it('a name that is taken, and one that cannot be', async () => {
     await refuse(['import', join(folder.path, 'good.csv'), '--name', 'river'], { code: 'NAME_TAKEN', status: 2, says: /river/ });
     await refuse(['import', join(folder.path, 'good.csv'), '--name', '../out'], { code: 'NAME_INVALID', status: 2, says: /letter or digit/ });
@@ -92,7 +92,7 @@ describe('configurations that cannot be trained', () => {
     await refuse(['evaluate', 'befour'], { code: 'RUN_NOT_FOUND', status: 2, says: /nearest is before/ });
   });
   it('a horizon that no window has room for', () =>
-    refuse(['train', '--preset', 'forecast-lstm', '--dataset', 'river', '--set', 'task.horizon=1000'], { code: 'DATASET_TOO_SHORT', status: 1, says: /1000/, where: 'task.horizon' }));
+    refuse(['train', '--preset', 'forecast-lstm', '--dataset', 'river', '--set', 'task.horizon=1000'], { code: 'DATASET_TOO_SHORT', status: 2, says: /1000/, where: 'task.horizon' }));
   it('a configuration file that is not JSON or not there', async () => {
     await writeFile(join(folder.path, 'torn.json'), '{"dataset": ');
     await refuse(['train', join(folder.path, 'torn.json')], { code: 'CONFIG_INVALID', status: 2, says: /not JSON/, where: /torn\.json/ });
@@ -102,7 +102,7 @@ describe('configurations that cannot be trained', () => {
     await refuse(['trian'], { code: 'USAGE', status: 2, says: /train/ });
     await refuse(['train', '--presett', 'x'], { code: 'USAGE', status: 2, says: /--preset/ });
     await refuse(['sample', 'before', '--length', 'many'], { code: 'USAGE', status: 2, says: /whole number/ });
-    await refuse(['sample', 'before'], { code: 'INPUT_INVALID', status: 1, says: /forecasts/ });
+    await refuse(['sample', 'before'], { code: 'INPUT_INVALID', status: 2, says: /forecasts/ });
   });
 });
 
