@@ -61,7 +61,7 @@ export async function readFeeds(source: InferRequest['input'], session: OnnxSess
 
 async function readArrays(source: InferRequest['input'], required: TensorDescription[], notes: ModelNotes): Promise<Record<string, NumberArray>> {
   if ('tensors' in source) return source.tensors;
-  if ('text' in source) return { [soleInput(required, 'text').name]: textArray(source.text, notes) };
+  if ('text' in source) return { [soleInput(required, 'text').name]: textArray(source.text, notes, 'text') };
   const path = source.file;
   const read = async (): Promise<Buffer> => {
     try {
@@ -73,7 +73,7 @@ async function readArrays(source: InferRequest['input'], required: TensorDescrip
   try {
     switch (extname(path).toLowerCase()) {
       case '.txt':
-        return { [soleInput(required, path).name]: textArray((await read()).toString('utf8').replace(/^\uFEFF/, '').replaceAll('\r\n', '\n'), notes) };
+        return { [soleInput(required, path).name]: textArray((await read()).toString('utf8').replace(/^\uFEFF/, '').replaceAll('\r\n', '\n'), notes, path) };
       case '.json':
         return jsonArrays(JSON.parse((await read()).toString('utf8')), required, path, notes);
       case '.npz':
@@ -88,7 +88,7 @@ async function readArrays(source: InferRequest['input'], required: TensorDescrip
         throw invalidInput(path, 'The input must be a .json, .csv, .npz, .safetensors or .txt file.');
     }
   } catch (error) {
-    if (error instanceof RangeError || error instanceof SyntaxError) throw invalidInput(path, `${path} cannot be read: ${error.message}.`);
+    if (error instanceof RangeError || error instanceof SyntaxError) throw new SluiceError({ code: 'FILE_UNREADABLE', message: `${path} cannot be read: ${error.message}.`, where: path }, { cause: error });
     throw error;
   }
 }
@@ -106,15 +106,16 @@ function named(arrays: Record<string, NumberArray>, required: TensorDescription[
   return arrays;
 }
 
-function textArray(text: string, { vocabulary }: ModelNotes): NumberArray {
-  if (!vocabulary) throw invalidInput('text', 'The model names no vocabulary, so a text cannot be turned into its input. Give numbers instead.');
+/** `where` names the text: the file it came from, or the field. */
+function textArray(text: string, { vocabulary }: ModelNotes, where: string): NumberArray {
+  if (!vocabulary) throw invalidInput(where, 'The model names no vocabulary, so a text cannot be turned into its input. Give numbers instead.');
   const tokenOf = new Map(vocabulary.map((entry, token) => [entry, token]));
   const data = Array.from(text, (character) => {
     const token = tokenOf.get(character) ?? tokenOf.get('<unk>');
-    if (token === undefined) throw invalidInput('text', `The model's vocabulary has no character ${JSON.stringify(character)}.`);
+    if (token === undefined) throw invalidInput(where, `The model's vocabulary has no character ${JSON.stringify(character)}.`);
     return token;
   });
-  if (data.length === 0) throw invalidInput('text', 'The text is empty.');
+  if (data.length === 0) throw invalidInput(where, 'The text is empty.');
   return { shape: [1, data.length], data };
 }
 
@@ -124,7 +125,7 @@ const sizes = z.array(z.int().min(0));
 function jsonArrays(value: unknown, required: TensorDescription[], path: string, notes: ModelNotes): Record<string, NumberArray> {
   if (Array.isArray(value)) return { [soleInput(required, path).name]: nested(value, path) };
   if (typeof value !== 'object' || value === null) throw invalidInput(path, `${path} holds neither an array nor named inputs.`);
-  if ('text' in value && typeof value.text === 'string') return { [soleInput(required, path).name]: textArray(value.text, notes) };
+  if ('text' in value && typeof value.text === 'string') return { [soleInput(required, path).name]: textArray(value.text, notes, path) };
   return Object.fromEntries(
     Object.entries(value).map(([name, entry]: [string, unknown]) => {
       if (typeof entry === 'object' && entry !== null && 'shape' in entry && 'data' in entry) {

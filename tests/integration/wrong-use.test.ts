@@ -27,11 +27,20 @@ beforeAll(async () => {
   const files = { 'other.json': { x: [[1, 2]] }, 'rank.json': { tokens: [1, 2, 3] }, 'shape.json': { tokens: { shape: 'wide', data: [1] } }, 'halves.json': { tokens: [[0.5]] } };
   for (const [name, content] of Object.entries(files)) await writeFile(join(folder.path, name), JSON.stringify(content));
   await writeFile(join(folder.path, 'empty.csv'), 'a,b\n');
+  await writeFile(join(folder.path, 'latin1.txt'), Buffer.from('a\xe9b'.repeat(50), 'latin1'));
+  await writeFile(join(folder.path, 'short.txt'), 'abcd');
+  await writeFile(join(folder.path, 'nothing.txt'), '');
+  await writeFile(join(folder.path, 'junk.safetensors'), 'not tensors at all');
+  await writeFile(join(folder.path, 'nameless.json'), '{"mode":"train"}');
+  await writeFile(join(folder.path, 'river.csv'), ['day,flow', ...Array.from({ length: 200 }, (_, row) => `${new Date(Date.UTC(2024, 0, 1) + row * 86_400_000).toISOString().slice(0, 10)},${Math.sin(row / 5)}`)].join('\n'));
+  await succeed(['import', join(folder.path, 'river.csv'), '--target', 'flow', '--lookback', '10', '--horizon', '3', '--name', 'river'], workspace);
+  await succeed([...forecastTraining, '--name', 'f', '--set', 'training.maxSteps=2', '--set', 'model.layers.0.hiddenSize=4'], workspace);
   await writeFile(join(folder.path, 'cut.onnx'), (await readFile(join(folder.path, 'a.onnx'))).subarray(0, 3000));
 });
 afterAll(() => folder.remove());
 
 const long = 'x'.repeat(100_001);
+const forecastTraining = ['train', '--preset', 'forecast-lstm', '--dataset', 'river'];
 const train = ['train', '--preset', 'char-lstm', '--dataset', 'play'];
 
 /** Command, status, and what its one line must say. */
@@ -73,33 +82,52 @@ const wrong: [string[], 1 | 2, RegExp][] = [
   [['sample', 'a', '--top-p', '1.5'], 2, /--top-p/],
   [['sample', 'a', '--temperature', 'NaN'], 2, /--temperature/],
   [['sample', 'a', '--prompt', long], 2, /--prompt.*100000/],
-  [['sample', 'a', '--prompt', '€'], 1, /--prompt.*€/],
-  [['forecast', 'a'], 1, /language model/],
+  [['sample', 'a', '--prompt', '€'], 2, /--prompt.*€/],
+  [['forecast', 'a'], 2, /language model/],
   [['forecast', 'a', '--window', '-1'], 2, /--window/],
   [['trace', 'a'], 2, /--out/],
   [['trace', 'a', '--out', 'x'], 2, /one of --input/],
   [['trace', 'a', '--text', long, '--out', 'x'], 2, /--text.*100000/],
-  [['trace', 'a', '--text', 'hi', '--out', 'folder'], 1, /it is a folder, not a file/],
-  [['trace', 'a', '--text', 'hi', '--out', 'play.txt/x'], 1, /a file stands where a folder should be/],
-  [['trace', 'a', '--text', 'hi', '--out', 'nowhere/x'], 1, /its folder does not exist/],
-  [['trace', 'a', '--text', 'hi', '--out', 'device'], 1, /device cannot be written: it is a device, not a file/],
-  [['trace', 'a', '--text', 'hi', '--out', 'pipe'], 1, /it is a pipe or socket, not a file/],
-  [['export', 'a', '--out', 'device'], 1, /device cannot be written: it is a device, not a file/],
-  [['export', 'a', '--out', 'pipe'], 1, /it is a pipe or socket, not a file/],
-  [['export', 'a', '--out', 'reported'], 1, /reported\.report\.json cannot be written: it is a folder/],
-  [['export', 'a', '--out', 'nowhere/x.onnx'], 1, /its folder does not exist/],
+  [['trace', 'a', '--text', 'hi', '--out', 'folder'], 2, /it is a folder, not a file/],
+  [['trace', 'a', '--text', 'hi', '--out', 'play.txt/x'], 2, /a file stands where a folder should be/],
+  [['trace', 'a', '--text', 'hi', '--out', 'nowhere/x'], 2, /its folder does not exist/],
+  [['trace', 'a', '--text', 'hi', '--out', 'device'], 2, /device cannot be written: it is a device, not a file/],
+  [['trace', 'a', '--text', 'hi', '--out', 'pipe'], 2, /it is a pipe or socket, not a file/],
+  [['export', 'a', '--out', 'device'], 2, /device cannot be written: it is a device, not a file/],
+  [['export', 'a', '--out', 'pipe'], 2, /it is a pipe or socket, not a file/],
+  [['export', 'a', '--out', 'reported'], 2, /reported\.report\.json cannot be written: it is a folder/],
+  [['export', 'a', '--out', 'nowhere/x.onnx'], 2, /its folder does not exist/],
+  [['trace', 'a', '--text', '', '--out', 'x'], 2, /--text.*at least one character/],
+  [['trace', 'a', '--split', 'test', '--out', 'x'], 2, /traces a text/],
+  [['import', 'latin1.txt', '--name', 'new'], 1, /^error: latin1\.txt is not text: [^:]* at byte 1\./],
+  [['import', 'short.txt', '--name', 'new'], 2, /^error: \S*short\.txt: This is a text with 4 characters/],
+  [['import', 'river.csv', '--target', 'flow', '--horizon', '5000', '--name', 'new'], 2, /--horizon/],
+  [['import', 'river.csv', '--target', 'flwo', '--name', 'new'], 2, /flow/],
+  [[...forecastTraining, '--set', 'task.horizon=1000'], 2, /task\.horizon/],
+  [[...train, '--set', 'training.seed=1e30'], 2, /^error: training\.seed is 1e\+30(?!.*also)/],
+  [[...train, '--set', '__proto__.x=3'], 2, /there is no field __proto__\.x/],
+  [[...train, '--set', 'training.schedule.kind=cosine', '--set', 'training.schedule.patience=3'], 2, /kind plateau, and training\.schedule\.kind is cosine/],
+  [['forecast', 'f', '--at', 'never'], 2, /--at|never is not a time/],
+  [['forecast', 'f', '--at', '2024-01-02'], 2, /earliest time/],
+  [['forecast', 'f', '--split', 'test', '--window', '5000'], 2, /window 5000/],
+  [['trace', 'f', '--split', 'test', '--window', '5000', '--out', 'x'], 2, /window 5000/],
+  [['sample', 'f'], 2, /forecasts/],
+  [['infer', 'a.onnx', '--input', 'nothing.txt'], 2, /^error: \S*nothing\.txt: The text is empty/],
+  [['infer', 'a.onnx', '--input', 'junk.safetensors'], 1, /junk\.safetensors cannot be read: .*header/],
+  [['bench', 'nameless.json'], 2, /nameless\.json, name: name is missing/],
+  [['bench', 'nameless.json', '--serve'], 2, /not both/],
   [['export', 'a', '--opset', '99'], 2, /--opset.*14 to 22/],
   [['export', 'a', '--opset', '13'], 2, /--opset.*14 to 22/],
-  [['export', 'a', '--out', 'folder'], 1, /is a folder/],
+  [['export', 'a', '--out', 'folder'], 2, /is a folder/],
   [['infer', 'a.onnx'], 2, /--input/],
-  [['infer', 'a.onnx', '--input', 'folder'], 1, /\.json, \.csv/],
-  [['infer', 'a.onnx', '--input', 'none.json'], 1, /tokens|empty|array/],
+  [['infer', 'a.onnx', '--input', 'folder'], 2, /\.json, \.csv/],
+  [['infer', 'a.onnx', '--input', 'none.json'], 2, /tokens|empty|array/],
   [['infer', 'a.onnx', '--input', 'play.txt', '--device', 'tpu'], 2, /--device/],
-  [['infer', 'a.onnx', '--input', 'other.json'], 1, /takes tokens \(int64 \[batch, time\]\).*only x/],
-  [['infer', 'a.onnx', '--input', 'rank.json'], 1, /tokens takes \[batch, time\], the data are \[3\]/],
-  [['infer', 'a.onnx', '--input', 'shape.json'], 1, /list of whole numbers/],
-  [['infer', 'a.onnx', '--input', 'halves.json'], 1, /whole numbers; 0\.5 is none/],
-  [['infer', 'a.onnx', '--input', 'empty.csv'], 1, /no rows/],
+  [['infer', 'a.onnx', '--input', 'other.json'], 2, /takes tokens \(int64 \[batch, time\]\).*only x/],
+  [['infer', 'a.onnx', '--input', 'rank.json'], 2, /tokens takes \[batch, time\], the data are \[3\]/],
+  [['infer', 'a.onnx', '--input', 'shape.json'], 2, /list of whole numbers/],
+  [['infer', 'a.onnx', '--input', 'halves.json'], 2, /whole numbers; 0\.5 is none/],
+  [['infer', 'a.onnx', '--input', 'empty.csv'], 2, /no rows/],
   [['infer', 'cut.onnx', '--input', 'play.txt'], 1, /cut\.onnx is not an ONNX model/],
   [['infer', 'play.txt', '--input', 'play.txt'], 1, /not an ONNX model/],
   [['parity'], 2, /fixtures/],
