@@ -43,5 +43,8 @@ describe('tokenizer', () => {
     delete file.model.vocab['a'];
     await writeFile(path, JSON.stringify(file));
     await expect(readTokenizer(path)).rejects.toMatchObject({ code: 'DATASET_DAMAGED' });
+    await writeFile(path, '{"version":');
+    const missing = join(folder, 'missing.json');
+    for (const one of [path, missing]) await expect(readTokenizer(one)).rejects.toMatchObject({ code: 'DATASET_DAMAGED', where: one, message: expect.stringContaining('Import the text again') as string });
   });
 });

@@ -153,6 +153,17 @@ describe('wrong use', () => {
   });
 });
 
+describe('a dataset that was hurt', () => {
+  it('is named where its tokens are none, not the probe that reads them', async () => {
+    await succeed(['import', join(folder.path, 'play.txt'), '--name', 'hurt'], workspace);
+    const tokens = join(workspace, 'datasets/hurt/tokens.bin');
+    await writeFile(tokens, Buffer.alloc((await readFile(tokens)).length, 0xff));
+    const result = await runCli(['train', '--preset', 'char-lstm', '--dataset', 'hurt', ...small], workspace);
+    expect(result).toMatchObject({ status: 1, last: { code: 'DATASET_DAMAGED', where: tokens } });
+    expect(result.stderr).toMatch(/tokens\.bin is damaged: it holds token 65535 .*Import the text again/);
+  });
+});
+
 describe('a link in the place of an output', () => {
   it.each([['export', 'a'], ['trace', 'a', '--text', 'hi']])('stays, and what it leads to is written: %s', async (...args) => {
     const name = args[0] as string;
