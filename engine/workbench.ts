@@ -22,7 +22,7 @@ import { createModelService, createRunService, issueProblems, requireBenchCase }
 import { checkName, tidyWorkspace } from './workspace';
 
 export { applyAssignments, configFields, presetLines } from './training';
-export { readError } from './workspace';
+export { readError, writeError } from './workspace';
 
 /** Lines of the log kept for "copy diagnostics". */
 const logLines = 2000;

@@ -1,10 +1,11 @@
-import { copyFile, realpath, writeFile } from 'node:fs/promises';
+import { constants, copyFile, realpath, writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import type { App, BrowserWindow, Clipboard, Dialog, FileFilter, NativeTheme, Shell } from 'electron';
 import { SluiceError, type EngineState, type Settings, type ShellMethod, type ShellOutputs, type shellInputs } from '../../engine/contracts';
 import type { z } from 'zod';
 import type { ShellLog } from './log';
 import { dialogTexts, languageOf } from './menu-texts';
+import { saveFile } from './save-file';
 import { isInside } from './security';
 import type { SettingsStore } from './settings-store';
 
@@ -20,17 +21,6 @@ export interface ShellContext {
 }
 
 type Handlers = { [M in ShellMethod]: (input: z.output<(typeof shellInputs)[M]>) => ShellOutputs[M] | Promise<ShellOutputs[M]> };
-
-/** The system's refusal to write as an error with a code. */
-function writeError(error: unknown, path: string): SluiceError {
-  const code = (error as NodeJS.ErrnoException).code;
-  if (code === 'ENOSPC') return new SluiceError({ code: 'DISK_FULL', message: 'The disk is full; make room and save again.', where: path }, { cause: error });
-  if (code === 'ENOENT') return new SluiceError({ code: 'FILE_NOT_FOUND', message: 'The file is not there any more.', where: path }, { cause: error });
-  return new SluiceError(
-    { code: 'FILE_UNREADABLE', message: `The file could not be written (${code ?? String(error)}); choose another place.`, where: path },
-    { cause: error },
-  );
-}
 
 /** The eight bytes every PNG begins with. */
 function isPng(bytes: Uint8Array): boolean {
@@ -107,9 +97,7 @@ export function createShellMethods(context: ShellContext): Handlers {
     'dialog.save': async ({ suggestedName, data }) => {
       const path = await askWhere(suggestedName);
       if (path === null) return { path };
-      await writeFile(path, data).catch((error: unknown) => {
-        throw writeError(error, path);
-      });
+      await saveFile(path, (temporary) => writeFile(temporary, data, { flag: 'wx' }));
       saved.add(await realpath(path));
       return { path };
     },
@@ -117,9 +105,7 @@ export function createShellMethods(context: ShellContext): Handlers {
       const from = await allowedPath(source);
       const path = await askWhere(suggestedName);
       if (path === null) return { path };
-      await copyFile(from, path).catch((error: unknown) => {
-        throw writeError(error, path);
-      });
+      await saveFile(path, (temporary) => copyFile(from, temporary, constants.COPYFILE_EXCL));
       saved.add(await realpath(path));
       return { path };
     },

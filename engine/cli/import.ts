@@ -44,7 +44,15 @@ export async function importFiles(context: Context, files: string[], options: Im
     encoding: options.encoding ?? null,
     delimiter: options.delimiter ?? null,
   };
-  report(context, await cancellable(context, () => context.workbench.call('datasets.import', { job: 'cli', request })));
+  try {
+    report(context, await cancellable(context, () => context.workbench.call('datasets.import', { job: 'cli', request })));
+  } catch (error) {
+    if (!(error instanceof SluiceError)) throw error;
+    const { code, message, details } = error;
+    // Data too short for the usual split are the file's, not an option's that nobody gave.
+    const where = error.where === 'split' && options.split === undefined ? files[0] : error.where?.replace(/^task\.(lookback|horizon)$/, '$1');
+    throw new SluiceError({ code, message, where, details }, { cause: error });
+  }
 }
 
 function report(context: Context, dataset: Dataset): void {

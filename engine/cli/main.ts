@@ -3,7 +3,7 @@ import { isWrongUse, SluiceError } from '../contracts';
 import { applicationVersion, type Context } from './context';
 import { createOutput } from './output';
 import { createProgram } from './program';
-import { watchReader } from './reader';
+import { isOver, tellOutputFailure, watchReader } from './reader';
 
 watchReader();
 
@@ -19,6 +19,8 @@ async function main(args: string[]): Promise<number> {
     await program.parseAsync(args, { from: 'user' });
     return 0;
   } catch (error) {
+    // An error has its own line and status, whoever reads them.
+    isOver();
     const output = (context as Context | null)?.output ?? createOutput(args.includes('--json'));
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return 0;
@@ -36,6 +38,7 @@ async function main(args: string[]): Promise<number> {
 }
 
 const status = await main(process.argv.slice(2));
+isOver();
 // What is written must be out before the process ends, and it ends even where a library keeps a thread.
 await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
-process.exit(status);
+process.exit(status === 0 && tellOutputFailure() ? 1 : status);

@@ -35,8 +35,13 @@ export async function parity(context: Context, files: string[]): Promise<void> {
   if (failures > 0) throw new SluiceError({ code: 'ENGINE_FAILED', message: `${failures} of the comparisons did not pass` });
 }
 
-async function measure(context: Context, spec: unknown): Promise<void> {
-  const result = await context.workbench.bench(spec);
+/** `place` says which shape is meant; its fields are none of the command line's options. */
+async function measure(context: Context, spec: unknown, place: string): Promise<void> {
+  const result = await context.workbench.bench(spec).catch((error: unknown) => {
+    if (!(error instanceof SluiceError)) throw error;
+    const { code, message, where, details } = error;
+    throw new SluiceError({ code, message, where: where === undefined ? place : `${place}, ${where}`, details }, { cause: error });
+  });
   context.output.object(result);
   const milliseconds = result['stepMilliseconds'] as { min: number; median: number; p95: number } | undefined;
   const speed = result['tokensPerSecond'];
@@ -65,7 +70,7 @@ export async function bench(context: Context, file: string): Promise<void> {
   const specs = parseJson(content, where);
   const shapes = Array.isArray(specs) ? (specs as unknown[]) : [specs];
   if (shapes.length === 0) throw new SluiceError({ code: 'USAGE', message: `${where} holds no shape to measure`, where });
-  for (const shape of shapes) await measure(context, shape);
+  for (const [index, shape] of shapes.entries()) await measure(context, shape, shapes.length === 1 ? where : `${where}, shape ${index + 1}`);
 }
 
 /** Stays warm and answers each JSON line of standard input with one line, an error with an error object. */
@@ -73,7 +78,7 @@ export async function benchServe(context: Context): Promise<void> {
   for await (const line of createInterface({ input: process.stdin })) {
     if (line.trim() === '') continue;
     try {
-      await measure(context, parseJson(line, 'line'));
+      await measure(context, parseJson(line, 'line'), 'line');
     } catch (error) {
       context.output.error(error, false);
     }

@@ -78,9 +78,7 @@ export async function infer(context: Context, file: string, options: { input: st
   const request = { path: context.path(file), input: { file: context.path(options.input) }, device: options.device };
   const result = await cancellable(context, () => context.workbench.call('exports.infer', { job: 'cli', request }));
   context.output.object({ event: 'inferred', outputs: result.outputs, provider: result.provider, fallbackReason: result.fallbackReason, milliseconds: result.milliseconds });
-  if (result.fallbackReason !== null) context.output.message(`ran on ${result.provider}: ${result.fallbackReason}`);
   const rows = Object.entries(result.outputs).map(([name, { shape, data }]) => [name, shape.join(' × '), `${data.slice(0, 6).map(figure).join('  ')}${data.length > 6 ? '  …' : ''}`]);
   for (const line of table(rows)) context.output.line(line);
   context.output.line(`${result.provider}, ${figure(result.milliseconds)} ms`);
 }
-

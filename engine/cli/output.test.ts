@@ -44,6 +44,16 @@ describe('what a command writes', () => {
     output.error(new SluiceError({ code: 'FILE_EMPTY', message: 'is empty\n(really)', where: 'a.txt' }), false);
     expect(written.err).toBe('error: a.txt: is empty (really)\n');
     expect(JSON.parse(written.out)).toEqual({ event: 'error', code: 'FILE_EMPTY', message: 'is empty (really)', where: 'a.txt' });
+    const said = (where: string, message: string): string => {
+      const { output: plain, written: lines } = recorded(false);
+      plain.error(new SluiceError({ code: 'FILE_NOT_TEXT', message, where }), false);
+      return lines.err;
+    };
+    expect(said('a.txt, byte 2', 'a.txt is not text at byte 2')).toBe('error: a.txt is not text at byte 2\n');
+    expect(said('/data/a (1).txt', 'a (1).txt is empty')).toBe('error: a (1).txt is empty\n');
+    // A letter inside another word names nothing.
+    expect(said('a', 'a run is a run')).toBe('error: a run is a run\n');
+    expect(said('b', 'nobody trains')).toBe('error: b: nobody trains\n');
     const debug = recorded(false);
     debug.output.error(new Error('inner'), true);
     expect(debug.written.err).toContain('    at ');

@@ -27,6 +27,15 @@ function asOption(where: string): string {
   return options.has(where) ? `--${where}` : (otherOptions[where] ?? where);
 }
 
+/** Whether a message names a place already: each part (`data.csv, row 12`) as a word of its own, a file by its name alone. */
+function saysPlace(message: string, where: string): boolean {
+  return where.split(', ').every((part) => {
+    const name = /[^/\\]+$/.exec(part)?.[0] ?? part;
+    const word = name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+    return new RegExp(`(?<![\\p{L}\\p{N}_])${word}(?![\\p{L}\\p{N}_])`, 'u').test(message);
+  });
+}
+
 export function createOutput(json: boolean, streams: Streams = { out: process.stdout, err: process.stderr }): Output {
   const { out, err } = streams;
   let isOpen = false;
@@ -61,7 +70,7 @@ export function createOutput(json: boolean, streams: Streams = { out: process.st
       const coded = toErrorShape(error);
       const shape = { ...coded, message: coded.message.replace(/\s*\n\s*/g, ' '), ...(coded.where !== undefined && { where: asOption(coded.where) }) };
       if (json) out.write(`${JSON.stringify({ event: 'error', ...shape })}\n`);
-      const where = shape.where === undefined || shape.message.includes(shape.where) ? '' : `${shape.where}: `;
+      const where = shape.where === undefined || saysPlace(shape.message, shape.where) ? '' : `${shape.where}: `;
       err.write(`error: ${where}${shape.message}\n`);
       if (debug && error instanceof Error) {
         for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) err.write(`${cause.stack ?? cause.message}\n`);

@@ -22,6 +22,11 @@ function shortText(text: string): string {
   return text;
 }
 
+function someText(text: string): string {
+  if (text === '') throw new InvalidArgumentError('Give at least one character.');
+  return shortText(text);
+}
+
 function delimiter(text: string): string {
   const character = text === '\\t' ? '\t' : text;
   if (character.length !== 1) throw new InvalidArgumentError('Give one character, or \\t for a tab.');
@@ -140,7 +145,7 @@ export function createProgram(version: string, ran: (context: Context, debug: bo
 
   command('trace', ['<run>', 'id or name of a run'], 'Writes gates and states over a sequence to a safetensors file.')
     .option('--input <file>', 'a text, or a table with the input columns')
-    .option('--text <text>', 'a text', shortText)
+    .option('--text <text>', 'a text', someText)
     .addOption(new Option('--split <name>', "a window of the run's own dataset").choices(['train', 'validation', 'test']))
     .option('--window <number>', 'which window', wholeNumber(0), 0)
     .requiredOption('--out <file>', 'file to write')
@@ -165,6 +170,7 @@ export function createProgram(version: string, ran: (context: Context, debug: bo
     .option('--serve', 'answer each JSON line of standard input with one line')
     .addHelpText('after', benchHelp)
     .action((file: string | undefined, options: { serve?: boolean } & CommonOptions) => {
+      if (options.serve === true && file !== undefined) throw new SluiceError({ code: 'USAGE', message: 'give a file of shapes or --serve, not both' });
       if (options.serve === true) return benchServe(contextOf({ ...options, json: true }));
       if (file === undefined) throw new SluiceError({ code: 'USAGE', message: 'give a file of shapes, - for standard input, or --serve' });
       return bench(contextOf(options), file);

@@ -71,7 +71,8 @@ function tell(context: Context, event: RunEvent): void {
 
 /**
  * Trains until the end. The first Ctrl-C stops with a checkpoint and status 0, a second one ends the process at
- * once. A reader of the output that goes away (`| head -1`) stops it as the first Ctrl-C does. SIGTERM and a closed
+ * once. A reader of the output that goes away (`| head -1`) stops it as the first Ctrl-C does, and so does an output that
+ * cannot be written any more, which is then said and the status is 1. SIGTERM and a closed
  * terminal write a checkpoint and leave the run interrupted.
  */
 export async function train(context: Context, file: string | undefined, options: TrainOptions): Promise<void> {

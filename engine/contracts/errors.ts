@@ -1,4 +1,7 @@
-/** Stable error codes. `wrong use` codes end a command with status 2, all others with 1. */
+/**
+ * Stable error codes. `wrong use` codes end a command with status 2, all others with 1: a value that was given cannot be
+ * used, also not with these data; against files that are missing or damaged, and work that failed.
+ */
 export const wrongUseCodes = [
   'USAGE',
   'CONFIG_INVALID',
@@ -7,6 +10,9 @@ export const wrongUseCodes = [
   'EXPORT_NOT_FOUND',
   'NAME_INVALID',
   'NAME_TAKEN',
+  'INPUT_INVALID',
+  'DATASET_TOO_SHORT',
+  'COLUMN_NOT_FOUND',
 ] as const;
 
 export const failureCodes = [
@@ -15,10 +21,8 @@ export const failureCodes = [
   'FILE_EMPTY',
   'FILE_NOT_TEXT',
   'DATASET_PARSE_FAILED',
-  'DATASET_TOO_SHORT',
   'DATASET_DAMAGED',
   'COLUMN_NOT_NUMERIC',
-  'COLUMN_NOT_FOUND',
   'WORKSPACE_READ_ONLY',
   'DISK_FULL',
   'MODEL_INVALID',
@@ -34,7 +38,6 @@ export const failureCodes = [
   'ONNX_INVALID',
   'ONNX_MISMATCH',
   'PROVIDER_UNAVAILABLE',
-  'INPUT_INVALID',
   'CANCELLED',
   'INTERNAL',
 ] as const;

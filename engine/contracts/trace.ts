@@ -46,13 +46,19 @@ export function readSafetensors(bytes: Uint8Array): Safetensors {
       metadata = value as Record<string, string>;
       continue;
     }
-    const { dtype, shape, data_offsets: offsets } = value as { dtype: string; shape: number[]; data_offsets: [number, number] };
+    const { dtype, shape, data_offsets: offsets } = (value ?? {}) as { dtype: string; shape: number[]; data_offsets: [number, number] };
+    if (!Array.isArray(shape) || !Array.isArray(offsets)) throw new RangeError(`tensor ${name} has no shape or no place`);
     const start = 8 + headerBytes + offsets[0];
     const end = 8 + headerBytes + offsets[1];
-    if (!(start <= end && end <= bytes.byteLength)) throw new RangeError(`tensor ${name} reaches beyond the end`);
+    if (!(8 + headerBytes <= start && start <= end && end <= bytes.byteLength)) throw new RangeError(`tensor ${name} reaches beyond the file`);
     entries.push({ name, dtype, shape, start, end });
   }
   return { metadata, entries, bytes };
+}
+
+/** The bytes of one tensor in a buffer of their own, whatever kind of view the file is: `slice` of a Node Buffer would not copy. */
+export function tensorBytes({ bytes }: Safetensors, { start, end }: SafetensorsEntry): ArrayBuffer {
+  return new Uint8Array(bytes.subarray(start, end)).buffer;
 }
 
 /** The values of one float32 tensor: a view where the bytes are aligned, a copy where they are not. */
@@ -68,6 +74,6 @@ export function float32Tensor(file: Safetensors, name: string): { shape: number[
   const data =
     offset % 4 === 0
       ? new Float32Array(file.bytes.buffer, offset, length)
-      : new Float32Array(file.bytes.slice(entry.start, entry.end).buffer);
+      : new Float32Array(tensorBytes(file, entry));
   return { shape: entry.shape, data };
 }

@@ -43,5 +43,7 @@ describe('tokenizer', () => {
     await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(file));
     await expect(readTokenizer(folder, { vocabularySize: 1 })).rejects.toMatchObject({ code: 'DATASET_DAMAGED' });
     await expect(readTokenizer(folder, { vocabularySize: 2 })).rejects.toMatchObject({ code: 'DATASET_DAMAGED' });
+    await rm(join(folder, 'tokenizer.json'));
+    await expect(readTokenizer(folder, { vocabularySize: 2 })).rejects.toMatchObject({ code: 'DATASET_DAMAGED', where: join(folder, 'tokenizer.json'), message: expect.stringContaining('Import the text again') as string });
   });
 });

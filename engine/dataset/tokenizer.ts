@@ -92,7 +92,7 @@ export async function readTokenizer(folder: string, dataset: Pick<TextDataset, '
   const path = join(folder, 'tokenizer.json');
   const damaged = (message: string, cause?: unknown) => new SluiceError({ code: 'DATASET_DAMAGED', message: `${message} Import the text again.`, where: path }, { cause });
   const { model } = await readJson(tokenizerFile, path, 'DATASET_DAMAGED').catch((error: unknown) => {
-    if (!(error instanceof SluiceError)) throw error;
+    if (!(error instanceof SluiceError) || !['FILE_NOT_FOUND', 'DATASET_DAMAGED'].includes(error.code)) throw error;
     throw damaged(error.code === 'FILE_NOT_FOUND' ? `${path} is damaged: it is missing.` : error.message, error);
   });
   const vocabulary: string[] = [];

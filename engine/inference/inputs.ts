@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { z } from 'zod';
-import { readSafetensors, SluiceError, type InferRequest, type SafetensorsEntry } from '../contracts';
+import { readSafetensors, SluiceError, tensorBytes, type InferRequest, type Safetensors, type SafetensorsEntry } from '../contracts';
 import { readError } from '../workspace';
 import { zeroStates, type StatePairs } from './generate';
 import { readNpz, type NumberArray } from './npz';
@@ -61,7 +61,7 @@ export async function readFeeds(source: InferRequest['input'], session: OnnxSess
 
 async function readArrays(source: InferRequest['input'], required: TensorDescription[], notes: ModelNotes): Promise<Record<string, NumberArray>> {
   if ('tensors' in source) return source.tensors;
-  if ('text' in source) return { [soleInput(required, 'text').name]: textArray(source.text, notes) };
+  if ('text' in source) return { [soleInput(required, 'text').name]: textArray(source.text, notes, 'text') };
   const path = source.file;
   const read = async (): Promise<Buffer> => {
     try {
@@ -73,7 +73,7 @@ async function readArrays(source: InferRequest['input'], required: TensorDescrip
   try {
     switch (extname(path).toLowerCase()) {
       case '.txt':
-        return { [soleInput(required, path).name]: textArray((await read()).toString('utf8').replace(/^\uFEFF/, '').replaceAll('\r\n', '\n'), notes) };
+        return { [soleInput(required, path).name]: textArray((await read()).toString('utf8').replace(/^\uFEFF/, '').replaceAll('\r\n', '\n'), notes, path) };
       case '.json':
         return jsonArrays(JSON.parse((await read()).toString('utf8')), required, path, notes);
       case '.npz':
@@ -88,7 +88,7 @@ async function readArrays(source: InferRequest['input'], required: TensorDescrip
         throw invalidInput(path, 'The input must be a .json, .csv, .npz, .safetensors or .txt file.');
     }
   } catch (error) {
-    if (error instanceof RangeError || error instanceof SyntaxError) throw invalidInput(path, `${path} cannot be read: ${error.message}.`);
+    if (error instanceof RangeError || error instanceof SyntaxError) throw new SluiceError({ code: 'FILE_UNREADABLE', message: `${path} cannot be read: ${error.message}.`, where: path }, { cause: error });
     throw error;
   }
 }
@@ -106,15 +106,16 @@ function named(arrays: Record<string, NumberArray>, required: TensorDescription[
   return arrays;
 }
 
-function textArray(text: string, { vocabulary }: ModelNotes): NumberArray {
-  if (!vocabulary) throw invalidInput('text', 'The model names no vocabulary, so a text cannot be turned into its input. Give numbers instead.');
+/** `where` names the text: the file it came from, or the field. */
+function textArray(text: string, { vocabulary }: ModelNotes, where: string): NumberArray {
+  if (!vocabulary) throw invalidInput(where, 'The model names no vocabulary, so a text cannot be turned into its input. Give numbers instead.');
   const tokenOf = new Map(vocabulary.map((entry, token) => [entry, token]));
   const data = Array.from(text, (character) => {
     const token = tokenOf.get(character) ?? tokenOf.get('<unk>');
-    if (token === undefined) throw invalidInput('text', `The model's vocabulary has no character ${JSON.stringify(character)}.`);
+    if (token === undefined) throw invalidInput(where, `The model's vocabulary has no character ${JSON.stringify(character)}.`);
     return token;
   });
-  if (data.length === 0) throw invalidInput('text', 'The text is empty.');
+  if (data.length === 0) throw invalidInput(where, 'The text is empty.');
   return { shape: [1, data.length], data };
 }
 
@@ -124,7 +125,7 @@ const sizes = z.array(z.int().min(0));
 function jsonArrays(value: unknown, required: TensorDescription[], path: string, notes: ModelNotes): Record<string, NumberArray> {
   if (Array.isArray(value)) return { [soleInput(required, path).name]: nested(value, path) };
   if (typeof value !== 'object' || value === null) throw invalidInput(path, `${path} holds neither an array nor named inputs.`);
-  if ('text' in value && typeof value.text === 'string') return { [soleInput(required, path).name]: textArray(value.text, notes) };
+  if ('text' in value && typeof value.text === 'string') return { [soleInput(required, path).name]: textArray(value.text, notes, path) };
   return Object.fromEntries(
     Object.entries(value).map(([name, entry]: [string, unknown]) => {
       if (typeof entry === 'object' && entry !== null && 'shape' in entry && 'data' in entry) {
@@ -156,11 +157,18 @@ function nested(value: unknown, where: string): NumberArray {
 
 function safetensorsArrays(bytes: Uint8Array): Record<string, NumberArray> {
   const file = readSafetensors(bytes);
-  return Object.fromEntries(file.entries.map((entry) => [entry.name, { shape: entry.shape, data: safetensorsValues(file.bytes, entry) }]));
+  return Object.fromEntries(file.entries.map((entry) => [entry.name, { shape: entry.shape, data: safetensorsValues(file, entry) }]));
 }
 
-function safetensorsValues(bytes: Uint8Array, { name, dtype, start, end }: SafetensorsEntry): ArrayLike<number> {
-  const buffer = bytes.slice(start, end).buffer;
+const valueBytes: Record<string, number> = { F64: 8, I64: 8, F32: 4, I32: 4, I16: 2, I8: 1, U8: 1, BOOL: 1 };
+
+function safetensorsValues(file: Safetensors, entry: SafetensorsEntry): ArrayLike<number> {
+  const { name, dtype, shape, start, end } = entry;
+  const width = valueBytes[dtype];
+  if (width === undefined) throw new RangeError(`tensor ${name} is ${dtype}, which is not supported`);
+  const expected = shape.reduce((product, size) => product * size, width);
+  if (end - start !== expected) throw new RangeError(`tensor ${name} has ${end - start} bytes, its shape [${shape.join(', ')}] and type ${dtype} need ${expected}`);
+  const buffer = tensorBytes(file, entry);
   switch (dtype) {
     case 'F32':
       return new Float32Array(buffer);
@@ -174,11 +182,8 @@ function safetensorsValues(bytes: Uint8Array, { name, dtype, start, end }: Safet
       return new Int16Array(buffer);
     case 'I8':
       return new Int8Array(buffer);
-    case 'U8':
-    case 'BOOL':
-      return new Uint8Array(buffer);
     default:
-      throw new RangeError(`tensor ${name} is ${dtype}, which is not supported`);
+      return new Uint8Array(buffer);
   }
 }
 

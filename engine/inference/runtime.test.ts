@@ -31,6 +31,39 @@ describe('a foreign model', () => {
     await rm(folder, { recursive: true });
   });
 
+  /** Tensors of several types in one file; `pad` blanks make the header as long as wanted. */
+  function safetensors(pad: number): Buffer {
+    const X = Float64Array.from([1, 2, 3, 4, 5, 6]);
+    const W = new Float32Array(24).fill(0.1);
+    const R = BigInt64Array.from(Array.from({ length: 36 }, (_, k) => BigInt(k % 2)));
+    const header: Record<string, unknown> = {};
+    let offset = 0;
+    for (const [name, dtype, shape, data] of [['X', 'F64', [1, 3, 2], X], ['W', 'F32', [1, 12, 2], W], ['R', 'I64', [1, 12, 3], R]] as const) {
+      header[name] = { dtype, shape, data_offsets: [offset, offset + data.byteLength] };
+      offset += data.byteLength;
+    }
+    const text = Buffer.from(JSON.stringify(header) + ' '.repeat(pad));
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(text.length));
+    return Buffer.concat([length, text, ...[X, W, R].map((data) => Buffer.from(data.buffer))]);
+  }
+
+  it.each([0, 1, 2, 3, 4, 5, 6, 7])('reads tensors of several types from a safetensors file whose header is %d longer', async (pad) => {
+    const folder = await mkdtemp(join(tmpdir(), 'sluice-infer-'));
+    const file = join(folder, 'inputs.safetensors');
+    const session = await runtime.open(fixture('lstm_defaults'));
+    await writeFile(file, safetensors(pad));
+    const feeds = await readFeeds({ file }, session, modelNotes({}));
+    expect(Array.from(feeds['X']!.data as Float32Array)).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(Array.from(feeds['W']!.data as Float32Array)).toEqual(Array(24).fill(Math.fround(0.1)));
+    expect(Array.from(feeds['R']!.data as Float32Array)).toEqual(Array.from({ length: 36 }, (_, k) => k % 2));
+    const cut = Buffer.from(safetensors(pad).toString('latin1').replace('[1,3,2]', '[1,3,3]'), 'latin1');
+    await writeFile(file, cut);
+    await expect(readFeeds({ file }, session, modelNotes({}))).rejects.toThrow(/tensor X has 48 bytes, its shape \[1, 3, 3\] and type F64 need 72/);
+    await session.close();
+    await rm(folder, { recursive: true });
+  });
+
   it('is refused with the runtime\'s reason', async () => {
     await expect(runtime.open(fixture('lstm_batchwise'))).rejects.toMatchObject({ code: 'ONNX_INVALID', where: fixture('lstm_batchwise') });
   });

@@ -6,7 +6,7 @@ import type { SeriesData, TokenData } from '../binding/types';
 import { exportReport, exportRequest, inferRequest, methodInputs, SluiceError, type ExportReport, type InferResult, type OpenedModel, type ProviderInfo, type RunConfig } from '../contracts';
 import { generateTokens, measureLatency, modelNotes, OnnxRuntime, readFeeds, runtimeVersion, sampler, toNumbers, zeroStates, type OnnxSession, type RuntimeTensor } from '../inference';
 import type { DatasetService, ExportService, JobContext, Ports, RunService } from '../ports';
-import { checkName, ensureFolder, isTaken, moveToTrash, nameTaken, readJson, restoreFromTrash, syncFolder, temporaryPath, uniqueName, workspacePaths, writeError, writeJson } from '../workspace';
+import { checkName, ensureFolder, isTaken, moveToTrash, nameTaken, outputPlace, readJson, restoreFromTrash, syncFolder, temporaryPath, uniqueName, workspacePaths, writeError, writeJson } from '../workspace';
 import { buildModel, modelMetadata, statePairs, type BuildRequest, type ForecastScaling } from './build';
 import { GraphBuilder } from './graph';
 import { encodeModel } from './proto';
@@ -97,8 +97,9 @@ export function createExportService(ports: Ports, datasets: DatasetService, runs
         }),
       };
       const built = buildModel(build);
-      await ensureFolder(dirname(place.path));
-      const temporary = temporaryPath(place.path);
+      // Only the run's own folder is made.
+      if (request.out === null) await ensureFolder(dirname(place.file));
+      const temporary = temporaryPath(place.file);
       try {
         await writeFile(temporary, built.bytes, { flush: true, flag: 'wx' });
         const random = await ports.engine.randomModel(spec, 1);
@@ -137,14 +138,14 @@ export function createExportService(ports: Ports, datasets: DatasetService, runs
           verification,
           snippets: snippets({ file: basename(place.path), task: run.config.task, stateful: request.stateful, prompt: examplePrompt(run.config, vocabulary) }),
         };
-        await writeJson(`${place.path}.report.json`, report);
-        await rename(temporary, place.path);
-        await syncFolder(dirname(place.path));
+        await writeJson(place.report, report);
+        await rename(temporary, place.file);
+        await syncFolder(dirname(place.file));
         changed();
         return report;
       } catch (error) {
         await rm(temporary, { force: true }).catch(() => undefined);
-        if (!(await isFile(place.path))) await rm(`${place.path}.report.json`, { force: true }).catch(() => undefined);
+        if (!(await isFile(place.file))) await rm(place.report, { force: true }).catch(() => undefined);
         throw writeError(error, place.path);
       }
     },
@@ -235,17 +236,30 @@ export function createExportService(ports: Ports, datasets: DatasetService, runs
   };
 }
 
+interface Place {
+  id: string;
+  /** As it was asked for. */
+  path: string;
+  /** What is written: where `path` leads. */
+  file: string;
+  report: string;
+}
+
 /** Where the file goes: the given path, the given name if it is free, or a free name after the run. */
-async function choosePlace(request: { out: string | null; name: string | null; stateful: boolean; gates: boolean }, run: string, folder: string): Promise<{ id: string; path: string }> {
-  if (request.out !== null) return { id: `${run}/${basename(request.out, extension)}`, path: request.out };
+async function choosePlace(request: { out: string | null; name: string | null; stateful: boolean; gates: boolean }, run: string, folder: string): Promise<Place> {
+  const { out } = request;
+  if (out !== null) return { id: `${run}/${basename(out, extension)}`, path: out, file: await outputPlace(out), report: await outputPlace(`${out}.report.json`) };
+  const own = (name: string): Place => {
+    const path = join(folder, `${name}${extension}`);
+    return { id: `${run}/${name}`, path, file: path, report: `${path}.report.json` };
+  };
   const taken = (await namesIn(folder)).filter((file) => file.endsWith(extension)).map((file) => basename(file, extension));
   if (request.name !== null) {
     const name = checkName(request.name);
     if (isTaken(name, taken)) throw nameTaken(name);
-    return { id: `${run}/${name}`, path: join(folder, `${name}${extension}`) };
+    return own(name);
   }
-  const name = uniqueName(`${run}${request.stateful ? '-stateful' : ''}${request.gates ? '-gates' : ''}`.slice(0, 76), taken);
-  return { id: `${run}/${name}`, path: join(folder, `${name}${extension}`) };
+  return own(uniqueName(`${run}${request.stateful ? '-stateful' : ''}${request.gates ? '-gates' : ''}`.slice(0, 76), taken));
 }
 
 function scalingOf({ task }: RunConfig, data: SeriesData): ForecastScaling {

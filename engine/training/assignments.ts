@@ -6,6 +6,8 @@ function invalid(message: string, where: string): SluiceError {
   return new SluiceError({ code: 'CONFIG_INVALID', message, where });
 }
 
+const inherited = new Set(['__proto__', 'constructor', 'prototype']);
+
 function parseValue(text: string, path: Path, config: unknown): unknown {
   const schemas = schemasAt(runConfig, path, config).map(bare);
   // `--set dataset=2024` is a name, not a number.
@@ -29,6 +31,8 @@ export function applyAssignments(config: unknown, assignments: readonly string[]
     const equals = assignment.indexOf('=');
     if (equals < 1) throw invalid(`--set takes path=value, for example model.layers.0.cell=gru; got "${assignment}"`, assignment);
     const name = assignment.slice(0, equals).trim();
+    // Written through, these would change every object of the process.
+    if (name.split('.').some((part) => inherited.has(part))) throw invalid(`there is no field ${name}`, name);
     const path: Path = name.split('.').map((part) => (/^\d+$/.test(part) ? Number(part) : part));
     return { name, path, text: assignment.slice(equals + 1) };
   });
@@ -39,7 +43,7 @@ export function applyAssignments(config: unknown, assignments: readonly string[]
     let parent: Record<string | number, unknown> = result;
     for (const [depth, key] of path.slice(0, -1).entries()) {
       if (Array.isArray(parent)) growTo(parent, key, name);
-      const next = parent[key];
+      const next = Object.hasOwn(parent, key) ? parent[key] : undefined;
       if (isRecord(next) || Array.isArray(next)) {
         parent = next as Record<string | number, unknown>;
       } else {

@@ -1,7 +1,7 @@
 import type { EngineBinding, ModelSpec } from '../binding/types';
 import { benchCase, SluiceError, type BenchCase } from '../contracts';
 import { issueProblems } from './field-problems';
-import { machineBytes, memoryProblem } from './memory';
+import { machineBytes, memoryProblem, steppingBytes } from './memory';
 import { nearestName } from './nearest-name';
 
 function invalid(where: string | undefined, message: string): SluiceError {
@@ -30,8 +30,8 @@ export function requireBenchCase(given: unknown, engine: Pick<EngineBinding, 'ce
   const { cell, sequenceLength, batchSize } = parsed.data;
   const cells = engine.cells().map(({ name }) => name);
   if (!cells.includes(cell)) throw invalid('cell', `cell is ${cell}; there is no such cell, the nearest is ${nearestName(cell, cells)} (all: ${cells.join(', ')})`);
-  const { trainingBytes } = engine.describe(modelOf(parsed.data), { time: sequenceLength, batch: batchSize });
-  const problem = memoryProblem('hiddenSize', trainingBytes, available);
+  const described = engine.describe(modelOf(parsed.data), { time: sequenceLength, batch: batchSize });
+  const problem = memoryProblem('hiddenSize', steppingBytes(described), available);
   if (problem) throw invalid(problem.path, problem.message);
   return parsed.data;
 }

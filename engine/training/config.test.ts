@@ -194,3 +194,39 @@ describe('nearest names', () => {
     );
   });
 });
+
+describe('fields that no configuration has', () => {
+  it.each(['__proto__.x', 'constructor.prototype.x', 'training.__proto__.x', '__proto__', 'model.layers.0.constructor.prototype.y'])('%s is refused and changes no object', (path) => {
+    expect(() => applyAssignments({ dataset: 'novel', model: { layers: [{}] } }, [`${path}=3`])).toThrowError(expect.objectContaining({ code: 'CONFIG_INVALID', where: path }));
+    expect(Object.keys(Object.prototype)).toEqual([]);
+    expect(({} as Record<string, unknown>)['x']).toBeUndefined();
+  });
+
+  it('are refused in a file too', async () => {
+    for (const field of ['__proto__', 'constructor', 'toString']) {
+      const config = JSON.parse(`{"dataset":"novel","training":{"${field}":{"x":1}}}`) as unknown;
+      expect(await problemsOf(config)).toMatchObject([{ path: `training.${field}`, code: 'UNKNOWN_FIELD' }]);
+    }
+  });
+});
+
+describe('a field of another kind', () => {
+  const scheduled = (schedule: object) => problemsOf({ dataset: 'novel', training: { schedule } });
+
+  it('is said to be one, with the kind that has it', async () => {
+    expect(await scheduled({ kind: 'cosine', patience: 3 })).toMatchObject([
+      { path: 'training.schedule.patience', code: 'UNKNOWN_FIELD', message: 'training.schedule.patience is a field of the kind plateau, and training.schedule.kind is cosine; leave it out or set training.schedule.kind=plateau' },
+    ]);
+  });
+
+  it('is not what a misspelled one is nearest to', async () => {
+    const [first] = await scheduled({ kind: 'cosine', warmupStep: 3 });
+    expect(first?.message).toContain('the nearest is training.schedule.warmupSteps');
+    const [second] = await scheduled({ kind: 'cosine', patienc: 3 });
+    expect(second?.details['nearest']).toBe('earlyStopping.patience');
+  });
+});
+
+it('names a field once, however much is wrong with it', async () => {
+  await expect(requireConfig({ dataset: 'novel', training: { seed: 1e30 } }, context)).rejects.toMatchObject({ where: 'training.seed', message: expect.not.stringContaining('also') as string });
+});

@@ -1,7 +1,7 @@
 import type { EngineBinding, SeriesData, TokenData } from '../binding/types';
 import { runConfig, SluiceError, type CellInfo, type Dataset, type PresetName, type RunConfig } from '../contracts';
 import { issueProblems, problem, valueAt, type FieldProblem } from './field-problems';
-import { memoryProblem } from './memory';
+import { memoryProblem, trainingPeakBytes } from './memory';
 import { dataSizes, modelSpec } from './model-spec';
 import { nearestName, editDistance } from './nearest-name';
 import { defaultPreset, presetConfig } from './presets';
@@ -34,9 +34,8 @@ function overlay(base: unknown, given: unknown): unknown {
   if (given === undefined) return base;
   if (!isRecord(base) || !isRecord(given)) return given;
   if (given['kind'] !== undefined && base['kind'] !== undefined && given['kind'] !== base['kind']) return given;
-  const result: Record<string, unknown> = { ...base };
-  for (const [key, value] of Object.entries(given)) result[key] = overlay(base[key], value);
-  return result;
+  const laid = Object.entries(given).map(([key, value]) => [key, overlay(Object.hasOwn(base, key) ? base[key] : undefined, value)] as const);
+  return Object.fromEntries([...Object.entries(base), ...laid]);
 }
 
 /** Samples a shipped default batch would take from a small dataset: at least this many steps an epoch are left. */
@@ -134,9 +133,9 @@ export async function completeConfig(input: unknown, context: ConfigContext, pre
 /** Whether the training fits into memory, said at the largest layer's size. */
 function sizeOnMachine(config: RunConfig, data: TokenData | SeriesData, { describe, memoryBytes }: ConfigContext): FieldProblem[] {
   const { batchSize, sequenceLength } = config.training;
-  const { trainingBytes } = describe(modelSpec(config, dataSizes(data)), { time: data.kind === 'series' ? data.lookback : sequenceLength, batch: batchSize });
+  const described = describe(modelSpec(config, dataSizes(data)), { time: data.kind === 'series' ? data.lookback : sequenceLength, batch: batchSize });
   const sizes = config.model.layers.map(({ hiddenSize }) => hiddenSize);
-  const found = memoryProblem(`model.layers.${sizes.indexOf(Math.max(...sizes))}.hiddenSize`, trainingBytes, memoryBytes());
+  const found = memoryProblem(`model.layers.${sizes.indexOf(Math.max(...sizes))}.hiddenSize`, trainingPeakBytes(described), memoryBytes());
   return found ? [found] : [];
 }
 
@@ -207,7 +206,9 @@ export async function requireConfig(input: unknown, context: ConfigContext, pres
   const { config, data, problems } = await completeConfig(input, context, preset);
   const [first, ...others] = problems;
   if (first) {
-    const more = others.length > 0 ? ` (also: ${others.map((other) => other.path).join(', ')})` : '';
+    const otherFields = new Set(others.map(({ path }) => path));
+    otherFields.delete(first.path);
+    const more = otherFields.size > 0 ? ` (also: ${[...otherFields].join(', ')})` : '';
     const dataCodes = ['DATASET_NOT_FOUND', 'DATASET_TOO_SHORT', 'DATASET_DAMAGED'] as const;
     throw new SluiceError({
       code: dataCodes.find((code) => code === first.code) ?? 'CONFIG_INVALID',

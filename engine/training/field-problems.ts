@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { ModelDescription } from '../contracts';
 import { editDistance, nearestName } from './nearest-name';
-import { isRecord, keysAt, leafPaths, type Path } from './schema-paths';
+import { isRecord, keysAt, kindsWith, leafPaths, type Path } from './schema-paths';
 
 /** Something that is wrong at a field; `code` lets the window say it in any language. */
 export type FieldProblem = ModelDescription['problems'][number];
@@ -28,7 +28,9 @@ function nearestField(schema: z.ZodType, unknown: string, path: Path, config: un
   const lastPart = (full: string): string => full.slice(full.lastIndexOf('.') + 1);
   const distance = (name: string | null): number => (name === null ? Infinity : editDistance(unknown, name));
   const sibling = nearestName(unknown, keysAt(schema, path, config));
-  const elsewhere = leafPaths(schema);
+  const parent = path.map((key) => (typeof key === 'number' ? 0 : key)).join('.');
+  // Beside the unknown one stand the fields of other kinds too, which this value cannot have.
+  const elsewhere = leafPaths(schema).filter((full) => full.slice(0, Math.max(0, full.lastIndexOf('.'))) !== parent);
   const alike = nearestName(unknown, elsewhere.map(lastPart));
   if (sibling !== null && distance(sibling) <= distance(alike)) return [...path, sibling].join('.');
   return elsewhere.find((full) => lastPart(full) === alike) ?? null;
@@ -46,18 +48,26 @@ export function issueProblems(schema: z.ZodType, issue: z.core.$ZodIssue, config
     case 'unrecognized_keys':
       return issue.keys.map((key) => {
         const full = [...path, key].join('.');
+        const having = kindsWith(schema, path, key, config);
+        if (having && having.kinds.length > 0) {
+          const kind = [...path, having.discriminator].join('.');
+          const present = String(valueAt(config, [...path, having.discriminator]));
+          return problem(full, 'UNKNOWN_FIELD', `${full} is a field of the kind ${having.kinds.join(', ')}, and ${kind} is ${present}; leave it out or set ${kind}=${having.kinds[0]}`, { nearest: kind });
+        }
         const nearest = nearestField(schema, key, path, config);
         return problem(full, 'UNKNOWN_FIELD', `there is no field ${full}; the nearest is ${nearest ?? 'none'}`, { nearest });
       });
     case 'too_small': {
       const minimum = Number(issue.minimum);
       if (issue.origin === 'array') return [problem(where, 'TOO_SHORT', `${where} needs at least ${minimum} element${minimum === 1 ? '' : 's'}`, { minimum })];
+      if (issue.origin === 'string') return [problem(where, 'TOO_SMALL', `${where} has ${String(value).length} characters; it must have at least ${minimum}`, { value: shown, minimum, usual })];
       const bound = issue.inclusive === false ? `above ${minimum}` : `at least ${minimum}`;
       return [problem(where, 'TOO_SMALL', `${where} is ${shown}; it must be ${bound}${example}`, { value: shown, minimum, usual })];
     }
     case 'too_big': {
       const maximum = Number(issue.maximum);
       if (issue.origin === 'array') return [problem(where, 'TOO_LONG', `${where} may have at most ${maximum} elements`, { maximum })];
+      if (issue.origin === 'string') return [problem(where, 'TOO_BIG', `${where} has ${String(value).length} characters; it may have at most ${maximum}`, { value: shown, maximum, usual })];
       const bound = issue.inclusive === false ? `below ${maximum}` : `at most ${maximum}`;
       return [problem(where, 'TOO_BIG', `${where} is ${shown}; it must be ${bound}${example}`, { value: shown, maximum, usual })];
     }

@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import type { ModelSpec, NativeModel, SeriesData, TokenData } from '../binding/types';
 import { probeConfig, readSafetensors, runConfig, SluiceError, type Dataset, type MethodInput, type MethodOutput, type ModelDescription, type RunConfig, type RunDetails, type RunStatus, type RunSummary, type TaskConfig } from '../contracts';
 import type { DatasetService, Ports, RunService } from '../ports';
-import { checkName, isTaken, moveToTrash, nameTaken, restoreFromTrash, workspacePaths, writeAtomic, writeJson } from '../workspace';
+import { checkName, isTaken, moveToTrash, nameTaken, outputPlace, restoreFromTrash, workspacePaths, writeAtomic, writeJson } from '../workspace';
 import { createActiveRun, type ActiveRun } from './active-run';
 import { checkpointFault } from './checkpoints';
 import { completeConfig, requireConfig, type ConfigContext } from './config';
@@ -497,6 +497,8 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
     },
 
     async record({ id, input, out, gradients = false }) {
+      // Asked first: a long trace that has nowhere to go is work for nothing.
+      const place = await outputPlace(out);
       const { run, directory, step, data, model: spec } = await checkpoint(id);
       const tokenizer = await tokenizerOf(data, run.config.dataset);
       const model = await loadModel(directory, spec);
@@ -519,7 +521,7 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
       }
       const bytes = await model.trace({ ...request, batch: 1, gradients });
       const file = withMetadata(bytes, { format: 'sluice-trace/1', run: run.id, step: String(step), cells: JSON.stringify(run.config.model.layers.map((layer) => layer.cell)) });
-      await writeAtomic(out, file);
+      await writeAtomic(place, file);
       return { path: out, checkpoint: step, tensors: readSafetensors(file).entries.map(({ name, shape }) => ({ name, shape })) };
     },
 

@@ -5,6 +5,22 @@ import { problem, type FieldProblem } from './field-problems';
 /** The engine's figure leaves out packed weights and buffers: in measurements a training took up to 1.35 times as much. */
 const margin = 1.4;
 
+/**
+ * Numbers per parameter that writing a checkpoint takes on top: copies of the weights and of two moments, and
+ * the bytes of the largest file, which holds the moments.
+ */
+const checkpointNumbers = 3 + 2;
+
+/** What steps alone take. */
+export function steppingBytes({ trainingBytes }: { trainingBytes: number }): number {
+  return trainingBytes * margin;
+}
+
+/** What a training takes at its largest, which is while it writes a checkpoint. */
+export function trainingPeakBytes({ parameters, trainingBytes }: { parameters: number; trainingBytes: number }): number {
+  return steppingBytes({ trainingBytes }) + checkpointNumbers * Float32Array.BYTES_PER_ELEMENT * parameters;
+}
+
 /** What this machine, or the container around this process, has. */
 export function machineBytes(): number {
   // Without a limit the system answers with a number beyond any memory.
@@ -12,8 +28,7 @@ export function machineBytes(): number {
 }
 
 /** Says that a training would not fit, null where it does. A process that tries is ended by the system, with all other trainings in it. */
-export function memoryProblem(path: string, trainingBytes: number, available: number): FieldProblem | null {
-  const needed = trainingBytes * margin;
+export function memoryProblem(path: string, needed: number, available: number): FieldProblem | null {
   if (needed <= available) return null;
   const details = { needed: gibibytes(needed), available: gibibytes(available) };
   return problem(path, 'MEMORY', `${path} makes the model too large: training takes about ${details.needed} GiB, this machine has ${details.available} GiB; use fewer or smaller layers, or a smaller batch`, details);

@@ -6,14 +6,23 @@ import type { Tokenizer } from '../ports';
 /** Characters of the validation part that stand in where no probe text is given. */
 const defaultProbeTokens = 160;
 
-/** Tokens `start … start + count` of a `tokens.bin`, fewer at its end. */
+/** Tokens `start … start + count` of a `tokens.bin`, fewer at its end. Throws DATASET_DAMAGED for what is no token. */
 export async function readTokens(data: TokenData, start: number, count: number): Promise<number[]> {
   const file = await open(data.path, 'r');
   try {
     const width = data.bytesPerToken;
     const bytes = Buffer.alloc(count * width);
     const { bytesRead } = await file.read(bytes, 0, bytes.length, start * width);
-    return Array.from({ length: Math.floor(bytesRead / width) }, (_, index) => (width === 2 ? bytes.readUInt16LE(index * 2) : bytes.readUInt32LE(index * 4)));
+    const tokens = Array.from({ length: Math.floor(bytesRead / width) }, (_, index) => (width === 2 ? bytes.readUInt16LE(index * 2) : bytes.readUInt32LE(index * 4)));
+    const junk = tokens.findIndex((token) => token >= data.vocabularySize);
+    if (junk >= 0) {
+      throw new SluiceError({
+        code: 'DATASET_DAMAGED',
+        message: `${data.path} is damaged: it holds token ${tokens[junk]} at ${start + junk}, and the vocabulary has ${data.vocabularySize}. Import the text again.`,
+        where: data.path,
+      });
+    }
+    return tokens;
   } finally {
     await file.close();
   }

@@ -20,6 +20,21 @@ export function bare(schema: z.core.$ZodType): z.core.$ZodType {
   return current;
 }
 
+/** Where a path leads to one of several kinds: the field that names the kind, and the kinds that have a field `key`. */
+export function kindsWith(schema: z.core.$ZodType, path: Path, key: string, value: unknown): { discriminator: string; kinds: string[] } | null {
+  const union = schemasAt(schema, path, value).map(bare).find((found) => found instanceof z.ZodDiscriminatedUnion);
+  if (!union) return null;
+  const { discriminator } = union.def;
+  const kinds = union.options
+    .map(bare)
+    .filter((option): option is z.ZodObject => option instanceof z.ZodObject && Object.hasOwn(option.shape, key))
+    .flatMap((option) => {
+      const literal: unknown = option.shape[discriminator];
+      return literal instanceof z.ZodLiteral ? [...literal.values].map(String) : [];
+    });
+  return { discriminator, kinds };
+}
+
 /** The object schemas a value may have: of a union only those its discriminator allows, all where it names none. */
 function objects(schema: z.core.$ZodType, value: unknown): z.ZodObject[] {
   const plain = bare(schema);
@@ -48,7 +63,9 @@ export function schemasAt(schema: z.core.$ZodType, path: Path, value: unknown): 
   }
   const child = isRecord(value) ? value[key] : undefined;
   return objects(plain, value).flatMap((object) => {
-    const field: z.core.$ZodType | undefined = object.shape[String(key)];
+    const shape = object.shape as Record<string, z.core.$ZodType>;
+    // A key from outside may be one that every object inherits.
+    const field = Object.hasOwn(shape, key) ? shape[key] : undefined;
     return field ? schemasAt(field, rest, child) : [];
   });
 }

@@ -25,11 +25,14 @@ const reasons: Record<string, string> = {
   ETXTBSY: 'another program uses it',
   ENXIO: 'it is a device or socket, not a file',
   ENODEV: 'it is a device, not a file',
-  ESPIPE: 'it is a device or pipe, not a file',
+  ESPIPE: 'it is a pipe or socket, not a file',
   EIO: 'the disk reports an error',
   EINVAL: 'the name is not allowed here',
   EFBIG: 'the disk takes no file of this size',
 };
+
+/** Of these the system's state is the cause, not the path that was given. */
+const failures = new Set(['EMFILE', 'ENFILE', 'EBUSY', 'ETXTBSY', 'EIO']);
 
 /** A failed write or rename, said with a stable code and its path. Coded errors pass through. */
 export function writeError(error: unknown, path: string): unknown {
@@ -55,7 +58,7 @@ export function writeError(error: unknown, path: string): unknown {
       );
     default:
       if (reasons[code] === undefined) return error;
-      return new SluiceError({ code: 'INPUT_INVALID', message: `${path} cannot be written: ${reasons[code]}. Choose another name or folder.`, where: path }, { cause: error });
+      return new SluiceError({ code: failures.has(code) ? 'FILE_UNREADABLE' : 'INPUT_INVALID', message: `${path} cannot be written: ${reasons[code]}. Choose another name or folder.`, where: path }, { cause: error });
   }
 }
 

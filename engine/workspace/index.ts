@@ -6,6 +6,7 @@ import { workspacePaths, type WorkspacePaths } from './paths';
 export { ensureFolder, readJson, removeStaleTemporaries, syncFolder, temporaryPath, writeAtomic, writeJson } from './atomic';
 export { isMissing, readError, writeError } from './file-error';
 export { checkName, isTaken, nameFromFile, nameTaken, uniqueName } from './names';
+export { outputPlace } from './output-place';
 export { workspacePaths, type WorkspacePaths } from './paths';
 export { moveToTrash, purgeTrash, restoreFromTrash, trashDays } from './trash';
 

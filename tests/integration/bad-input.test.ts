@@ -75,9 +75,9 @@ describe('files that cannot become a dataset', () => {
     expect(result.last).toMatchObject({ task: { targets: ['level'] }, warnings: [{ code: 'COLUMN_LEFT_OUT', row: 121, column: 'flow', value: 'hello' }] });
     await refuse(importing('word.jsonl', '--target', 'flow'), { code: 'COLUMN_NOT_NUMERIC', status: 1, says: /hello/, where: /row 121, column flow/ });
   });
-  it('a horizon longer than the data, with one that works', () => refuse(importing('good.csv', '--target', 'flow', '--horizon', '5000'), { code: 'DATASET_TOO_SHORT', status: 1, says: /5000.* \d+ works/ }));
+  it('a horizon longer than the data, with one that works', () => refuse(importing('good.csv', '--target', 'flow', '--horizon', '5000'), { code: 'DATASET_TOO_SHORT', status: 2, says: /5000.* \d+ works/ }));
   it('a file that is not there', () => refuse(importing('missing.csv'), { code: 'FILE_NOT_FOUND', status: 1, says: /does not exist/ }));
-  it('a column that is not there', () => refuse(importing('good.csv', '--target', 'flwo'), { code: 'COLUMN_NOT_FOUND', status: 1, says: /flow/ }));
+  it('a column that is not there', () => refuse(importing('good.csv', '--target', 'flwo'), { code: 'COLUMN_NOT_FOUND', status: 2, says: /flow/ }));
   it('a name that is taken, and one that cannot be', async () => {
     await refuse(['import', join(folder.path, 'good.csv'), '--name', 'river'], { code: 'NAME_TAKEN', status: 2, says: /river/ });
     await refuse(['import', join(folder.path, 'good.csv'), '--name', '../out'], { code: 'NAME_INVALID', status: 2, says: /letter or digit/ });
@@ -101,7 +101,7 @@ describe('configurations that cannot be trained', () => {
     await refuse(['evaluate', 'befour'], { code: 'RUN_NOT_FOUND', status: 2, says: /nearest is before/ });
   });
   it('a horizon that no window has room for', () =>
-    refuse(['train', '--preset', 'forecast-lstm', '--dataset', 'river', '--set', 'task.horizon=1000'], { code: 'DATASET_TOO_SHORT', status: 1, says: /1000/, where: 'task.horizon' }));
+    refuse(['train', '--preset', 'forecast-lstm', '--dataset', 'river', '--set', 'task.horizon=1000'], { code: 'DATASET_TOO_SHORT', status: 2, says: /1000/, where: 'task.horizon' }));
   it('a configuration file that is not JSON or not there', async () => {
     await writeFile(join(folder.path, 'torn.json'), '{"dataset": ');
     await refuse(['train', join(folder.path, 'torn.json')], { code: 'CONFIG_INVALID', status: 2, says: /not JSON/, where: /torn\.json/ });
@@ -111,7 +111,7 @@ describe('configurations that cannot be trained', () => {
     await refuse(['trian'], { code: 'USAGE', status: 2, says: /train/ });
     await refuse(['train', '--presett', 'x'], { code: 'USAGE', status: 2, says: /--preset/ });
     await refuse(['sample', 'before', '--length', 'many'], { code: 'USAGE', status: 2, says: /whole number/ });
-    await refuse(['sample', 'before'], { code: 'INPUT_INVALID', status: 1, says: /forecasts/ });
+    await refuse(['sample', 'before'], { code: 'INPUT_INVALID', status: 2, says: /forecasts/ });
   });
 });
 

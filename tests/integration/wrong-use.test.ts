@@ -1,6 +1,7 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { closeSync, openSync } from 'node:fs';
+import { lstat, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { fingerprint, runCli, samples, succeed, temporaryFolder } from '../kit/cli';
@@ -16,17 +17,30 @@ beforeAll(async () => {
   await writeFile(join(folder.path, 'none.json'), '[]');
   await mkdir(join(folder.path, 'folder'));
   await symlink('loop', join(folder.path, 'loop'));
+  // Through a link of the test's own: were it replaced, it would be the link.
+  await symlink('/dev/null', join(folder.path, 'device'));
+  execFileSync('mkfifo', [join(folder.path, 'pipe')]);
+  await mkdir(join(folder.path, 'reported.report.json'));
   await succeed(['import', join(folder.path, 'play.txt'), '--name', 'play'], workspace);
   await succeed(['train', '--preset', 'char-lstm', '--dataset', 'play', '--name', 'a', '--set', 'training.maxSteps=4', ...small], workspace);
   await succeed(['export', 'a', '--out', join(folder.path, 'a.onnx')], workspace);
   const files = { 'other.json': { x: [[1, 2]] }, 'rank.json': { tokens: [1, 2, 3] }, 'shape.json': { tokens: { shape: 'wide', data: [1] } }, 'halves.json': { tokens: [[0.5]] } };
   for (const [name, content] of Object.entries(files)) await writeFile(join(folder.path, name), JSON.stringify(content));
   await writeFile(join(folder.path, 'empty.csv'), 'a,b\n');
+  await writeFile(join(folder.path, 'latin1.txt'), Buffer.from('a\xe9b'.repeat(50), 'latin1'));
+  await writeFile(join(folder.path, 'short.txt'), 'abcd');
+  await writeFile(join(folder.path, 'nothing.txt'), '');
+  await writeFile(join(folder.path, 'junk.safetensors'), 'not tensors at all');
+  await writeFile(join(folder.path, 'nameless.json'), '{"mode":"train"}');
+  await writeFile(join(folder.path, 'river.csv'), ['day,flow', ...Array.from({ length: 200 }, (_, row) => `${new Date(Date.UTC(2024, 0, 1) + row * 86_400_000).toISOString().slice(0, 10)},${Math.sin(row / 5)}`)].join('\n'));
+  await succeed(['import', join(folder.path, 'river.csv'), '--target', 'flow', '--lookback', '10', '--horizon', '3', '--name', 'river'], workspace);
+  await succeed([...forecastTraining, '--name', 'f', '--set', 'training.maxSteps=2', '--set', 'model.layers.0.hiddenSize=4'], workspace);
   await writeFile(join(folder.path, 'cut.onnx'), (await readFile(join(folder.path, 'a.onnx'))).subarray(0, 3000));
 });
 afterAll(() => folder.remove());
 
 const long = 'x'.repeat(100_001);
+const forecastTraining = ['train', '--preset', 'forecast-lstm', '--dataset', 'river'];
 const train = ['train', '--preset', 'char-lstm', '--dataset', 'play'];
 
 /** Command, status, and what its one line must say. */
@@ -68,27 +82,52 @@ const wrong: [string[], 1 | 2, RegExp][] = [
   [['sample', 'a', '--top-p', '1.5'], 2, /--top-p/],
   [['sample', 'a', '--temperature', 'NaN'], 2, /--temperature/],
   [['sample', 'a', '--prompt', long], 2, /--prompt.*100000/],
-  [['sample', 'a', '--prompt', '€'], 1, /--prompt.*€/],
-  [['forecast', 'a'], 1, /language model/],
+  [['sample', 'a', '--prompt', '€'], 2, /--prompt.*€/],
+  [['forecast', 'a'], 2, /language model/],
   [['forecast', 'a', '--window', '-1'], 2, /--window/],
   [['trace', 'a'], 2, /--out/],
   [['trace', 'a', '--out', 'x'], 2, /one of --input/],
   [['trace', 'a', '--text', long, '--out', 'x'], 2, /--text.*100000/],
-  [['trace', 'a', '--text', 'hi', '--out', 'folder'], 1, /it is a folder, not a file/],
-  [['trace', 'a', '--text', 'hi', '--out', 'play.txt/x'], 1, /a file stands where a folder should be/],
-  [['trace', 'a', '--text', 'hi', '--out', 'nowhere/x'], 1, /its folder does not exist/],
+  [['trace', 'a', '--text', 'hi', '--out', 'folder'], 2, /it is a folder, not a file/],
+  [['trace', 'a', '--text', 'hi', '--out', 'play.txt/x'], 2, /a file stands where a folder should be/],
+  [['trace', 'a', '--text', 'hi', '--out', 'nowhere/x'], 2, /its folder does not exist/],
+  [['trace', 'a', '--text', 'hi', '--out', 'device'], 2, /device cannot be written: it is a device, not a file/],
+  [['trace', 'a', '--text', 'hi', '--out', 'pipe'], 2, /it is a pipe or socket, not a file/],
+  [['export', 'a', '--out', 'device'], 2, /device cannot be written: it is a device, not a file/],
+  [['export', 'a', '--out', 'pipe'], 2, /it is a pipe or socket, not a file/],
+  [['export', 'a', '--out', 'reported'], 2, /reported\.report\.json cannot be written: it is a folder/],
+  [['export', 'a', '--out', 'nowhere/x.onnx'], 2, /its folder does not exist/],
+  [['trace', 'a', '--text', '', '--out', 'x'], 2, /--text.*at least one character/],
+  [['trace', 'a', '--split', 'test', '--out', 'x'], 2, /traces a text/],
+  [['import', 'latin1.txt', '--name', 'new'], 1, /^error: latin1\.txt is not text: [^:]* at byte 1\./],
+  [['import', 'short.txt', '--name', 'new'], 2, /^error: \S*short\.txt: This is a text with 4 characters/],
+  [['import', 'river.csv', '--target', 'flow', '--horizon', '5000', '--name', 'new'], 2, /--horizon/],
+  [['import', 'river.csv', '--target', 'flwo', '--name', 'new'], 2, /flow/],
+  [[...forecastTraining, '--set', 'task.horizon=1000'], 2, /task\.horizon/],
+  [[...train, '--set', 'training.seed=1e30'], 2, /^error: training\.seed is 1e\+30(?!.*also)/],
+  [[...train, '--set', '__proto__.x=3'], 2, /there is no field __proto__\.x/],
+  [[...train, '--set', 'training.schedule.kind=cosine', '--set', 'training.schedule.patience=3'], 2, /kind plateau, and training\.schedule\.kind is cosine/],
+  [['forecast', 'f', '--at', 'never'], 2, /--at|never is not a time/],
+  [['forecast', 'f', '--at', '2024-01-02'], 2, /earliest time/],
+  [['forecast', 'f', '--split', 'test', '--window', '5000'], 2, /window 5000/],
+  [['trace', 'f', '--split', 'test', '--window', '5000', '--out', 'x'], 2, /window 5000/],
+  [['sample', 'f'], 2, /forecasts/],
+  [['infer', 'a.onnx', '--input', 'nothing.txt'], 2, /^error: \S*nothing\.txt: The text is empty/],
+  [['infer', 'a.onnx', '--input', 'junk.safetensors'], 1, /junk\.safetensors cannot be read: .*header/],
+  [['bench', 'nameless.json'], 2, /nameless\.json, name: name is missing/],
+  [['bench', 'nameless.json', '--serve'], 2, /not both/],
   [['export', 'a', '--opset', '99'], 2, /--opset.*14 to 22/],
   [['export', 'a', '--opset', '13'], 2, /--opset.*14 to 22/],
-  [['export', 'a', '--out', 'folder'], 1, /is a folder/],
+  [['export', 'a', '--out', 'folder'], 2, /is a folder/],
   [['infer', 'a.onnx'], 2, /--input/],
-  [['infer', 'a.onnx', '--input', 'folder'], 1, /\.json, \.csv/],
-  [['infer', 'a.onnx', '--input', 'none.json'], 1, /tokens|empty|array/],
+  [['infer', 'a.onnx', '--input', 'folder'], 2, /\.json, \.csv/],
+  [['infer', 'a.onnx', '--input', 'none.json'], 2, /tokens|empty|array/],
   [['infer', 'a.onnx', '--input', 'play.txt', '--device', 'tpu'], 2, /--device/],
-  [['infer', 'a.onnx', '--input', 'other.json'], 1, /takes tokens \(int64 \[batch, time\]\).*only x/],
-  [['infer', 'a.onnx', '--input', 'rank.json'], 1, /tokens takes \[batch, time\], the data are \[3\]/],
-  [['infer', 'a.onnx', '--input', 'shape.json'], 1, /list of whole numbers/],
-  [['infer', 'a.onnx', '--input', 'halves.json'], 1, /whole numbers; 0\.5 is none/],
-  [['infer', 'a.onnx', '--input', 'empty.csv'], 1, /no rows/],
+  [['infer', 'a.onnx', '--input', 'other.json'], 2, /takes tokens \(int64 \[batch, time\]\).*only x/],
+  [['infer', 'a.onnx', '--input', 'rank.json'], 2, /tokens takes \[batch, time\], the data are \[3\]/],
+  [['infer', 'a.onnx', '--input', 'shape.json'], 2, /list of whole numbers/],
+  [['infer', 'a.onnx', '--input', 'halves.json'], 2, /whole numbers; 0\.5 is none/],
+  [['infer', 'a.onnx', '--input', 'empty.csv'], 2, /no rows/],
   [['infer', 'cut.onnx', '--input', 'play.txt'], 1, /cut\.onnx is not an ONNX model/],
   [['infer', 'play.txt', '--input', 'play.txt'], 1, /not an ONNX model/],
   [['parity'], 2, /fixtures/],
@@ -111,6 +150,58 @@ describe('wrong use', () => {
     // Neither the schemas' words, nor a request's inner names, nor the system's codes.
     expect(result.stderr).not.toMatch(/request\.|expected (number|string|int|object)|Invalid input|\b(runs|exports|datasets|models)\.[a-z]+\b|\bE[A-Z]{4,}\b|    at /);
     expect(await fingerprint(workspace)).toEqual(before);
+  });
+});
+
+describe('a dataset that was hurt', () => {
+  it('is named where its tokens are none, not the probe that reads them', async () => {
+    await succeed(['import', join(folder.path, 'play.txt'), '--name', 'hurt'], workspace);
+    const tokens = join(workspace, 'datasets/hurt/tokens.bin');
+    await writeFile(tokens, Buffer.alloc((await readFile(tokens)).length, 0xff));
+    const result = await runCli(['train', '--preset', 'char-lstm', '--dataset', 'hurt', ...small], workspace);
+    expect(result).toMatchObject({ status: 1, last: { code: 'DATASET_DAMAGED', where: tokens } });
+    expect(result.stderr).toMatch(/tokens\.bin is damaged: it holds token 65535 .*Import the text again/);
+  });
+});
+
+describe('a link in the place of an output', () => {
+  it.each([['export', 'a'], ['trace', 'a', '--text', 'hi']])('stays, and what it leads to is written: %s', async (...args) => {
+    const name = args[0] as string;
+    await symlink(`${name}-target`, join(folder.path, `${name}-link`));
+    await succeed([...args, '--out', `${name}-link`], workspace, { cwd: folder.path });
+    await succeed([...args, '--out', `${name}-link`], workspace, { cwd: folder.path });
+    expect((await lstat(join(folder.path, `${name}-link`))).isSymbolicLink()).toBe(true);
+    expect((await lstat(join(folder.path, `${name}-target`))).isFile()).toBe(true);
+    expect((await readdir(folder.path)).filter((file) => file.endsWith('.tmp'))).toEqual([]);
+  });
+});
+
+describe.skipIf(process.platform !== 'linux')('an output that cannot be written', () => {
+  async function intoFull(args: string[]): Promise<{ status: number | null; stderr: string }> {
+    const full = openSync('/dev/full', 'w');
+    const child = spawn(process.execPath, [inject('cliBundle'), ...args, '--workspace', workspace], { stdio: ['ignore', full, 'pipe'], cwd: folder.path });
+    closeSync(full);
+    let stderr = '';
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    const [status] = (await once(child, 'close')) as [number | null];
+    return { status, stderr };
+  }
+
+  it('stops a training with a checkpoint, and says so', async () => {
+    const result = await intoFull([...train, '--json', '--name', 'full', '--set', 'training.maxSteps=1000000', ...small]);
+    expect(result.status).toBe(1);
+    expect(result.stderr.split('\n').filter((line) => line.startsWith('error: '))).toEqual([expect.stringMatching(/disk is full: standard output/) as string]);
+    expect(result.stderr).not.toMatch(/    at |ENOSPC/);
+    const status = JSON.parse(await readFile(join(workspace, 'runs/full/status.json'), 'utf8')) as { state: string; step: number };
+    expect(status.state).toBe('stopped');
+    await readFile(join(workspace, 'runs/full/checkpoints', `step-${status.step}`, 'state.json'));
+  });
+
+  it.each([['sample', 'a', '--length', '20'], ['evaluate', 'a', '--json'], ['export', 'a'], ['train', '--help'], ['evaluate', 'nobody', '--json']])('ends %s with one line', async (...args) => {
+    const result = await intoFull(args);
+    expect(result.status).toBe(args[1] === 'nobody' ? 2 : 1);
+    expect(result.stderr.trim().split('\n').filter((line) => line.startsWith('error: '))).toHaveLength(1);
+    expect(result.stderr).not.toMatch(/    at |ENOSPC/);
   });
 });
 

@@ -67,9 +67,13 @@ impl Nested {
 }
 
 #[derive(Debug, Deserialize)]
+struct Header {
+    schema: String,
+}
+
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 struct Fixture {
-    schema: String,
     cell: String,
     sizes: Sizes,
     lengths: Vec<usize>,
@@ -123,11 +127,15 @@ pub fn run_fixture(json: &str) -> Result<Vec<ParityResult>, EngineError> {
 /// The same with a given instruction set.
 pub fn run_fixture_with(json: &str, kind: KernelKind) -> Result<Vec<ParityResult>, EngineError> {
     let invalid = |message: String| EngineError::new("FIXTURE_INVALID", message);
-    let fixture: Fixture =
-        serde_json::from_str(json).map_err(|error| invalid(format!("The fixture cannot be read: {error}.")))?;
-    if fixture.schema != "recurrent-fixture/1" {
-        return Err(invalid(format!("The fixture has schema \"{}\", not recurrent-fixture/1.", fixture.schema)));
+    let unreadable = |error: serde_json::Error| invalid(format!("The fixture cannot be read: {error}."));
+    // What another kind of fixture lacks is not what is wrong with it.
+    let Header { schema } = serde_json::from_str(json).map_err(unreadable)?;
+    if schema != "recurrent-fixture/1" {
+        return Err(invalid(format!(
+            "This is no recurrent fixture: its schema is \"{schema}\", not recurrent-fixture/1."
+        )));
     }
+    let fixture: Fixture = serde_json::from_str(json).map_err(unreadable)?;
     Ok(vec![compare::<f32>(&fixture, kind)?, compare::<f64>(&fixture, kind)?])
 }
 
@@ -219,6 +227,20 @@ fn compute<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<Computed, 
             NamedTensor { name, shape, data: values.flat().into_iter().map(E::from_f64).collect() }
         })
         .collect();
+    for tensor in named.iter().filter(|tensor| !tensor.shape.is_empty()) {
+        let needed: usize = tensor.shape.iter().product();
+        if tensor.data.len() != needed {
+            let name = tensor.name.trim_start_matches("recurrent.");
+            return Err(EngineError::new(
+                "FIXTURE_INVALID",
+                format!(
+                    "The fixture's \"{name}\" holds {} numbers; the cell {} of these sizes needs {needed}. Check \"cell\" and \"sizes\".",
+                    tensor.data.len(),
+                    fixture.cell,
+                ),
+            ));
+        }
+    }
     parameters.write(weights.slice_mut(parameters.length), "", &named)?;
 
     let x: Vec<E> = fixture.x.flat().into_iter().map(E::from_f64).collect();
@@ -373,4 +395,24 @@ fn compute<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<Computed, 
         }
     }
     Ok(computed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LSTM: &str = include_str!("../../../../../tests/fixtures/reference/lstm.tiny.json");
+
+    fn refusal(json: &str) -> String {
+        run_fixture(json).expect_err("must be refused").message
+    }
+
+    #[test]
+    fn says_what_is_wrong_with_a_fixture() {
+        assert!(run_fixture(LSTM).is_ok());
+        let wrong_cell = refusal(&LSTM.replacen("\"cell\": \"lstm\"", "\"cell\": \"gru\"", 1));
+        assert!(wrong_cell.contains("numbers; the cell gru of these sizes needs"), "{wrong_cell}");
+        let another = refusal(r#"{"schema": "attention-fixture/1", "sizes": {"Tq": 2}}"#);
+        assert!(another.contains("no recurrent fixture") && another.contains("attention-fixture/1"), "{another}");
+    }
 }
