@@ -56,6 +56,8 @@ export const messages = {
     pause: 'Pause',
     resume: 'Resume',
     stop: 'Stop and keep',
+    stopping: 'Stopping after this step…',
+    pausing: 'Pausing after this step…',
     leaveQueue: 'Leave the queue',
     continue: 'Continue',
     export: 'Export ONNX…',

@@ -59,6 +59,8 @@ export const messages: Translated<typeof english> = {
     pause: '일시정지',
     resume: '재개',
     stop: '멈추고 보관',
+    stopping: '이 스텝이 끝나면 멈춥니다…',
+    pausing: '이 스텝이 끝나면 일시정지합니다…',
     leaveQueue: '대기 취소',
     continue: '이어서 학습',
     export: 'ONNX 내보내기…',
