@@ -55,6 +55,7 @@ async function start(): Promise<void> {
       .then(() => {
         // Whoever left while a run trained finds it again.
         if (useRuns().active) session.suggest('train');
+        useToasts().engineReturned();
       })
       .catch(report);
     void useModels().refresh().catch(report);

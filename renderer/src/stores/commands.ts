@@ -45,11 +45,7 @@ export const useCommands = defineStore('commands', () => {
     const command = find(id);
     if (!command || command.blocked?.()) return false;
     if (command.screen) useSession().open(command.screen);
-    try {
-      await command.run();
-    } catch (error) {
-      useToasts().fail(error);
-    }
+    await useToasts().attempt(id, command.run);
     return true;
   }
 
