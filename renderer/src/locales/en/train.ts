@@ -57,6 +57,7 @@ export const messages = {
     resume: 'Resume',
     stop: 'Stop and keep',
     stopping: 'Stopping after this step…',
+    stoppingNow: 'Stopping…',
     pausing: 'Pausing after this step…',
     leaveQueue: 'Leave the queue',
     continue: 'Continue',

@@ -60,6 +60,7 @@ export const messages: Translated<typeof english> = {
     resume: '재개',
     stop: '멈추고 보관',
     stopping: '이 스텝이 끝나면 멈춥니다…',
+    stoppingNow: '멈추는 중…',
     pausing: '이 스텝이 끝나면 일시정지합니다…',
     leaveQueue: '대기 취소',
     continue: '이어서 학습',
