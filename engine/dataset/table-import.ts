@@ -62,18 +62,23 @@ export async function previewTable(file: string, format: TableFormat, request: I
 /** What the rows that a preview read say of its targets and covariates, as the import will find it in the whole file. */
 async function readProblems(source: TableSource, analysis: TableAnalysis, file: string, signal: AbortSignal): Promise<Problem[]> {
   const { rows } = analysis;
+  const isInserted = insertedRows(analysis);
+  const problems: Problem[] = [];
   // A column that has to be corrected first has its problem already.
   const columns = [...analysis.targets, ...analysis.covariates].filter((column) => isInput(column) && !column.textValues && !column.tooLarge);
-  if (columns.length === 0) return [];
-  const expressions = columns.map((column, index) => `${column.number} AS n${index}`).join(', ');
-  const read = await streamColumns(source.connection, `SELECT ${expressions} FROM source ORDER BY ${analysis.order}`, columns.length, rows, file, signal);
-  return columns.flatMap((column, index) => {
-    const values = read[index] as Float64Array;
-    // Nothing is known of what follows the rows that were read: not how long their last gap is, nor whether a column changes.
-    const statistics = source.isCut ? null : columnStatistics(values);
-    const gaps = fillGaps(values, column.name, longestFilledGap(analysis.season)).filter((gap) => !source.isCut || gap.row + gap.count < rows);
-    return columnProblems({ name: column.name, statistics }, gaps, insertedRows(analysis), fileRowOf(source, analysis));
-  });
+  for (let start = 0; start < columns.length; start += columnsAtOnce) {
+    const group = columns.slice(start, start + columnsAtOnce);
+    const expressions = group.map((column, index) => `${column.number} AS n${index}`).join(', ');
+    const read = await streamColumns(source.connection, `SELECT ${expressions} FROM source ORDER BY ${analysis.order}`, group.length, rows, file, signal);
+    for (const [index, column] of group.entries()) {
+      const values = read[index] as Float64Array;
+      // Nothing is known of what follows the rows that were read: not how long their last gap is, nor whether a column changes.
+      const statistics = source.isCut ? null : columnStatistics(values);
+      const gaps = fillGaps(values, column.name, longestFilledGap(analysis.season)).filter((gap) => !source.isCut || gap.row + gap.count < rows);
+      problems.push(...columnProblems({ name: column.name, statistics }, gaps, isInserted, fileRowOf(source, analysis)));
+    }
+  }
+  return problems;
 }
 
 function insertedRows({ rows, inserted }: TableAnalysis): Uint8Array {
