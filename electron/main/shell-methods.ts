@@ -109,6 +109,7 @@ export function createShellMethods(context: ShellContext): Handlers {
       saved.add(await realpath(path));
       return { path };
     },
+    'clipboard.read': async () => ({ text: await clipboard.readText() }),
     'clipboard.write': async ({ text }) => {
       await clipboard.writeText(text);
       return { written: true };

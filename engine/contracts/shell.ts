@@ -30,6 +30,8 @@ export const shellInputs = {
   }),
   /** Copies an exported file of the workspace to a place the user picks. */
   'dialog.saveCopy': z.strictObject({ source: z.string(), suggestedName: z.string().min(1).max(200) }),
+  /** The clipboard's text, for a paste that its user asked for with a button. */
+  'clipboard.read': z.strictObject({}),
   'clipboard.write': z.strictObject({ text: z.string().max(10_000_000) }),
   /** A chart as the bytes of a PNG. */
   'clipboard.writePicture': z.strictObject({ png: z.instanceof(Uint8Array).refine((bytes) => bytes.length > 0 && bytes.length <= 50_000_000) }),
@@ -47,6 +49,7 @@ export interface ShellOutputs {
   'dialog.open': { paths: string[] };
   'dialog.save': { path: string | null };
   'dialog.saveCopy': { path: string | null };
+  'clipboard.read': { text: string };
   'clipboard.write': { written: true };
   'clipboard.writePicture': { written: true };
   'shell.reveal': { shown: boolean };

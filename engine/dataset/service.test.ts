@@ -165,7 +165,9 @@ describe('tables', () => {
   it('fills short gaps, splits at long ones, and no window holds a missing value', async () => {
     const missing = new Set([20, 21, ...Array.from({ length: 12 }, (_, index) => 40 + index)]);
     const path = await file('gaps.csv', `day,label,x\n${days((row) => `w${row},${missing.has(row) ? '' : row}`, 200)}\n`);
+    const preview = await service.preview({ files: [path], lookback: 5, horizon: 2 });
     const dataset = (await importOf(path, { lookback: 5, horizon: 2 })) as TableDataset;
+    expect(preview.kind === 'table' && preview.problems, 'a preview tells what the import will').toEqual(dataset.warnings);
     expect(dataset.gaps).toEqual([
       { column: 'x', row: 20, count: 2, filled: true },
       { column: 'x', row: 40, count: 12, filled: false },

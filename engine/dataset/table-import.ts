@@ -10,8 +10,8 @@ import { Checksum } from './integrity';
 import { columnStatistics, fillGaps, longestFilledGap } from './series';
 import { defaultShares, splitRanges } from './split';
 import { columnsAtOnce } from './column-inspection';
-import { analyseTable, isInput, roleOf } from './table-analysis';
-import { convertColumns, databaseError, openTable, quoteName, quoteText, removeFolder, streamColumns, type TableFormat } from './table-source';
+import { analyseTable, isInput, roleOf, type TableAnalysis } from './table-analysis';
+import { convertColumns, databaseError, openTable, quoteName, quoteText, removeFolder, streamColumns, type TableFormat, type TableSource } from './table-source';
 import { planWindows, rowMarks } from './table-windows';
 
 /** Rows that a preview reads; a longer file is only guessed at until it is imported. */
@@ -38,7 +38,7 @@ export async function previewTable(file: string, format: TableFormat, request: I
       isCut: source.isCut,
       columns: source.columns.map((column) => ({ name: column.name, kind: column === analysis.time ? 'time' : column.kind, role: roleOf(column, analysis) })),
       rows: result.getRowsJson() as (string | number | null)[][],
-      problems: analysis.problems,
+      problems: [...analysis.problems, ...(await readProblems(source, analysis, basename(file), signal))],
       suggested: {
         ...request,
         task: 'forecast',
@@ -59,6 +59,37 @@ export async function previewTable(file: string, format: TableFormat, request: I
     source.close();
   }
 }
+
+/** What the rows that a preview read say of its targets and covariates, as the import will find it in the whole file. */
+async function readProblems(source: TableSource, analysis: TableAnalysis, file: string, signal: AbortSignal): Promise<Problem[]> {
+  const { rows } = analysis;
+  const isInserted = insertedRows(analysis);
+  const problems: Problem[] = [];
+  // A column that has to be corrected first has its problem already.
+  const columns = [...analysis.targets, ...analysis.covariates].filter((column) => isInput(column) && !column.textValues && !column.tooLarge);
+  for (let start = 0; start < columns.length; start += columnsAtOnce) {
+    const group = columns.slice(start, start + columnsAtOnce);
+    const expressions = group.map((column, index) => `${column.number} AS n${index}`).join(', ');
+    const read = await streamColumns(source.connection, `SELECT ${expressions} FROM source ORDER BY ${analysis.order}`, group.length, rows, file, signal);
+    for (const [index, column] of group.entries()) {
+      const values = read[index] as Float64Array;
+      // Nothing is known of what follows the rows that were read: not how long their last gap is, nor whether a column changes.
+      const statistics = source.isCut ? null : columnStatistics(values);
+      const gaps = fillGaps(values, column.name, longestFilledGap(analysis.season)).filter((gap) => !source.isCut || gap.row + gap.count < rows);
+      problems.push(...columnProblems({ name: column.name, statistics }, gaps, isInserted, fileRowOf(source, analysis)));
+    }
+  }
+  return problems;
+}
+
+function insertedRows({ rows, inserted }: TableAnalysis): Uint8Array {
+  const isInserted = new Uint8Array(rows);
+  for (const { row, count } of inserted) isInserted.fill(1, row, row + count);
+  return isInserted;
+}
+
+/** The number that the file has for a row of the dataset. */
+const fileRowOf = ({ firstRow }: TableSource, { inserted }: TableAnalysis) => (row: number) => rowInFile({ firstRow, inserted }, row).row;
 
 async function hashFile(file: string, signal: AbortSignal): Promise<{ sha256: string; sizeBytes: number }> {
   const hash = createHash('sha256');
@@ -102,9 +133,8 @@ export async function importTable(
     const analysis = await analyseTable(source, request, signal);
     const { connection, firstRow } = source;
     const { rows, inserted } = analysis;
-    const fileRow = (row: number) => rowInFile({ firstRow, inserted }, row).row;
-    const isInserted = new Uint8Array(rows);
-    for (const { row, count } of inserted) isInserted.fill(1, row, row + count);
+    const fileRow = fileRowOf(source, analysis);
+    const isInserted = insertedRows(analysis);
     const problems: Problem[] = analysis.problems.filter((problem) => problem.severity !== 'error');
     const numeric = source.columns.filter((column) => column !== analysis.time && isInput(column));
     const split = splitRanges(request.split ?? { shares: [...defaultShares.table] }, rows);
@@ -214,7 +244,7 @@ function shortenLookback(dataset: TableDataset, marks: ReturnType<typeof rowMark
 }
 
 /** Problems name rows of the file. Gaps that are only rows absent from it (`isInserted`) are said once for all columns. */
-function columnProblems(column: ColumnInfo, gaps: Gap[], isInserted: Uint8Array, fileRow: (row: number) => number): Problem[] {
+function columnProblems(column: Pick<ColumnInfo, 'name' | 'statistics'>, gaps: Gap[], isInserted: Uint8Array, fileRow: (row: number) => number): Problem[] {
   const problems: Problem[] = [];
   const sum = (list: Gap[]) => list.reduce((total, gap) => total + gap.count, 0);
   const own = gaps.filter((gap) => !gap.filled || isInserted.subarray(gap.row, gap.row + gap.count).includes(0));

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { exportBench, forecastModel, languageModel, layer, riverValues, type Trained } from '../../tests/kit/export-bench';
@@ -56,6 +56,7 @@ describe('an export that differs from the engine', () => {
 
   it('keeps the export that was there before', async () => {
     const good = await bench(languageModel(layer('lstm', 4)));
+    await mkdir(join(good.folder, 'out'));
     const out = join(good.folder, 'out', 'model.onnx');
     const report = await good.service.create({ run: 'run-1', out }, good.job);
     const bad = await bench(languageModel(layer('lstm', 4)), { engineSeed: 6 });

@@ -10,6 +10,7 @@ import { listenToKeys } from './shell/keyboard';
 import { useCommands } from './stores/commands';
 import { useDatasets } from './stores/datasets';
 import { useJobs } from './stores/jobs';
+import { keyLabel } from './stores/keys';
 import { useLog } from './stores/log';
 import { useModels } from './stores/models';
 import { useRuns } from './stores/runs';
@@ -18,10 +19,12 @@ import { useSettings } from './stores/settings';
 import { useShell } from './stores/shell';
 import { useToasts } from './stores/toasts';
 import { useWorkbench } from './stores/workbench';
+import { keyLabelOf } from './ui/key-label';
 
 const app = createApp(App);
 app.use(createPinia());
 app.use(i18n);
+app.provide(keyLabelOf, (keys) => keyLabel(keys, useShell().platform));
 
 const log = useLog();
 app.config.errorHandler = (error) => {
@@ -55,6 +58,7 @@ async function start(): Promise<void> {
       .then(() => {
         // Whoever left while a run trained finds it again.
         if (useRuns().active) session.suggest('train');
+        useToasts().engineReturned();
       })
       .catch(report);
     void useModels().refresh().catch(report);

@@ -65,6 +65,15 @@ test('a time series becomes a verified ONNX file that takes raw values', async (
   expect((await readPlates(page)).colours).toBeGreaterThan(50);
   await expectState(page, 'Done');
   await keepScreenshot(page, info, 'journey-forecast-done');
+  const forecast = page.getByTestId('forecast-errors');
+  await expect(forecast).toBeVisible();
+  // Raw values and dates stand under the gates; without the forecast they would be what the model is given.
+  const cursorFacts = await plates(page).getByRole('status').textContent();
+  await openScreen(page, 'Settings');
+  await page.getByRole('radio', { name: 'Light', exact: true }).click();
+  await openScreen(page, 'Train');
+  await expect(forecast, 'a screen that was left shows the forecast again').toBeVisible();
+  await expect(plates(page).getByRole('status')).toHaveText(cursorFacts ?? '');
 
   const [run] = runIds(home.workspace);
   if (!run) throw new Error('no run was written');

@@ -79,6 +79,12 @@ test('runs keep their colours, undo takes its message along, and a bad name is s
   expect(before).toMatchObject(await colours(page));
   const offer = page.getByRole('status').filter({ has: page.getByRole('button', { name: 'Undo' }) });
   await expect(offer).toBeVisible();
+  // It takes no click but on its buttons, and the scrubber at the window's foot stays free.
+  const place = await offer.boundingBox();
+  const scrubber = await page.getByRole('slider', { name: 'Recorded step' }).boundingBox();
+  if (!place || !scrubber) throw new Error('nothing is drawn');
+  expect(place.y + place.height).toBeLessThanOrEqual(scrubber.y);
+  expect(await page.evaluate(({ x, y }) => document.elementFromPoint(x, y)?.closest('.toast') ?? null, { x: place.x + 40, y: place.y + place.height / 2 })).toBeNull();
   await page.keyboard.press('Control+z');
   await expect(runRows(page)).toHaveCount(3);
   await expect(offer).toBeHidden();
@@ -100,6 +106,20 @@ test('runs keep their colours, undo takes its message along, and a bad name is s
   await openScreen(running.page, 'Train');
   await expect(runRows(running.page)).toHaveCount(3);
   expect(await colours(running.page)).toEqual(before);
+});
+
+test('keys are written as people know them, a menu’s word finds its command, and Paste takes the clipboard', async () => {
+  const { app, page } = running;
+  await page.getByText('Air passengers', { exact: true }).click();
+  await page.getByRole('button', { name: 'Import a text or table…' }).click();
+  await expect(page.getByRole('menuitem', { name: /^Open a file…/ }).locator('kbd')).toHaveText(/^(Ctrl O|⌘O)$/);
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('ControlOrMeta+k');
+  await page.keyboard.type('paste');
+  await expect(page.locator('[data-command="data.paste"]')).toBeVisible();
+  await app.evaluate(({ clipboard }) => clipboard.writeText('text of the clipboard'));
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('textbox', { name: 'Paste text or a table' })).toHaveValue('text of the clipboard');
 });
 
 test('a run that trains is stopped before it is deleted', async () => {

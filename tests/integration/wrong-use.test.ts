@@ -160,7 +160,7 @@ describe('a dataset that was hurt', () => {
     await writeFile(tokens, Buffer.alloc((await readFile(tokens)).length, 0xff));
     const result = await runCli(['train', '--preset', 'char-lstm', '--dataset', 'hurt', ...small], workspace);
     expect(result).toMatchObject({ status: 1, last: { code: 'DATASET_DAMAGED', where: tokens } });
-    expect(result.stderr).toMatch(/tokens\.bin is damaged: it holds token 65535 .*Import the text again/);
+    expect(result.stderr).toMatch(/tokens\.bin is damaged: .*Import the text again/);
   });
 });
 

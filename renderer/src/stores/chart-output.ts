@@ -7,13 +7,7 @@ import { useToasts } from './toasts';
 export function useChartOutput() {
   const shell = useShell();
   const toasts = useToasts();
-  async function attempt(work: () => Promise<unknown>): Promise<void> {
-    try {
-      await work();
-    } catch (error) {
-      toasts.fail(error);
-    }
-  }
+  const attempt = (work: () => Promise<unknown>) => toasts.attempt('chart.output', work);
   return {
     saveChart: (file: ChartFile) => attempt(() => shell.saveFile(file.suggestedName, file.data)),
     copyPicture: (file: ChartFile) =>

@@ -11,6 +11,8 @@ export interface Command {
   title: string;
   /** Values for the title. */
   values?: (() => Record<string, unknown>) | undefined;
+  /** Message key of other words that people may look for it with, a menu's for instance. */
+  words?: string | undefined;
   /** `Mod+Enter`, `Space`, `1`; `Mod` is Ctrl, on macOS Cmd. */
   keys?: string | undefined;
   /** The screen its keys belong to; other screens do not hear them. The palette opens it first. */
@@ -45,11 +47,7 @@ export const useCommands = defineStore('commands', () => {
     const command = find(id);
     if (!command || command.blocked?.()) return false;
     if (command.screen) useSession().open(command.screen);
-    try {
-      await command.run();
-    } catch (error) {
-      useToasts().fail(error);
-    }
+    await useToasts().attempt(id, command.run);
     return true;
   }
 

@@ -4,6 +4,7 @@ import type { RunConfig, RunDetails, RunEvent, RunSummary } from '../../../engin
 import { t } from '../locales';
 import { useDatasets } from './datasets';
 import { addRecord, emptyLog, fillSteps, type MetricsLog } from './metrics-log';
+import { isUnanswered, type RunRequest } from './run-request';
 import { useShell } from './shell';
 import { useToasts } from './toasts';
 import { useUndo } from './undo';
@@ -39,6 +40,8 @@ export const useRuns = defineStore('runs', () => {
    * `queued` are the runs that waited behind it, in their order.
    */
   const interrupted = ref<{ run: string; step: number; kept: number | null; queued: string[] } | null>(null);
+  /** By run: the pause or stop that was asked for, until the run's state says that it came about. */
+  const asked = shallowRef(new Map<string, RunRequest>());
   /** When a checkpoint was last written while this window listened. */
   const savedAt = ref<Date | null>(null);
   const logs = new Map<string, MetricsLog>();
@@ -230,6 +233,22 @@ export const useRuns = defineStore('runs', () => {
     await refresh();
   }
 
+  async function ask(request: RunRequest, id: string): Promise<void> {
+    const before = asked.value.get(id);
+    if (before === request || before === 'stop') return;
+    asked.value = new Map(asked.value).set(id, request);
+    try {
+      await act(`runs.${request}`, id);
+    } catch (error) {
+      const others = [...asked.value].filter(([run]) => run !== id);
+      asked.value = new Map(before ? [...others, [id, before]] : others);
+      throw error;
+    }
+  }
+  watch(list, () => {
+    if (asked.value.size > 0) asked.value = new Map([...asked.value].filter(([id, request]) => isUnanswered(request, list.value.find((run) => run.id === id)?.state)));
+  }, { flush: 'sync' });
+
   /** Goes on from the last whole checkpoint; the steps since are computed again, to the same bits. */
   async function continueRun(id: string): Promise<void> {
     const run = await useWorkbench().call('runs.continue', { id });
@@ -285,11 +304,11 @@ export const useRuns = defineStore('runs', () => {
   }
 
   return {
-    list, loaded, selectedId, selected, details, live, version, interrupted, savedAt, active,
+    list, loaded, selectedId, selected, details, live, version, interrupted, asked, savedAt, active,
     listen, refresh, loadDetails, select, metrics, knownMetrics, start,
-    pause: (id: string) => act('runs.pause', id),
+    pause: (id: string) => ask('pause', id),
     resume: (id: string) => act('runs.resume', id),
-    stop: (id: string) => act('runs.stop', id),
+    stop: (id: string) => ask('stop', id),
     continueRun, rename, remove,
   };
 });

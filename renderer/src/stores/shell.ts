@@ -32,6 +32,7 @@ export const useShell = defineStore('shell', () => {
     copyText: async (text: string) => {
       await shellBridge().call('clipboard.write', { text });
     },
+    readText: async () => (await shellBridge().call('clipboard.read', {})).text,
     copyPicture: async (png: Uint8Array<ArrayBuffer>) => {
       await shellBridge().call('clipboard.writePicture', { png });
     },

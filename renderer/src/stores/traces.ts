@@ -42,6 +42,8 @@ export const useTraces = defineStore('traces', () => {
   let orderedAt = 0;
   let orderedFor = '';
   let unitChosenFor = '';
+  /** The run's last checkpoint when its forecast was last asked for; null where there was none or no answer came. */
+  let forecastOf: number | null = null;
 
   /** Sorts the units anew where the layer, the kind or the trace asks for it. */
   function reorder(force: boolean): void {
@@ -103,12 +105,15 @@ export const useTraces = defineStore('traces', () => {
       cache.clear();
       problem.value = null;
       probeForecast.value = null;
+      forecastOf = null;
       isLive.value = true;
       loading.value = null;
       layerKey.value = 'l0';
     }
     recorded.value = details?.traceSteps ?? [];
     if (!details) return;
+    // Here, since only a run that is open has a place for it: a pane that asks earlier is not answered.
+    if (details.lastCheckpoint !== forecastOf) void readForecast();
     if (cells.value.length === 0) cells.value = await workbench.call('models.cells', {}).catch(() => []);
     if (details.taskKind === 'language-model') {
       const tokens = await useDatasets().vocabulary(details.dataset).catch(() => []);
@@ -155,9 +160,12 @@ export const useTraces = defineStore('traces', () => {
   async function readForecast(): Promise<void> {
     const details = run.value;
     if (!details || details.taskKind !== 'forecast') return;
+    forecastOf = details.lastCheckpoint;
     const { split, window } = details.config.probe;
     const result = await workbench.call('runs.forecast', { id: details.id, split, window }).catch(() => null);
-    if (run.value?.id === details.id && result) probeForecast.value = result;
+    if (run.value?.id !== details.id) return;
+    if (result) probeForecast.value = result;
+    else forecastOf = null;
   }
 
   workbench.on((event) => {

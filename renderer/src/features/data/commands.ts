@@ -24,13 +24,18 @@ export function openPaste(text = ''): void {
   openDialog.value = 'paste';
 }
 
+/** The dialog with what lies on the clipboard; empty where its text cannot be had. */
+export async function pasteNow(): Promise<void> {
+  openPaste(await useShell().readText().catch(() => ''));
+}
+
 export function dataCommands(): Command[] {
   const datasets = useDatasets();
   const chosen = () => datasets.selected !== null;
   return [
-    { id: 'data.import', title: 'data.commands.import', keys: 'Mod+O', run: openFile },
-    { id: 'data.paste', title: 'data.commands.paste', run: () => openPaste() },
-    { id: 'data.samples', title: 'data.commands.samples', run: () => void (openDialog.value = 'samples') },
+    { id: 'data.import', title: 'data.commands.import', keys: 'Mod+O', words: 'data.empty.open', run: openFile },
+    { id: 'data.paste', title: 'data.commands.paste', words: 'data.empty.paste', run: pasteNow },
+    { id: 'data.samples', title: 'data.commands.samples', words: 'data.samples.title', run: () => void (openDialog.value = 'samples') },
     { id: 'data.chooseModel', title: 'data.commands.chooseModel', blocked: () => (chosen() ? null : t('data.empty.title')), run: () => useSession().open('model') },
     { id: 'data.rename', title: 'data.commands.rename', keys: 'F2', screen: 'data', when: chosen, run: () => void (renaming.value = datasets.selectedId) },
     { id: 'data.remove', title: 'data.commands.remove', keys: 'Delete', screen: 'data', when: chosen, run: () => datasets.remove(datasets.selected!.id) },

@@ -97,6 +97,8 @@ export const messages = {
   problems: {
     title: 'Problems',
     none: 'Nothing stands out.',
+    noneUsed: 'Nothing stands out in targets and covariates.',
+    noneRead: 'Nothing stands out in the first {rows} rows. The import looks at the whole file.',
     show: 'Show',
     place: 'row {row} · {column}',
     row: 'row {row}',

@@ -25,6 +25,7 @@ export const messages = {
   toggleLog: 'Show or hide the log',
   togglePaneLeft: 'Show or hide the left pane',
   showPane: 'Show {name}',
+  hidePane: 'Hide {name}',
   togglePaneRight: 'Show or hide the right pane',
   restartEngine: 'Restart the engine',
   threads: '{n} thread | {n} threads',

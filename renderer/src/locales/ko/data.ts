@@ -100,6 +100,8 @@ export const messages: Translated<typeof english> = {
   problems: {
     title: '문제',
     none: '눈에 띄는 문제가 없습니다.',
+    noneUsed: '대상과 설명 열에는 눈에 띄는 문제가 없습니다.',
+    noneRead: '처음 {rows}행에는 눈에 띄는 문제가 없습니다. 가져올 때 파일 전체를 검사합니다.',
     show: '보기',
     place: '{row}행 · {column}',
     row: '{row}행',

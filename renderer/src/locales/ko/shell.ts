@@ -28,6 +28,7 @@ export const messages: Translated<typeof english> = {
   toggleLog: '기록 보이기·숨기기',
   togglePaneLeft: '왼쪽 창 보이기·숨기기',
   showPane: '{name} 보이기',
+  hidePane: '{name} 숨기기',
   togglePaneRight: '오른쪽 창 보이기·숨기기',
   restartEngine: '엔진 다시 시작',
   threads: '스레드 {n}개',
