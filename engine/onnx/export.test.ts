@@ -1,4 +1,4 @@
-import { mkdir, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { exportBench, forecastModel, languageModel, layer, riverValues, type Trained } from '../../tests/kit/export-bench';
