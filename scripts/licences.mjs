@@ -7,7 +7,7 @@ import { read } from './lib/process.mjs';
 import { SetupError, main } from './lib/say.mjs';
 import { windowPackages } from './lint/rooms.mjs';
 
-/** @typedef {{ name: string, version: string, licence: string, source: string }} Entry */
+/** @typedef {{ name: string, version: string, licence: string, source: string | null }} Entry */
 
 /** @param {string} file */
 const readJson = (file) => JSON.parse(fs.readFileSync(path.join(root, file), 'utf8'));
@@ -19,10 +19,10 @@ function licenceName(licence) {
   return type ?? 'see its own files';
 }
 
-/** Addresses in the forms that package files use. @param {unknown} repository @param {string} fallback */
-function address(repository, fallback) {
+/** Addresses in the forms that package files use, null where there is none. @param {unknown} repository */
+function address(repository) {
   const url = typeof repository === 'string' ? repository : /** @type {{ url?: string } | undefined} */ (repository)?.url;
-  if (!url) return fallback;
+  if (!url) return null;
   const plain = url.replace(/^git\+/, '').replace(/^git:/, 'https:').replace(/^ssh:\/\/git@/, 'https://').replace(/\.git$/, '');
   return /^https?:/.test(plain) ? plain : `https://github.com/${plain.replace(/^github:/, '')}`;
 }
@@ -47,7 +47,7 @@ function npmPackages() {
     const { version, license, dependencies = {}, optionalDependencies = {} } = packages[place];
     const file = path.join(place, 'package.json');
     const about = fs.existsSync(path.join(root, file)) ? readJson(file) : {};
-    found.set(place, { name, version, licence: licenceName(about.license ?? license), source: address(about.repository, `https://www.npmjs.com/package/${name}`) });
+    found.set(place, { name, version, licence: licenceName(about.license ?? license), source: address(about.repository) });
     for (const each of Object.keys({ ...dependencies, ...optionalDependencies })) visit(each, place);
   };
   const direct = readJson('package.json');
@@ -82,14 +82,15 @@ function crates() {
   return [...seen]
     .map((id) => byId.get(id))
     .filter((each) => each.source !== null)
-    .map(({ name, version, license, repository }) => ({ name, version, licence: license ?? 'see its own files', source: repository ?? `https://crates.io/crates/${name}` }));
+    .map(({ name, version, license, repository }) => ({ name, version, licence: license ?? 'see its own files', source: repository ?? null }));
 }
 
 /** @param {string} title @param {Entry[]} entries */
 function table(title, entries) {
   const rows = entries
     .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .map(({ name, version, licence, source }) => `| [${name}](${source}) | ${version} | ${licence} |`);
+    // Packages of another platform are not installed here and say no address.
+    .map(({ name, version, licence, source }) => `| ${source === null ? name : `[${name}](${source})`} | ${version} | ${licence} |`);
   return [`## ${title}`, '', '| package | version | licence |', '| --- | --- | --- |', ...rows, ''].join('\n');
 }
 
