@@ -35,6 +35,12 @@ describe('a file saved from the window', () => {
     expect(await readdir(root)).toEqual(['a']);
   });
 
+  it('says in words why it cannot be written', async () => {
+    await expect(save(join(root, 'nowhere', 'a'))).rejects.toMatchObject({ code: 'FILE_UNREADABLE', message: expect.stringContaining('its folder does not exist') as string });
+    const odd = Object.assign(new Error('EODD: words of the system'), { code: 'EODD' });
+    await expect(saveFile(join(root, 'b'), () => Promise.reject(odd))).rejects.toMatchObject({ message: expect.not.stringContaining('EODD') as string });
+  });
+
   it('is refused in the place of a folder', async () => {
     await mkdir(join(root, 'folder'));
     await expect(save(join(root, 'folder'))).rejects.toMatchObject({ code: 'INPUT_INVALID', message: expect.stringContaining('not a file') as string });

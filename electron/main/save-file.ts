@@ -1,18 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { SluiceError } from '../../engine/contracts';
+import { SluiceError, systemReasons } from '../../engine/contracts';
 
-/** The system's refusal to write as an error with a code. */
+/** The system's refusal to write as an error with a code, in words. */
 function writeError(error: unknown, path: string): SluiceError {
   if (error instanceof SluiceError) return error;
-  const code = (error as NodeJS.ErrnoException).code;
-  if (code === 'ENOSPC') return new SluiceError({ code: 'DISK_FULL', message: 'The disk is full; make room and save again.', where: path }, { cause: error });
-  if (code === 'ENOENT') return new SluiceError({ code: 'FILE_NOT_FOUND', message: 'The file is not there any more.', where: path }, { cause: error });
-  return new SluiceError(
-    { code: 'FILE_UNREADABLE', message: `The file could not be written (${code ?? String(error)}); choose another place.`, where: path },
-    { cause: error },
-  );
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  if (code === 'ENOSPC' || code === 'EDQUOT') return new SluiceError({ code: 'DISK_FULL', message: 'The disk is full; make room and save again.', where: path }, { cause: error });
+  const isForbidden = ['EACCES', 'EPERM', 'EROFS'].includes(code);
+  const reason = isForbidden ? 'you may not write there' : (systemReasons[code] ?? 'the system refused');
+  return new SluiceError({ code: 'FILE_UNREADABLE', message: `The file could not be written: ${reason}. Choose another place.`, where: path }, { cause: error });
 }
 
 /**

@@ -7,6 +7,7 @@ export * from './run';
 export * from './trace';
 export * from './onnx';
 export * from './system';
+export * from './system-reasons';
 export * from './methods';
 export * from './wire';
 export * from './shell';

@@ -1,4 +1,4 @@
-import { SluiceError } from '../contracts';
+import { SluiceError, systemReasons as reasons } from '../contracts';
 
 function errorCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
@@ -9,27 +9,6 @@ export function isMissing(error: unknown): boolean {
   const code = errorCode(error);
   return code === 'ENOENT' || code === 'ENOTDIR';
 }
-
-/** What the system's codes mean, in words. */
-const reasons: Record<string, string> = {
-  EISDIR: 'it is a folder, not a file',
-  ENOTDIR: 'a file stands where a folder should be',
-  ENOENT: 'its folder does not exist',
-  EEXIST: 'something of this name is there already',
-  ENOTEMPTY: 'a folder of this name is there already and holds something',
-  ELOOP: 'its links lead in a circle',
-  ENAMETOOLONG: 'the name is too long',
-  EMFILE: 'too many files are open',
-  ENFILE: 'too many files are open',
-  EBUSY: 'another program uses it',
-  ETXTBSY: 'another program uses it',
-  ENXIO: 'it is a device or socket, not a file',
-  ENODEV: 'it is a device, not a file',
-  ESPIPE: 'it is a pipe or socket, not a file',
-  EIO: 'the disk reports an error',
-  EINVAL: 'the name is not allowed here',
-  EFBIG: 'the disk takes no file of this size',
-};
 
 /** Of these the system's state is the cause, not the path that was given. */
 const failures = new Set(['EMFILE', 'ENFILE', 'EBUSY', 'ETXTBSY', 'EIO']);

@@ -1,0 +1,20 @@
+/** What the codes of a file system's refusals mean, in words: a raw code is never shown to a user. */
+export const systemReasons: Record<string, string> = {
+  EISDIR: 'it is a folder, not a file',
+  ENOTDIR: 'a file stands where a folder should be',
+  ENOENT: 'its folder does not exist',
+  EEXIST: 'something of this name is there already',
+  ENOTEMPTY: 'a folder of this name is there already and holds something',
+  ELOOP: 'its links lead in a circle',
+  ENAMETOOLONG: 'the name is too long',
+  EMFILE: 'too many files are open',
+  ENFILE: 'too many files are open',
+  EBUSY: 'another program uses it',
+  ETXTBSY: 'another program uses it',
+  ENXIO: 'it is a device or socket, not a file',
+  ENODEV: 'it is a device, not a file',
+  ESPIPE: 'it is a pipe or socket, not a file',
+  EIO: 'the disk reports an error',
+  EINVAL: 'the name is not allowed here',
+  EFBIG: 'the disk takes no file of this size',
+};
