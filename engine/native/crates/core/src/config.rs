@@ -16,6 +16,8 @@ pub struct LayerConfig {
     pub hidden_size: usize,
     pub bidirectional: bool,
     pub dropout: f32,
+    #[serde(default)]
+    pub projection_size: Option<usize>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -292,6 +294,7 @@ impl RunConfig {
                 hidden_size: layer.hidden_size,
                 bidirectional: layer.bidirectional,
                 dropout: layer.dropout,
+                projection_size: layer.projection_size,
             })
             .collect();
         match (&self.task, data) {

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use crate::cells::find_cell;
+use crate::cells::{CellEntry, Extent, Further, FurtherTensor, cell_of_layer, lower_problem};
 use crate::error::EngineError;
-use crate::spec::{HeadMode, InputSpec, ModelSpec};
+use crate::spec::{HeadMode, InputSpec, LayerSpec, ModelSpec};
 
 /// A parameter tensor by PyTorch's name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -47,26 +47,37 @@ pub fn describe(spec: &ModelSpec, work: Option<(usize, usize)>) -> Result<Descri
     if spec.layers.is_empty() {
         return invalid("layers".into(), "the model needs at least one recurrent layer");
     }
+    let mut below = None;
     for (index, layer) in spec.layers.iter().enumerate() {
         let field = |name: &str| format!("layers.{index}.{name}");
-        let cell = find_cell(&layer.cell)
-            .map_err(|error| EngineError::at("MODEL_INVALID", field("cell"), error.message))?
-            .info();
+        let entry = cell_of_layer(&layer.cell, index)
+            .map_err(|error| EngineError::at("MODEL_INVALID", field("cell"), error.message))?;
+        let cell = entry.info();
         if layer.hidden_size == 0 {
             return invalid(field("hiddenSize"), "the hidden size must be at least 1");
         }
         if !(0.0..1.0).contains(&layer.dropout) {
             return invalid(field("dropout"), "the dropout must be at least 0 and below 1");
         }
-        let (hidden, rows) = (layer.hidden_size, cell.gate_order.len() * layer.hidden_size);
+        if let Some(message) = layer.projection_problem(entry) {
+            return invalid(field("projectionSize"), &message);
+        }
+        if let Some(below) = below
+            && let Some((name, message)) = lower_problem(entry, layer.hidden_size, below)
+        {
+            return invalid(field(name), &message);
+        }
+        below = Some((entry, layer.hidden_size));
+        let (hidden, output) = (layer.hidden_size, layer.output_size(entry));
         for direction in ["", "_reverse"].iter().take(layer.directions()) {
-            for (stem, shape) in cell.tensors(width, hidden) {
+            for (stem, shape) in tensors_of(entry, width, layer) {
                 add(format!("recurrent.{stem}_l{index}{direction}"), shape);
             }
         }
-        width = hidden * layer.directions();
+        width = output * layer.directions();
         // Gates, states, and the derivative that reaches the outputs.
-        kept += layer.directions() * (rows + cell.states.len() * hidden) + width;
+        let states = output + (cell.states.len() - 1) * hidden;
+        kept += layer.directions() * (cell.gate_order.len() * hidden + states + kept_besides(entry, hidden)) + width;
     }
     let outputs = spec.head.output_size;
     if outputs == 0 {
@@ -85,30 +96,61 @@ pub fn describe(spec: &ModelSpec, work: Option<(usize, usize)>) -> Result<Descri
     Ok(Description { parameters, tensors, training_bytes: 4 * (4 * parameters + activations) })
 }
 
+/// Stems and shapes of the tensors of one direction of a layer.
+fn tensors_of(entry: &dyn CellEntry, input: usize, layer: &LayerSpec) -> Vec<(&'static str, Vec<usize>)> {
+    let (hidden, output) = (layer.hidden_size, layer.output_size(entry));
+    let size = |extent: Extent| match extent {
+        Extent::Input => input,
+        Extent::Hidden => hidden,
+        Extent::Gates => entry.info().gate_order.len() * hidden,
+        Extent::Output => output,
+    };
+    let mut tensors = entry.info().tensors(input, hidden, output);
+    for FurtherTensor { name, rows, columns } in Further::of(entry).tensors {
+        tensors.push((name, std::iter::once(rows).chain(columns).map(size).collect()));
+    }
+    tensors
+}
+
+/// Numbers per time step, sequence and direction that are kept besides gates and states: what a second product
+/// reads; a further gate and the lower c; normalised sums with their derivatives, and c and what is seen of it.
+fn kept_besides(entry: &dyn CellEntry, hidden: usize) -> usize {
+    if entry.lower().is_some() {
+        2 * hidden
+    } else if entry.normalised().is_some() {
+        (4 * entry.info().gate_order.len() + 2) * hidden
+    } else if entry.second().is_some() {
+        hidden
+    } else {
+        0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::cells::cells;
+    use crate::cells::{cells, find_cell};
     use crate::model::Model;
     use crate::pool::Pool;
-    use crate::spec::{HeadSpec, LayerSpec};
+    use crate::spec::HeadSpec;
 
     fn layer(cell: &str, hidden_size: usize, bidirectional: bool) -> LayerSpec {
-        LayerSpec { cell: cell.into(), hidden_size, bidirectional, dropout: 0.0 }
+        LayerSpec { cell: cell.into(), hidden_size, bidirectional, ..LayerSpec::default() }
     }
 
     #[test]
     fn says_what_the_model_has() {
         for cell in cells() {
+            let upper = if find_cell(cell.name).unwrap().lower().is_some() { 7 } else { 4 };
             for (input, bidirectional) in [
                 (InputSpec::Tokens { vocabulary_size: 9, embedding_size: 5 }, false),
                 (InputSpec::Series { input_size: 3 }, true),
             ] {
                 let spec = ModelSpec {
                     input,
-                    layers: vec![layer(cell.name, 7, bidirectional), layer(cell.name, 4, false)],
+                    layers: vec![layer(cell.name, 7, bidirectional), layer(cell.name, upper, false)],
                     head: HeadSpec { output_size: 6, mode: HeadMode::LastStep },
                 };
                 let described = describe(&spec, None).unwrap();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use sluice_core::cells::find_cell;
 use sluice_core::element::Element;
 use sluice_core::kernels::KernelKind;
 use sluice_core::rng::{Purpose, Rng};
@@ -44,16 +45,18 @@ fn shape() -> impl Strategy<Value = Shape> {
 
 /// Everything a backward pass gives for this shape.
 fn run<E: Element>(shape: &Shape, kind: KernelKind) -> (Traced<E>, Vec<NamedTensor<E>>) {
+    let cell = cells()[shape.cell].name;
     let spec = ModelSpec {
         input: InputSpec::Series { input_size: shape.width },
         layers: shape
             .hidden
             .iter()
             .map(|&hidden_size| LayerSpec {
-                cell: cells()[shape.cell].name.into(),
-                hidden_size,
+                cell: cell.into(),
+                // A cell that adds a state of the layer below has its size.
+                hidden_size: if find_cell(cell).unwrap().lower().is_some() { shape.hidden[0] } else { hidden_size },
                 bidirectional: shape.bidirectional,
-                dropout: 0.0,
+                ..LayerSpec::default()
             })
             .collect(),
         head: HeadSpec {

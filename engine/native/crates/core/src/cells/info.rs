@@ -139,13 +139,19 @@ impl OnnxRecipe {
 }
 
 impl CellInfo {
-    /// Stems and shapes of the tensors of one direction of one layer, in the order of their storage.
-    pub fn tensors(&self, input_size: usize, hidden_size: usize) -> Vec<(&'static str, Vec<usize>)> {
+    /// Stems and shapes of the tensors of one direction of one layer, in the order of their storage; `output_size` is
+    /// that of h.
+    pub fn tensors(
+        &self,
+        input_size: usize,
+        hidden_size: usize,
+        output_size: usize,
+    ) -> Vec<(&'static str, Vec<usize>)> {
         let rows = self.gate_order.len() * hidden_size;
         let names = self.names;
         let mut tensors = vec![
             (names.input, vec![rows, input_size]),
-            (names.recurrent, vec![rows, hidden_size]),
+            (names.recurrent, vec![rows, output_size]),
             (names.bias, vec![rows]),
         ];
         tensors.extend(names.recurrent_bias.map(|name| (name, vec![rows])));

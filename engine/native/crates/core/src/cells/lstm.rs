@@ -80,18 +80,18 @@ impl Cell for Lstm {
         let g = gates[G].tanh();
         let o = gates[O].sigmoid();
         let c = f.mul_add(states[C], i.mul(g));
-        *gates = [i, f, g, o];
+        *gates = slots([i, f, g, o]);
         show(c, o, states, saved);
     }
 
     #[inline(always)]
     fn backward<E: Element, V: Lanes<E>>(recorded: &Recorded<V>, reaching: &[V; MAX_STATES]) -> Derivatives<V> {
         let zero = V::splat(E::ZERO);
-        let [i, f, g, o] = recorded.gates;
+        let [i, f, g, o, ..] = recorded.gates;
         let (dc, d_o) = show_backward(recorded, o, reaching);
         let di = dc.mul(g).mul(gate_slope(i));
         let df = dc.mul(recorded.previous[C]).mul(gate_slope(f));
         let dg = dc.mul(i).mul(tanh_slope(g));
-        Derivatives { gates: [di, df, dg, d_o], total: [reaching[H], dc], carry: [zero, dc.mul(f)] }
+        Derivatives { gates: slots([di, df, dg, d_o]), total: [reaching[H], dc], carry: [zero, dc.mul(f)] }
     }
 }

@@ -4,6 +4,7 @@
 //! per unit panel in the gate tensor), r = t * B + b.
 
 pub mod elementwise;
+pub mod normalised;
 pub mod outer;
 pub mod product;
 pub mod recurrent;
@@ -12,6 +13,7 @@ pub mod tile;
 use crate::element::Element;
 use crate::simd::{Avx2, Avx512, Isa, Lanes, Portable};
 use elementwise::{AdamBlock, LionBlock, PairSum, RmsBlock, ScatterRows, SgdBlock, SoftmaxRow, SquareSum};
+use normalised::NormaliseInputs;
 use outer::Outer;
 use product::Product;
 
@@ -74,6 +76,7 @@ pub struct Kernels<E: Element> {
     pub square_sum: unsafe fn(SquareSum<E>),
     pub scatter_rows: unsafe fn(ScatterRows<E>),
     pub pair_sum: unsafe fn(PairSum<E>),
+    pub normalise_inputs: unsafe fn(NormaliseInputs<E>),
 }
 
 impl<E: Element> Kernels<E> {
@@ -99,6 +102,7 @@ impl<E: Element> Kernels<E> {
             square_sum: I::call::<SquareSum<E>>,
             scatter_rows: I::call::<ScatterRows<E>>,
             pair_sum: I::call::<PairSum<E>>,
+            normalise_inputs: I::call::<NormaliseInputs<E>>,
         }
     }
 }

@@ -115,9 +115,9 @@ impl<E: Element> Head<E> {
                 let mut column = b * self.inner;
                 for direction in &stack.layers[stack.layers.len() - 1].directions {
                     let block = direction.final_block(pass.time);
-                    let h = direction.states[0].at((block * pass.batch + b) * direction.width);
-                    unsafe { self.input.at(column).copy_from_nonoverlapping(h, direction.width) };
-                    column += direction.width;
+                    let h = direction.states[0].at((block * pass.batch + b) * direction.output_width);
+                    unsafe { self.input.at(column).copy_from_nonoverlapping(h, direction.output_width) };
+                    column += direction.output_width;
                 }
             }
         }
@@ -177,7 +177,7 @@ impl<E: Element> Head<E> {
                 let mut states = [None; MAX_STATES];
                 if index + 1 == stack.layers.len() {
                     states[0] = Some(Strided { first: self.above.at(column).cast_const(), row: self.inner });
-                    column += direction.width;
+                    column += direction.output_width;
                 }
                 entries.push(states);
             }

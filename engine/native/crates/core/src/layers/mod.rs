@@ -7,6 +7,9 @@ mod dense;
 mod direction;
 mod embedding;
 mod head;
+mod lower;
+mod normalised;
+mod second;
 mod stack;
 
 pub use direction::Direction;

@@ -2,13 +2,14 @@
 
 use super::dense::{Inputs, RowBlocks, dense, outer_blocks};
 use super::direction::Direction;
+use super::lower::{C, LowerPart, source};
 use crate::buffer::Buffer;
-use crate::cells::{MAX_SAVED, MAX_STATES, MAX_VECTORS, find_cell};
+use crate::cells::{BELOW, MAX_SAVED, MAX_STATES, MAX_VECTORS, cell_of_layer, lower_problem};
 use crate::element::Element;
 use crate::error::EngineError;
 use crate::kernels::Kernels;
 use crate::kernels::elementwise::{PairSum, ScatterRows};
-use crate::kernels::outer::{OUTER_BLOCK, Outer};
+use crate::kernels::outer::{MOST_COLUMNS, OUTER_BLOCK, Outer};
 use crate::kernels::product::{Product, Start};
 use crate::kernels::recurrent::{BackwardStep, ForwardStep, Valid};
 use crate::kernels::tile::Left;
@@ -33,12 +34,12 @@ pub struct Layer<E: Element> {
 impl<E: Element> Layer<E> {
     /// Padded width of the output.
     pub fn output_width(&self) -> usize {
-        self.directions.iter().map(|direction| direction.width).sum()
+        self.directions.iter().map(|direction| direction.output_width).sum()
     }
 
     /// What the layer above reads: its columns come in one part per direction.
     pub fn output_inner(&self) -> Inner {
-        Inner::panels(self.directions[0].hidden, self.directions.len())
+        Inner::panels(self.directions[0].output, self.directions.len())
     }
 }
 
@@ -81,7 +82,7 @@ pub struct Pass<'a, E> {
 unsafe impl<E> Sync for Pass<'_, E> {}
 
 impl<E> Pass<'_, E> {
-    fn rows(&self) -> usize {
+    pub(super) fn rows(&self) -> usize {
         self.time * self.batch
     }
 
@@ -118,7 +119,8 @@ impl<E: Element> Stack<E> {
         let mut layers: Vec<Layer<E>> = Vec::with_capacity(specs.len());
         for (index, spec) in specs.iter().enumerate() {
             let field = |name: &str| format!("layers.{index}.{name}");
-            let cell = find_cell(&spec.cell).map_err(|error| EngineError { location: Some(field("cell")), ..error })?;
+            let cell = cell_of_layer(&spec.cell, index)
+                .map_err(|error| EngineError { location: Some(field("cell")), ..error })?;
             if spec.hidden_size == 0 {
                 let message = format!("Layer {} needs a hidden size of at least 1.", index + 1);
                 return Err(EngineError::at("MODEL_INVALID", field("hiddenSize"), message));
@@ -126,6 +128,14 @@ impl<E: Element> Stack<E> {
             if !(0.0..1.0).contains(&spec.dropout) {
                 let message = format!("The dropout of layer {} must lie in [0, 1).", index + 1);
                 return Err(EngineError::at("MODEL_INVALID", field("dropout"), message));
+            }
+            if let Some(message) = spec.projection_problem(cell) {
+                return Err(EngineError::at("MODEL_INVALID", field("projectionSize"), message));
+            }
+            if let Some(below) = layers.last().map(|layer| &layer.directions[0])
+                && let Some((name, message)) = lower_problem(cell, spec.hidden_size, (below.cell, below.hidden))
+            {
+                return Err(EngineError::at("MODEL_INVALID", field(name), message));
             }
             let input = layers.last().map_or(input, Layer::output_inner);
             let directions = (0..spec.directions())
@@ -215,16 +225,22 @@ impl<E: Element> Stack<E> {
                     if backward {
                         let line = direction.recurrent_line();
                         let panels: Vec<_> =
-                            (0..direction.panels).map(|p| (p * direction.width * line, line)).collect();
+                            (0..direction.panels).map(|p| (p * direction.output_width * line, line)).collect();
                         let weights = pass.weights.add(direction.weight_hh);
-                        transpose(weights, &panels, own.clone(), direction.width, direction.hh_transposed.at(0));
+                        transpose(weights, &panels, own.clone(), direction.output_width, direction.hh_transposed.at(0));
+                        if let Some(second) = &direction.second {
+                            second.prepare(direction.width, pass, worker);
+                        }
                         let tokens = matches!(pass.source, Source::Tokens { .. });
                         if index > 0 || tokens || pass.traced {
                             let line = direction.input_line();
                             let panels: Vec<_> =
                                 (0..direction.panels).map(|p| (p * direction.inputs * line, line)).collect();
                             let weights = pass.weights.add(direction.weight_ih);
-                            transpose(weights, &panels, own, direction.inputs, direction.ih_transposed.at(0));
+                            transpose(weights, &panels, own.clone(), direction.inputs, direction.ih_transposed.at(0));
+                        }
+                        if let Some(lower) = &direction.lower {
+                            lower.prepare(direction, pass.weights, own);
                         }
                     }
                 }
@@ -239,7 +255,7 @@ impl<E: Element> Stack<E> {
             for slot in 0..layout.slots {
                 for lane in 0..LANES {
                     let mut sum = E::ZERO;
-                    for (feed, tensor) in direction.biases() {
+                    for &(feed, tensor) in &direction.biases {
                         if feed.has(slot) {
                             let place = (panel * feed.gates.len() + slot - feed.first) * LANES + lane;
                             sum = sum + unsafe { *pass.weights.add(tensor + place) };
@@ -291,10 +307,21 @@ impl<E: Element> Stack<E> {
         }
         for index in 0..self.layers.len() {
             unsafe {
-                for direction in &self.layers[index].directions {
+                for (d, direction) in self.layers[index].directions.iter().enumerate() {
                     let tokens = index == 0 && matches!(pass.source, Source::Tokens { .. });
                     if !tokens {
                         self.project(index, direction, pass, blocks);
+                    }
+                    if let (Some(lower), Some(below)) = (&direction.lower, self.source_below(index, d)) {
+                        let input = self.layer_input(index, pass);
+                        lower.inputs(&self.kernels, direction, below, pass, blocks, input);
+                    }
+                    if let Some(normalised) = &direction.normalised {
+                        let tokens = match pass.source {
+                            Source::Tokens { distinct, index, .. } if tokens => Some((distinct, index)),
+                            _ => None,
+                        };
+                        normalised.inputs(&self.kernels, direction, pass, blocks, tokens);
                     }
                     self.recur(direction, pass, blocks, tokens);
                 }
@@ -303,6 +330,20 @@ impl<E: Element> Stack<E> {
                 }
             }
         }
+    }
+
+    /// The direction of the layer below that direction d of layer `index` reads a state of.
+    fn source_below(&self, index: usize, d: usize) -> Option<&Direction<E>> {
+        self.layers[index].directions[d].lower.as_ref()?;
+        let below = &self.layers[index.checked_sub(1)?].directions;
+        Some(&below[source(below.len(), d)])
+    }
+
+    /// The directions of the layer above that read a state of direction d of layer `index`.
+    fn readers_above(&self, index: usize, d: usize) -> impl Iterator<Item = (&LowerPart<E>, &Direction<E>)> {
+        let below = self.layers[index].directions.len();
+        let above = self.layers.get(index + 1).into_iter().flat_map(|layer| layer.directions.iter().enumerate());
+        above.filter(move |(u, _)| source(below, *u) == d).filter_map(|(_, u)| Some((u.lower.as_ref()?, u)))
     }
 
     /// What layer `index` reads.
@@ -338,8 +379,8 @@ impl<E: Element> Stack<E> {
         let (batch, width, line) = (pass.batch, direction.width, direction.line());
         for (order, step) in direction.steps(pass.time).enumerate() {
             let row = step * batch + blocks.first;
-            let before = (direction.block_before(step) * batch + blocks.first) * width;
-            let after = (direction.block_after(step) * batch + blocks.first) * width;
+            let before = direction.block_before(step) * batch + blocks.first;
+            let after = direction.block_after(step) * batch + blocks.first;
             let gates = direction.gates.at(row * line);
             let (start, start_panel, start_index) = match pass.source {
                 Source::Tokens { index, distinct, .. } if tokens => {
@@ -350,32 +391,40 @@ impl<E: Element> Stack<E> {
             let mut previous = [std::ptr::null(); MAX_STATES];
             let mut next = [std::ptr::null_mut(); MAX_STATES];
             for s in 0..direction.layout.states {
-                previous[s] = direction.states[s].at(before).cast_const();
-                next[s] = direction.states[s].at(after);
+                previous[s] = direction.states[s].at(before * direction.state_width(s)).cast_const();
+                next[s] = direction.states[s].at(after * direction.state_width(s));
             }
             let mut saved = [std::ptr::null_mut(); MAX_SAVED];
             for s in 0..direction.layout.saved {
                 saved[s] = direction.saved[s].at(row * width);
             }
+            let forward = ForwardStep {
+                rows: blocks.count,
+                panels: direction.panels,
+                valid: pass.valid(step, blocks.first),
+                start,
+                start_panel,
+                start_index,
+                bias: direction.bias.at(0),
+                gates,
+                gates_panel: pass.rows() * line,
+                left: previous[0],
+                left_width: direction.output_width,
+                weights: pass.weights.wrapping_add(direction.weight_hh),
+                multiply: !(order == 0 && direction.starts_at_zero),
+                previous,
+                next,
+                saved,
+                vectors: unit_weights(direction, pass),
+                width,
+                normalisation: std::ptr::null(),
+            };
             unsafe {
-                (direction.kernels.forward)(ForwardStep {
-                    rows: blocks.count,
-                    panels: direction.panels,
-                    valid: pass.valid(step, blocks.first),
-                    start,
-                    start_panel,
-                    start_index,
-                    bias: direction.bias.at(0),
-                    gates,
-                    gates_panel: pass.rows() * line,
-                    weights: pass.weights.add(direction.weight_hh),
-                    multiply: !(order == 0 && direction.starts_at_zero),
-                    previous,
-                    next,
-                    saved,
-                    vectors: unit_weights(direction, pass),
-                    width,
-                });
+                match (&direction.second, &direction.normalised) {
+                    (Some(second), _) => second.forward(&self.kernels, direction, pass.weights, row, forward),
+                    (_, Some(normalised)) => normalised.forward(&self.kernels, direction, pass, row, forward),
+                    _ => (direction.kernels.forward)(forward),
+                }
             }
         }
     }
@@ -391,30 +440,31 @@ impl<E: Element> Stack<E> {
                 let valid = pass.lengths.is_none_or(|lengths| step < lengths[b]);
                 let mut offset = row * total;
                 for (d, direction) in layer.directions.iter().enumerate() {
-                    let h = direction.states[0].at((direction.block_after(step) * pass.batch + b) * direction.width);
+                    let h =
+                        direction.states[0].at((direction.block_after(step) * pass.batch + b) * direction.output_width);
                     let out = layer.output.at(offset);
                     unsafe {
                         if !valid {
-                            out.write_bytes(0, direction.width);
+                            out.write_bytes(0, direction.output_width);
                         } else {
-                            out.copy_from_nonoverlapping(h, direction.width);
+                            out.copy_from_nonoverlapping(h, direction.output_width);
                         }
                         if let Some((seed, at_step)) = dropout {
                             let mask = layer.mask.at(offset);
                             fill_mask(
-                                std::slice::from_raw_parts_mut(mask, direction.width),
-                                direction.hidden,
+                                std::slice::from_raw_parts_mut(mask, direction.output_width),
+                                direction.output,
                                 layer.dropout,
                                 seed,
                                 at_step,
                                 [(index * 2 + d) as u32, step as u32, b as u32],
                             );
-                            for k in 0..direction.hidden {
+                            for k in 0..direction.output {
                                 *out.add(k) = *out.add(k) * *mask.add(k);
                             }
                         }
                     }
-                    offset += direction.width;
+                    offset += direction.output_width;
                 }
             }
         }
@@ -474,11 +524,12 @@ impl<E: Element> Stack<E> {
         debug_assert!(blocks.first + blocks.count <= pass.batch);
         for s in 0..direction.layout.states {
             for b in blocks.first..blocks.first + blocks.count {
-                let carry = direction.carry[s].at(b * direction.width);
+                let width = direction.state_width(s);
+                let carry = direction.carry[s].at(b * width);
                 unsafe {
                     match given.and_then(|states| states[s]) {
-                        Some(from) => carry.copy_from_nonoverlapping(from.first.add(b * from.row), direction.width),
-                        None => carry.write_bytes(0, direction.width),
+                        Some(from) => carry.copy_from_nonoverlapping(from.first.add(b * from.row), width),
+                        None => carry.write_bytes(0, width),
                     }
                 }
             }
@@ -493,19 +544,21 @@ impl<E: Element> Stack<E> {
         let mut following = std::ptr::null();
         for step in direction.steps(pass.time).rev() {
             let row = step * batch + blocks.first;
-            let before = (direction.block_before(step) * batch + blocks.first) * width;
-            let after = (direction.block_after(step) * batch + blocks.first) * width;
+            let before = direction.block_before(step) * batch + blocks.first;
+            let after = direction.block_after(step) * batch + blocks.first;
             let gates = direction.gates.at(row * line);
             let mut backward = BackwardStep {
                 rows: blocks.count,
                 panels: direction.panels,
                 valid: pass.valid(step, blocks.first),
                 following,
+                following_panels: direction.panels,
+                following_panel: pass.rows() * line,
                 gates,
                 gates_panel: pass.rows() * line,
                 weights_transposed: direction.hh_transposed.at(0),
                 above: if has_above {
-                    layer.above.at(row * total_width + d * width).cast_const()
+                    layer.above.at(row * total_width + d * direction.output_width).cast_const()
                 } else {
                     std::ptr::null()
                 },
@@ -517,11 +570,13 @@ impl<E: Element> Stack<E> {
                 vectors: unit_weights(direction, pass),
                 total: [std::ptr::null_mut(); MAX_STATES],
                 width,
+                normalisation: std::ptr::null(),
             };
             for s in 0..direction.layout.states {
+                let width = direction.state_width(s);
                 backward.carry[s] = direction.carry[s].at(blocks.first * width);
-                backward.previous[s] = direction.states[s].at(before);
-                backward.state[s] = direction.states[s].at(after);
+                backward.previous[s] = direction.states[s].at(before * width);
+                backward.state[s] = direction.states[s].at(after * width);
                 if pass.traced {
                     backward.total[s] = direction.totals[s].at(row * width);
                 }
@@ -529,7 +584,16 @@ impl<E: Element> Stack<E> {
             for s in 0..direction.layout.saved {
                 backward.saved[s] = direction.saved[s].at(row * width);
             }
-            unsafe { (direction.kernels.backward)(backward) };
+            unsafe {
+                for (lower, reader) in self.readers_above(index, d) {
+                    lower.reach(reader, row, pass.rows(), blocks.count, backward.carry[C]);
+                }
+                match (&direction.second, &direction.normalised) {
+                    (Some(second), _) => second.backward(&self.kernels, direction, row, blocks.first, backward),
+                    (_, Some(normalised)) => normalised.backward(&self.kernels, direction, pass, row, backward),
+                    _ => (direction.kernels.backward)(backward),
+                }
+            }
             following = gates;
         }
     }
@@ -539,10 +603,10 @@ impl<E: Element> Stack<E> {
         let first_step = direction.steps(pass.time).next().expect("at least one step");
         let line = direction.line();
         let rows = RowBlocks { time: 1, ..blocks };
-        for chunk in (0..direction.width).step_by(CHUNK_COLUMNS) {
-            let columns = (direction.width - chunk).min(CHUNK_COLUMNS) / LANES;
+        for chunk in (0..direction.output_width).step_by(CHUNK_COLUMNS) {
+            let columns = (direction.output_width - chunk).min(CHUNK_COLUMNS) / LANES;
             unsafe {
-                let slot = direction.layout.recurrent.first * LANES;
+                let slot = direction.fed.first * LANES;
                 let carry = direction.carry[0].at(chunk);
                 let product = Product {
                     rows: 0,
@@ -555,9 +619,9 @@ impl<E: Element> Stack<E> {
                         next_run: pass.rows() * line,
                     },
                     right: direction.hh_transposed.at(chunk * direction.panels * direction.recurrent_line()),
-                    start: Start::Rows(carry, direction.width),
+                    start: Start::Rows(carry, direction.output_width),
                     out: carry,
-                    out_row: direction.width,
+                    out_row: direction.output_width,
                 };
                 dense(&self.kernels, rows, product);
             }
@@ -576,7 +640,12 @@ impl<E: Element> Stack<E> {
                 runs: direction.panels,
                 next_run: pass.rows() * line,
             };
-            unsafe { self.times_input_weights(direction, left, blocks, d > 0, out, out_row) };
+            unsafe {
+                self.times_input_weights(direction, left, blocks, d > 0, out, out_row);
+                if let Some(lower) = &direction.lower {
+                    lower.input_gradient(&self.kernels, direction, pass, blocks, (out, out_row));
+                }
+            }
         }
     }
 
@@ -614,13 +683,21 @@ impl<E: Element> Stack<E> {
     /// As the module says; `backward` must be done for all rows.
     pub unsafe fn weight_gradients(&self, pass: &Pass<E>, worker: &Worker) {
         for (index, layer) in self.layers.iter().enumerate() {
-            for direction in &layer.directions {
+            for (d, direction) in layer.directions.iter().enumerate() {
+                if let Some(second) = &direction.second {
+                    unsafe { second.weight_gradient(&self.kernels, direction, pass, worker, self.pack(worker)) };
+                }
                 let own = worker.share(direction.panels);
                 if own.is_empty() {
                     continue;
                 }
                 unsafe {
-                    self.recurrent_gradient(direction, pass, worker, own.clone());
+                    self.recurrent_gradient(direction, self.source_below(index, d), pass, worker, own.clone());
+                    if let Some(lower) = &direction.lower {
+                        let input = self.layer_input(index, pass);
+                        let pack = self.pack(worker);
+                        lower.weight_gradient(&self.kernels, direction, pass, own.clone(), input, pack);
+                    }
                     match pass.source {
                         Source::Tokens { embedded, width, distinct, index: rows } if index == 0 => {
                             self.scatter_tables(direction, pass, distinct, rows, own.clone());
@@ -648,16 +725,16 @@ impl<E: Element> Stack<E> {
     unsafe fn recurrent_gradient(
         &self,
         direction: &Direction<E>,
+        below: Option<&Direction<E>>,
         pass: &Pass<E>,
         worker: &Worker,
         own: std::ops::Range<usize>,
     ) {
         let (line, width) = (direction.line(), direction.width);
-        let layout = direction.layout;
-        let fed = layout.recurrent;
+        let (layout, fed, left_width) = (direction.layout, direction.fed, direction.output_width);
         // The state before step t of row b, as one matrix: block t (forward) or t + 1 (reverse).
-        let before = direction.states[0].at(direction.block_before(0) * pass.batch * width);
-        let inputs = Inputs { first: before.cast_const(), row: width, columns: width };
+        let before = direction.states[0].at(direction.block_before(0) * pass.batch * left_width);
+        let inputs = Inputs { first: before.cast_const(), row: left_width, columns: left_width };
         unsafe {
             outer_blocks(&self.kernels, inputs, pass.rows(), fed.gates.len(), self.pack(worker), |row, outer| {
                 for panel in own.clone() {
@@ -665,33 +742,42 @@ impl<E: Element> Stack<E> {
                     (self.kernels.outer)(Outer {
                         right: derivatives.add(fed.first * LANES),
                         right_row: line,
-                        out: pass.gradients.add(direction.weight_hh + panel * width * direction.recurrent_line()),
+                        out: pass.gradients.add(direction.weight_hh + panel * left_width * direction.recurrent_line()),
                         ..outer
                     });
-                    (self.kernels.outer)(Outer {
-                        inputs: 1,
-                        columns: layout.slots,
-                        packed: self.ones(),
-                        right: derivatives,
-                        right_row: line,
-                        out: direction.bias_gradient.at(panel * line),
-                        ..outer
-                    });
+                    for slot in (0..layout.slots).step_by(MOST_COLUMNS) {
+                        (self.kernels.outer)(Outer {
+                            inputs: 1,
+                            columns: (layout.slots - slot).min(MOST_COLUMNS),
+                            packed: self.ones(),
+                            right: derivatives.add(slot * LANES),
+                            right_row: line,
+                            out: direction.bias_gradient.at(panel * line + slot * LANES),
+                            ..outer
+                        });
+                    }
                 }
             });
+            if let Some(normalised) = &direction.normalised {
+                normalised.gradients(&self.kernels, direction, pass, own.clone());
+            }
             for panel in own {
                 for (&offset, peephole) in direction.vectors.iter().zip(layout.vectors) {
-                    let seen = if peephole.after { direction.block_after(0) } else { direction.block_before(0) };
+                    let (of, state) = match below {
+                        Some(below) if peephole.state == BELOW => (below, C),
+                        _ => (direction, peephole.state),
+                    };
+                    let seen = if peephole.after { of.block_after(0) } else { of.block_before(0) };
                     (self.kernels.pair_sum)(PairSum {
                         rows: pass.rows(),
                         left: direction.gates.at(panel * pass.rows() * line + peephole.slot * LANES),
                         left_row: line,
-                        right: direction.states[peephole.state].at(seen * pass.batch * width + panel * LANES),
+                        right: of.states[state].at(seen * pass.batch * width + panel * LANES),
                         right_row: width,
                         out: pass.gradients.add(offset + panel * LANES),
                     });
                 }
-                for (feed, tensor) in direction.biases() {
+                for &(feed, tensor) in &direction.biases {
                     let from = direction.bias_gradient.at(panel * line + feed.first * LANES);
                     let numbers = feed.gates.len() * LANES;
                     pass.gradients.add(tensor + panel * numbers).copy_from_nonoverlapping(from, numbers);
