@@ -150,7 +150,7 @@ export interface EngineBinding {
 
 export interface ModelSpec {
   input: { kind: 'tokens'; vocabularySize: number; embeddingSize: number } | { kind: 'series'; inputSize: number };
-  layers: { cell: string; hiddenSize: number; bidirectional: boolean; dropout: number }[];
+  layers: { cell: string; hiddenSize: number; bidirectional: boolean; dropout: number; projectionSize?: number | null }[];
   head: { outputSize: number; mode: 'everyStep' | 'lastStep' };
 }
 

@@ -14,6 +14,32 @@ export interface CellInfo {
   equations: { signal: string; right: string; meaning: string }[];
   /** How an ONNX operator computes it; null = none does. */
   onnx: OnnxRecipe | null;
+  /** What few cells have; absent from the others. */
+  further?: CellFurther;
+}
+
+/** A size of a layer: of its input, its units, all gates of all units, or its h. */
+export type Extent = 'input' | 'hidden' | 'gates' | 'output';
+
+export interface CellFurther {
+  /** Tensors besides the usual ones, by stem; without columns a vector. */
+  tensors: { name: string; rows: Extent; columns: Extent | null }[];
+  /** h has a size of its own, the layer's projection size. */
+  projected: boolean;
+  /** A cell that reads the cell state of the layer below: what the lowest layer is instead. Others null. */
+  bottom: string | null;
+}
+
+/** What a layer is: its cell, or in the lowest layer what that cell is without a layer below it. */
+export function layerCell<Cell extends Pick<CellInfo, 'name' | 'further'>>(cells: readonly Cell[], name: string, index: number): Cell | undefined {
+  const cell = cells.find((one) => one.name === name);
+  const bottom = index === 0 ? (cell?.further?.bottom ?? null) : null;
+  return bottom === null ? cell : cells.find((one) => one.name === bottom);
+}
+
+/** Size of a layer's h in each direction. */
+export function outputSize({ hiddenSize, projectionSize }: { hiddenSize: number; projectionSize?: number | null | undefined }, cell: Pick<CellInfo, 'further'> | undefined): number {
+  return cell?.further?.projected ? (projectionSize ?? Math.ceil(hiddenSize / 2)) : hiddenSize;
 }
 
 /** What stands in the rows of one gate of an operator: a gate's own rows, the same negated (1 − gate), or a gate that is always 1. */

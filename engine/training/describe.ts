@@ -1,5 +1,5 @@
 import type { EngineBinding, ModelSpec, SeriesData, TokenData } from '../binding/types';
-import { SluiceError, type CellInfo, type ModelDescription, type OnnxRecipe, type RunConfig, type StackBlock } from '../contracts';
+import { layerCell, outputSize, SluiceError, type CellInfo, type ModelDescription, type OnnxRecipe, type RunConfig, type StackBlock } from '../contracts';
 import { windowCount, type CompletedConfig } from './config';
 import { dataSizes, modelSpec } from './model-spec';
 
@@ -12,7 +12,7 @@ function layerOfTensor(name: string): number | null {
   return match ? Number(match[1]) : null;
 }
 
-function stackBlocks(config: RunConfig, spec: ModelSpec, tensors: readonly { name: string; shape: number[] }[]): StackBlock[] {
+function stackBlocks(config: RunConfig, spec: ModelSpec, cells: readonly CellInfo[], tensors: readonly { name: string; shape: number[] }[]): StackBlock[] {
   const block = (kind: StackBlock['kind'], title: string, inputShape: (string | number)[], outputShape: (string | number)[], weights: typeof tensors): StackBlock => ({
     kind,
     title,
@@ -30,7 +30,7 @@ function stackBlocks(config: RunConfig, spec: ModelSpec, tensors: readonly { nam
     width = spec.input.inputSize;
   }
   spec.layers.forEach((layer, index) => {
-    const output = layer.hiddenSize * (layer.bidirectional ? 2 : 1);
+    const output = outputSize(layer, layerCell(cells, layer.cell, index)) * (layer.bidirectional ? 2 : 1);
     blocks.push(block('recurrent', layer.cell, ['B', 'T', width], ['B', 'T', output], tensors.filter(({ name }) => layerOfTensor(name) === index)));
     width = output;
   });
@@ -51,7 +51,7 @@ function runsOnCuda({ activations, attributes, peepholes }: OnnxRecipe): boolean
 /** Operators of ONNX Runtime that hold each layer. */
 function onnxVerdicts(config: RunConfig, cells: readonly CellInfo[]): ModelDescription['onnx'] {
   return config.model.layers.map((layer, index) => {
-    const recipe = cells.find((cell) => cell.name === layer.cell)?.onnx ?? null;
+    const recipe = layerCell(cells, layer.cell, index)?.onnx ?? null;
     const cuda = recipe !== null && runsOnCuda(recipe);
     return {
       layer: index,
@@ -92,7 +92,7 @@ export function describeModel(completed: CompletedConfig, engine: Pick<EngineBin
     return { ...empty, problems: [...problems, { path: error.where ?? 'model', code: error.code, message: error.message, details: {} }] };
   }
   return {
-    blocks: stackBlocks(config, spec, built.tensors),
+    blocks: stackBlocks(config, spec, cells, built.tensors),
     parameters: built.parameters,
     trainingBytes: built.trainingBytes,
     stepsPerEpoch,
