@@ -1,3 +1,4 @@
+import { outputSize, type CellOptions } from '../contracts';
 import type { RuntimeTensor } from '../inference';
 import type { ExportModel, NamedTensor } from './weights';
 
@@ -13,30 +14,46 @@ export function reverseUnits(model: ExportModel): ExportModel {
   };
   /** Width of the blocks in which the columns that enter a layer are reversed, null for the model's own inputs. */
   let below: number | null = null;
-  model.spec.layers.forEach(({ hiddenSize, bidirectional }, layer) => {
+  model.spec.layers.forEach((spec, layer) => {
+    const { hiddenSize, bidirectional } = spec;
+    const output = outputSize(spec, model.cells[layer]);
     for (const suffix of bidirectional ? [`l${layer}`, `l${layer}_reverse`] : [`l${layer}`]) {
-      const { names, vectors } = model.cells[layer]!;
+      const { names, vectors, further } = model.cells[layer]!;
       for (const name of [names.input, names.recurrent, names.bias, names.recurrentBias, ...vectors]) {
-        if (name === null) continue;
+        if (name === null || !tensors[`recurrent.${name}_${suffix}`]) continue;
         change(`recurrent.${name}_${suffix}`, ({ shape, data }) => {
           const columns = shape[1] ?? 1;
           const rows = reverseBlocks(data, hiddenSize, columns);
-          const block = name === names.recurrent ? hiddenSize : name === names.input ? below : null;
+          const block = name === names.recurrent ? output : name === names.input ? below : null;
           return block === null ? rows : reverseBlocks(rows, block, 1);
         });
       }
+      for (const { name, rows, columns } of further?.tensors ?? []) {
+        const block = { input: below, hidden: hiddenSize, gates: hiddenSize, output };
+        change(`recurrent.${name}_${suffix}`, ({ shape, data }) => {
+          const turned = reverseBlocks(data, block[rows]!, shape[1] ?? 1);
+          const across = columns === null ? null : block[columns];
+          return across === null ? turned : reverseBlocks(turned, across, 1);
+        });
+      }
     }
-    below = hiddenSize;
+    below = output;
   });
   change('head.weight', ({ data }) => (below === null ? data : reverseBlocks(data, below, 1)));
-  return { ...model, tensors };
+  const layers = model.spec.layers.map((layer) => ({ ...layer, options: reversedLists(layer.options) }));
+  return { ...model, spec: { ...model.spec, layers }, tensors };
+}
+
+/** A list of numbers among a cell's options stands for shares of the units in their order. */
+function reversedLists(options: CellOptions = {}): CellOptions {
+  return Object.fromEntries(Object.entries(options).map(([name, value]) => [name, Array.isArray(value) ? [...value].reverse() : value]));
 }
 
 /** The feeds of a file with reversed units: states turned along their last axis. */
 export function reverseStates(feeds: Record<string, RuntimeTensor>): Record<string, RuntimeTensor> {
   return Object.fromEntries(
     Object.entries(feeds).map(([name, tensor]) => {
-      if (!/^[hc]0_l\d+$/.test(name)) return [name, tensor];
+      if (!/^[a-z]+0_l\d+$/.test(name)) return [name, tensor];
       return [name, { ...tensor, data: reverseBlocks(tensor.data as Float32Array, tensor.shape.at(-1)!, 1) }];
     }),
   );

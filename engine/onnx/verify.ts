@@ -1,8 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
 import type { ForwardRequest, NativeModel } from '../binding/types';
-import { float32Tensor, readSafetensors, SluiceError, type ExportReport, type VerificationCase } from '../contracts';
+import { float32Tensor, outputSize, readSafetensors, SluiceError, type ExportReport, type VerificationCase } from '../contracts';
 import { generateTokens, randomNumbers, runtimeVersion, zeroStates, type OnnxRuntime, type OnnxSession, type RuntimeTensor, type StatePairs } from '../inference';
 import { statePairs, type ForecastScaling } from './build';
+import { signalSize } from './layer';
 import { reverseStates, reverseUnits } from './reverse-units';
 import type { ExportModel } from './weights';
 
@@ -157,7 +158,7 @@ async function compareShape(round: Round, forecast: ForecastScaling | null, batc
   const { model, session, engine } = round;
   const draw = randomNumbers(seed);
   const inputs = forecast ? drawSeries(forecast, batch, time, draw) : drawTokens(model, round.tokens, batch, time, draw);
-  if (round.stateful) addStates(inputs, model, batch, round.randomStates ? draw : () => 0.5);
+  if (round.stateful) addStates(inputs, model, batch, round.randomStates ? draw : null);
   const expected = await engine.forward(inputs.request);
   const { outputs } = await session.run(inputs.feeds);
   const pairs: Pair[] = [forecast ? forecastPair(outputs['forecast']!, expected.output, forecast, inputs.last) : logitsPair(outputs['logits']!, expected.output)];
@@ -244,14 +245,17 @@ function drawSeries(forecast: ForecastScaling, batch: number, time: number, draw
   };
 }
 
-/** States in ±1 (all 0 where `draw` gives a half), forward half before reverse half in the file. */
-function addStates(inputs: Inputs, model: ExportModel, batch: number, draw: () => number): void {
-  for (const { input, engine, layer } of statePairs(model)) {
-    const { hiddenSize, bidirectional } = model.spec.layers[layer]!;
+/** States in ±1, those that are never below 0 between a half and one and a half; all 0 without `draw`. Forward half before reverse half in the file. */
+function addStates(inputs: Inputs, model: ExportModel, batch: number, draw: (() => number) | null): void {
+  for (const { state, input, engine, layer } of statePairs(model)) {
+    const spec = model.spec.layers[layer]!;
+    const { hiddenSize, bidirectional } = spec;
+    const size = signalSize({ hiddenSize, outputSize: outputSize(spec, model.cells[layer]) }, state);
+    const isPositive = model.cells[layer]!.positiveStates.includes(state);
     const directions = bidirectional ? 2 : 1;
-    const half = batch * hiddenSize;
-    const data = Float32Array.from({ length: directions * half }, () => 2 * draw() - 1);
-    inputs.feeds[input] = { type: 'float32', shape: [directions, batch, hiddenSize], data };
+    const half = batch * size;
+    const data = Float32Array.from({ length: directions * half }, () => (draw === null ? 0 : isPositive ? draw() + 0.5 : 2 * draw() - 1));
+    inputs.feeds[input] = { type: 'float32', shape: [directions, batch, size], data };
     inputs.request.states[engine] = data.slice(0, half);
     if (bidirectional) inputs.request.states[`${engine}_reverse`] = data.slice(half);
   }

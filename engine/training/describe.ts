@@ -1,5 +1,5 @@
 import type { EngineBinding, ModelSpec, SeriesData, TokenData } from '../binding/types';
-import { layerCell, outputSize, SluiceError, type CellInfo, type ModelDescription, type OnnxRecipe, type RunConfig, type StackBlock } from '../contracts';
+import { layerForm, outputSize, SluiceError, type CellInfo, type ModelDescription, type OnnxRecipe, type RunConfig, type StackBlock } from '../contracts';
 import { windowCount, type CompletedConfig } from './config';
 import { dataSizes, modelSpec } from './model-spec';
 
@@ -30,7 +30,7 @@ function stackBlocks(config: RunConfig, spec: ModelSpec, cells: readonly CellInf
     width = spec.input.inputSize;
   }
   spec.layers.forEach((layer, index) => {
-    const output = outputSize(layer, layerCell(cells, layer.cell, index)) * (layer.bidirectional ? 2 : 1);
+    const output = outputSize(layer, layerForm(cells, layer, index)) * (layer.bidirectional ? 2 : 1);
     blocks.push(block('recurrent', layer.cell, ['B', 'T', width], ['B', 'T', output], tensors.filter(({ name }) => layerOfTensor(name) === index)));
     width = output;
   });
@@ -48,17 +48,17 @@ function runsOnCuda({ activations, attributes, peepholes }: OnnxRecipe): boolean
   return activations.length === 0 && peepholes.length === 0 && !attributes.some(([name]) => name === 'input_forget');
 }
 
-/** Operators of ONNX Runtime that hold each layer. */
+/** Operators of ONNX Runtime that hold each layer: a cell of which none does is written out as a `Scan`. */
 function onnxVerdicts(config: RunConfig, cells: readonly CellInfo[]): ModelDescription['onnx'] {
   return config.model.layers.map((layer, index) => {
-    const recipe = layerCell(cells, layer.cell, index)?.onnx ?? null;
+    const recipe = layerForm(cells, layer, index)?.onnx ?? null;
     const cuda = recipe !== null && runsOnCuda(recipe);
     return {
       layer: index,
-      operator: recipe?.operator ?? null,
-      cpu: recipe !== null,
+      operator: recipe?.operator ?? 'Scan',
+      cpu: true,
       cuda,
-      reason: recipe === null ? 'noOperator' : cuda ? null : 'cpuOnly',
+      reason: recipe === null ? 'scan' : cuda ? null : 'cpuOnly',
     };
   });
 }
@@ -80,8 +80,8 @@ export function describeModel(completed: CompletedConfig, engine: Pick<EngineBin
   const empty: ModelDescription = { blocks: [], parameters: 0, trainingBytes: 0, stepsPerEpoch: 0, tokensPerStep: 0, problems: [...problems], onnx: [] };
   if (!config || !data) return empty;
   const cells = engine.cells();
-  // The engine cannot size a cell it does not know; everything else it can still say.
-  if (problems.some(({ code }) => code === 'UNKNOWN_CELL')) return empty;
+  // The engine cannot size a cell it does not know or options it does not have; everything else it can still say.
+  if (problems.some(({ code, path }) => code === 'UNKNOWN_CELL' || path.includes('.options.'))) return empty;
   const spec = modelSpec(config, dataSizes(data));
   const { stepsPerEpoch, tokensPerStep, time } = stepSizes(config, data);
   let built: ReturnType<EngineBinding['describe']>;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::cells::{CellEntry, Extent, Further, FurtherTensor, cell_of_layer, lower_problem};
+use crate::cells::{CellEntry, Extent, Further, FurtherTensor, choose_cell, lower_problem, name_in_layer};
 use crate::error::EngineError;
 use crate::spec::{HeadMode, InputSpec, LayerSpec, ModelSpec};
 
@@ -50,15 +50,18 @@ pub fn describe(spec: &ModelSpec, work: Option<(usize, usize)>) -> Result<Descri
     let mut below = None;
     for (index, layer) in spec.layers.iter().enumerate() {
         let field = |name: &str| format!("layers.{index}.{name}");
-        let entry = cell_of_layer(&layer.cell, index)
-            .map_err(|error| EngineError::at("MODEL_INVALID", field("cell"), error.message))?;
-        let cell = entry.info();
         if layer.hidden_size == 0 {
             return invalid(field("hiddenSize"), "the hidden size must be at least 1");
         }
         if !(0.0..1.0).contains(&layer.dropout) {
             return invalid(field("dropout"), "the dropout must be at least 0 and below 1");
         }
+        let chosen =
+            choose_cell(name_in_layer(&layer.cell, index), &layer.options, layer.hidden_size).map_err(|error| {
+                EngineError::at("MODEL_INVALID", field(error.location.as_deref().unwrap_or("cell")), error.message)
+            })?;
+        let entry = chosen.cell;
+        let cell = entry.info();
         if let Some(message) = layer.projection_problem(entry) {
             return invalid(field("projectionSize"), &message);
         }

@@ -538,7 +538,7 @@ impl<E: Element> Model<E> {
                         row[..size].copy_from_slice(from);
                         row[size..].fill(E::ZERO);
                     }
-                    if s == 0 {
+                    if s == direction.layout.reads {
                         direction.starts_at_zero = entry.data.iter().all(|&value| value == E::ZERO);
                     }
                 }

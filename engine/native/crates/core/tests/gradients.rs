@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use sluice_core::cells;
 use sluice_core::cells::find_cell;
 use sluice_core::rng::{Purpose, Rng};
 use sluice_core::spec::{
     Batch, HeadMode, HeadSpec, Input, InputSpec, LayerSpec, ModelSpec, NamedTensor, States, Target,
 };
+use sluice_core::{CellInfo, all_variants};
 use sluice_core::{Model, Pool};
 
 const TIME: usize = 4;
@@ -46,7 +46,9 @@ impl Case {
         let model = Model::new(spec, seed, Arc::new(Pool::new(1))).unwrap();
         let mut states = model.zero_states(BATCH);
         for entry in &mut states.entries {
-            entry.data.fill_with(|| 0.5 * draw());
+            let state = entry.name.split('0').next().unwrap_or_default();
+            let positive = all_variants().iter().any(|cell| cell.positive_states.contains(&state));
+            entry.data.fill_with(|| if positive { 0.5 + draw().abs() } else { 0.5 * draw() });
         }
         let mut index = 0;
         let tokens = (0..rows)
@@ -141,22 +143,26 @@ fn two_sizes(cell: &str) -> [usize; 2] {
     if find_cell(cell).unwrap().lower().is_some() { [3, 3] } else { [3, 2] }
 }
 
-fn layers(cell: &str, sizes: &[usize], bidirectional: bool) -> Vec<LayerSpec> {
-    sizes
-        .iter()
-        .map(|&hidden_size| LayerSpec {
-            cell: cell.into(),
-            hidden_size,
-            bidirectional,
-            dropout: 0.3,
-            ..LayerSpec::default()
-        })
-        .collect()
+fn layers(cell: &CellInfo, sizes: &[usize], bidirectional: bool) -> Vec<LayerSpec> {
+    let layer = |&hidden_size: &usize| LayerSpec {
+        cell: cell.name.into(),
+        options: cell.chosen(),
+        hidden_size,
+        bidirectional,
+        dropout: 0.3,
+        ..LayerSpec::default()
+    };
+    sizes.iter().map(layer).collect()
+}
+
+/// A cell and what its options are, for messages.
+fn said(cell: &CellInfo) -> String {
+    format!("{} {:?}", cell.name, cell.choice)
 }
 
 #[test]
 fn every_cell_alone_and_stacked() {
-    for cell in cells() {
+    for cell in all_variants() {
         for (bidirectional, with_lengths, mode) in [
             (false, false, HeadMode::EveryStep),
             (false, true, HeadMode::LastStep),
@@ -166,39 +172,38 @@ fn every_cell_alone_and_stacked() {
         ] {
             let spec = ModelSpec {
                 input: InputSpec::Series { input_size: 2 },
-                layers: layers(cell.name, &two_sizes(cell.name), bidirectional),
+                layers: layers(cell, &two_sizes(cell.name), bidirectional),
                 head: HeadSpec { output_size: 2, mode },
             };
             Case::new(spec, with_lengths, 5)
-                .check(&format!("{} bidirectional {bidirectional} lengths {with_lengths} {mode:?}", cell.name));
+                .check(&format!("{} bidirectional {bidirectional} lengths {with_lengths} {mode:?}", said(cell)));
         }
     }
 }
 
 #[test]
 fn embeddings_of_every_cell() {
-    for cell in cells() {
+    for cell in all_variants() {
         for bidirectional in [false, true] {
             let spec = ModelSpec {
                 input: InputSpec::Tokens { vocabulary_size: 5, embedding_size: 3 },
-                layers: layers(cell.name, &[2], bidirectional),
+                layers: layers(cell, &[2], bidirectional),
                 head: HeadSpec { output_size: 3, mode: HeadMode::EveryStep },
             };
-            Case::new(spec, true, 6).check(&format!("{} tokens, bidirectional {bidirectional}", cell.name));
+            Case::new(spec, true, 6).check(&format!("{} tokens, bidirectional {bidirectional}", said(cell)));
         }
     }
 }
 
 #[test]
 fn different_cells_in_one_stack_and_more_than_one_panel() {
-    let names: Vec<_> = cells().iter().map(|cell| cell.name).collect();
     let mut stack = Vec::new();
-    for (index, name) in names.iter().enumerate() {
+    for (index, cell) in all_variants().into_iter().enumerate() {
         let size = [17, 3, 4][index % 3];
-        if find_cell(name).unwrap().lower().is_some() {
-            stack.extend(layers("lstm", &[size], index % 2 == 1));
+        if find_cell(cell.name).unwrap().lower().is_some() {
+            stack.extend(layers(find_cell("lstm").unwrap().info(), &[size], index % 2 == 1));
         }
-        stack.extend(layers(name, &[size], index % 2 == 0));
+        stack.extend(layers(cell, &[size], index % 2 == 0));
     }
     let spec = ModelSpec {
         input: InputSpec::Series { input_size: 1 },

@@ -10,7 +10,7 @@ use sluice_core::rng::{Purpose, Rng};
 use sluice_core::spec::{
     Batch, HeadMode, HeadSpec, Input, InputSpec, LayerSpec, ModelSpec, NamedTensor, Target, Traced,
 };
-use sluice_core::{Model, Pool, cells};
+use sluice_core::{Model, Pool, all_variants};
 
 #[derive(Debug, Clone)]
 struct Shape {
@@ -33,7 +33,7 @@ fn size() -> impl Strategy<Value = usize> {
 
 fn shape() -> impl Strategy<Value = Shape> {
     let sizes = (1..=6usize, 1..=27usize, size(), prop::collection::vec(size(), 1..=2), size());
-    (0..cells().len(), sizes, any::<bool>(), any::<bool>(), any::<bool>(), 1..=3usize, any::<u64>()).prop_map(
+    (0..all_variants().len(), sizes, any::<bool>(), any::<bool>(), any::<bool>(), 1..=3usize, any::<u64>()).prop_map(
         |(cell, (time, batch, width, hidden, outputs), bidirectional, every_step, ragged, threads, seed)| {
             let rng = Rng::new(seed, Purpose::Sample, 0);
             let lengths =
@@ -45,16 +45,21 @@ fn shape() -> impl Strategy<Value = Shape> {
 
 /// Everything a backward pass gives for this shape.
 fn run<E: Element>(shape: &Shape, kind: KernelKind) -> (Traced<E>, Vec<NamedTensor<E>>) {
-    let cell = cells()[shape.cell].name;
+    let cell = all_variants()[shape.cell];
     let spec = ModelSpec {
         input: InputSpec::Series { input_size: shape.width },
         layers: shape
             .hidden
             .iter()
             .map(|&hidden_size| LayerSpec {
-                cell: cell.into(),
+                cell: cell.name.into(),
+                options: cell.chosen(),
                 // A cell that adds a state of the layer below has its size.
-                hidden_size: if find_cell(cell).unwrap().lower().is_some() { shape.hidden[0] } else { hidden_size },
+                hidden_size: if find_cell(cell.name).unwrap().lower().is_some() {
+                    shape.hidden[0]
+                } else {
+                    hidden_size
+                },
                 bidirectional: shape.bidirectional,
                 ..LayerSpec::default()
             })

@@ -3,7 +3,7 @@
 //! d = sigmoid(W_d x + w_cd c + w_ld c_low + b_d), c_t = d c_low + f c + i g. The lowest layer is `lstm-peephole`.
 
 use super::lower::{BELOW, Lower, ReadsLower};
-use super::lstm::{C, H, show, show_backward};
+use super::lstm::{C, H, cell_states, show, show_backward};
 use super::*;
 
 pub struct DgLstm;
@@ -37,7 +37,6 @@ impl Cell for DgLstm {
             unbounded("c", C),
             state("h", H),
         ],
-        internals: &[],
         gate_order: &["i", "f", "g", "o"],
         states: &["h", "c"],
         names: TensorNames::PLAIN,
@@ -51,7 +50,33 @@ impl Cell for DgLstm {
             equation("c", "d_{t} ⊙ c^{low}_{t} + f_{t} ⊙ c_{t−1} + i_{t} ⊙ g_{t}", "cellDepth"),
             equation("h", "o_{t} ⊙ tanh(c_{t})", "hidden"),
         ],
-        onnx: None,
+        step: &[
+            op("i_seen", "Mul", &["p_i", "c_before"]),
+            op("i_sum", "Add", &["a.i", "i_seen"]),
+            op("i", "Sigmoid", &["i_sum"]),
+            op("f_seen", "Mul", &["p_f", "c_before"]),
+            op("f_sum", "Add", &["a.f", "f_seen"]),
+            op("f", "Sigmoid", &["f_sum"]),
+            op("g", "Tanh", &["a.g"]),
+            op("d_input", "MatMul", &["input", "W_d"]),
+            op("d_biased", "Add", &["d_input", "b_d"]),
+            op("d_old", "Mul", &["w_cd", "c_before"]),
+            op("d_with_old", "Add", &["d_biased", "d_old"]),
+            op("d_low", "Mul", &["w_ld", "c_below"]),
+            op("d_sum", "Add", &["d_with_old", "d_low"]),
+            op("d", "Sigmoid", &["d_sum"]),
+            op("from_below", "Mul", &["d", "c_below"]),
+            op("kept", "Mul", &["f", "c_before"]),
+            op("added", "Mul", &["i", "g"]),
+            op("own", "Add", &["kept", "added"]),
+            op("c", "Add", &["from_below", "own"]),
+            op("o_seen", "Mul", &["p_o", "c"]),
+            op("o_sum", "Add", &["a.o", "o_seen"]),
+            op("o", "Sigmoid", &["o_sum"]),
+            op("shown", "Tanh", &["c"]),
+            op("h", "Mul", &["o", "shown"]),
+        ],
+        ..CellInfo::BASE
     };
 
     const LAYOUT: Layout = Layout {
@@ -67,6 +92,7 @@ impl Cell for DgLstm {
             Peephole { slot: D, state: C, after: false },
             Peephole { slot: D, state: BELOW, after: true },
         ],
+        ..Layout::BASE
     };
 
     #[inline(always)]
@@ -101,6 +127,10 @@ impl Cell for DgLstm {
         let dd = dc.mul(low).mul(gate_slope(d));
         let d_low = w_ld.mul_add(dd, dc.mul(d));
         let carry = w_cd.mul_add(dd, p_f.mul_add(df, p_i.mul_add(di, dc.mul(f))));
-        Derivatives { gates: slots([di, df, dg, d_o, dd, d_low]), total: [reaching[H], dc], carry: [zero, carry] }
+        Derivatives {
+            gates: slots([di, df, dg, d_o, dd, d_low]),
+            total: cell_states(reaching[H], dc),
+            carry: cell_states(zero, carry),
+        }
     }
 }

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::{CellEntry, CellInfo, Second};
+use super::{CellEntry, Second};
 
 /// A size of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -57,13 +57,4 @@ impl Further {
         let projected = matches!(cell.second(), Some(Second::Projection(_)));
         Further { tensors, projected, bottom: cell.lower().map(|lower| lower.bottom) }
     }
-}
-
-/// A cell as the other side of the binding reads it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct CellDescription {
-    #[serde(flatten)]
-    pub info: &'static CellInfo,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub further: Option<Further>,
 }

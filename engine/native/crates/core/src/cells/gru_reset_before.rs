@@ -19,20 +19,16 @@ const LAYOUT: Layout = Layout {
     slots: 3,
     input: Feed { first: 0, gates: &[R, Z, N] },
     recurrent: Feed { first: 0, gates: &[R, Z, N] },
-    states: 1,
-    saved: 0,
-    vectors: &[],
+    ..Layout::BASE
 };
 
 impl TwoPhase for GruResetBefore {
     const INFO: CellInfo = CellInfo {
         name: "gru-reset-before",
         signals: &[gate("r", R), gate("z", Z), signed("n", N), state("h", 0)],
-        internals: &[],
         gate_order: &["r", "z", "n"],
         states: &["h"],
         names: TensorNames::TORCH,
-        vectors: &[],
         equations: &[
             equation("r", "σ(W_{xr}x_{t} + W_{hr}h_{t−1} + b_{r})", "reset"),
             equation("z", "σ(W_{xz}x_{t} + W_{hz}h_{t−1} + b_{z})", "update"),
@@ -43,6 +39,20 @@ impl TwoPhase for GruResetBefore {
             attributes: &[("linear_before_reset", 0)],
             ..OnnxRecipe::plain("GRU", &[OnnxRows::Gate("z"), OnnxRows::Gate("r"), OnnxRows::Gate("n")])
         }),
+        step: &[
+            op("r", "Sigmoid", &["a.r"]),
+            op("z", "Sigmoid", &["a.z"]),
+            op("let_through", "Mul", &["r", "h_before"]),
+            op("product", "MatMul", &["let_through", "weight_hh.n"]),
+            op("recurrent", "Add", &["product", "bias_hh.n"]),
+            op("sum", "Add", &["x.n", "recurrent"]),
+            op("n", "Tanh", &["sum"]),
+            op("open", "Sub", &["1", "z"]),
+            op("new", "Mul", &["open", "n"]),
+            op("kept", "Mul", &["z", "h_before"]),
+            op("h", "Add", &["new", "kept"]),
+        ],
+        ..CellInfo::BASE
     };
     const LAYOUT: Layout = LAYOUT;
     const SECOND: Feed = ONLY_N;

@@ -4,9 +4,10 @@
 //!
 //! The equations are those of `lstm`; what is its h there is what the projection reads here.
 
-use super::lstm::Lstm;
 use super::phase::{Back, Phase, Projected};
 use super::*;
+
+type Lstm = lstm::Lstm<{ lstm::WHOLE }>;
 
 pub struct LstmProjection;
 
@@ -21,7 +22,21 @@ impl Projected for LstmProjection {
             equation("c", "f_{t} ⊙ c_{t−1} + i_{t} ⊙ g_{t}", "cell"),
             equation("h", "W_{hr}(o_{t} ⊙ tanh(c_{t}))", "projected"),
         ],
+        options: &[],
+        choice: &[],
         onnx: None,
+        step: &[
+            op("i", "Sigmoid", &["a.i"]),
+            op("f", "Sigmoid", &["a.f"]),
+            op("g", "Tanh", &["a.g"]),
+            op("o", "Sigmoid", &["a.o"]),
+            op("kept", "Mul", &["f", "c_before"]),
+            op("added", "Mul", &["i", "g"]),
+            op("c", "Add", &["kept", "added"]),
+            op("shown", "Tanh", &["c"]),
+            op("units", "Mul", &["o", "shown"]),
+            op("h", "MatMul", &["units", "weight_hr"]),
+        ],
         ..<Lstm as Cell>::INFO
     };
     const MATRIX: &'static str = "weight_hr";

@@ -20,26 +20,32 @@ const LAYOUT: Layout = Layout {
     slots: 3,
     input: Feed { first: 0, gates: &[F, N] },
     recurrent: Feed { first: 0, gates: &[F, N] },
-    states: 1,
-    saved: 0,
-    vectors: &[],
+    ..Layout::BASE
 };
 
 impl TwoPhase for Mgu {
     const INFO: CellInfo = CellInfo {
         name: "mgu",
         signals: &[gate("f", F), signed("n", N), state("h", 0)],
-        internals: &[],
         gate_order: &["f", "n"],
         states: &["h"],
         names: TensorNames::PLAIN,
-        vectors: &[],
         equations: &[
             equation("f", "σ(W_{xf}x_{t} + W_{hf}h_{t−1} + b_{f})", "forgetAndUpdate"),
             equation("n", "tanh(W_{xn}x_{t} + W_{hn}(f_{t} ⊙ h_{t−1}) + b_{n})", "candidateForgetBefore"),
             equation("h", "(1 − f_{t}) ⊙ h_{t−1} + f_{t} ⊙ n_{t}", "blendForget"),
         ],
-        onnx: None,
+        step: &[
+            op("f", "Sigmoid", &["a.f"]),
+            op("let_through", "Mul", &["f", "h_before"]),
+            op("product", "MatMul", &["let_through", "U.n"]),
+            op("sum", "Add", &["x.n", "product"]),
+            op("n", "Tanh", &["sum"]),
+            op("change", "Sub", &["n", "h_before"]),
+            op("added", "Mul", &["f", "change"]),
+            op("h", "Add", &["h_before", "added"]),
+        ],
+        ..CellInfo::BASE
     };
     const LAYOUT: Layout = LAYOUT;
     const SECOND: Feed = ONLY_N;

@@ -12,12 +12,15 @@ mod lstm_coupled;
 mod lstm_layernorm;
 mod lstm_no_forget;
 mod lstm_peephole;
+mod lstm_peephole_cell_input;
 mod lstm_projection;
 mod mgu;
 pub mod normalised;
+mod options;
 mod phase;
 mod rnn_relu;
 mod rnn_tanh;
+mod step;
 
 use std::marker::PhantomData;
 
@@ -27,18 +30,21 @@ use crate::kernels::KernelKind;
 use crate::kernels::recurrent::{Backward, BackwardStep, Derivatives, Forward, ForwardStep, Recorded};
 use crate::simd::{Avx2, Avx512, Isa, Lanes, Portable};
 
-pub use further::{CellDescription, Extent, Further, FurtherTensor};
-pub use info::{CellInfo, Equation, OnnxRecipe, OnnxRows, Signal, SignalKind, Source, TensorNames};
-use info::{equation, gate, signed, state, unbounded};
+pub use further::{Extent, Further, FurtherTensor};
+pub use info::{CellDescription, CellInfo, Equation, OnnxRecipe, OnnxRows, Signal, SignalKind, Source, TensorNames};
+use info::{equation, gate, signed, state, unbounded, unbounded_slot};
 use lower::LowerEntry;
 pub use lower::{BELOW, Lower, lower_problem};
 use normalised::{NormalisedEntry, NormalisedNames};
+pub use options::{CellOption, Chosen, OptionValue, OptionValues, choose_cell};
 pub use phase::{Back, Phase, Second, SecondKernels};
 use phase::{ProjectedEntry, TwoPhaseEntry};
+pub use step::Op;
+use step::op;
 
 /// Limits of the fixed-size arrays that equations work on.
 pub const MAX_SLOTS: usize = 6;
-pub const MAX_STATES: usize = 2;
+pub const MAX_STATES: usize = 4;
 pub const MAX_SAVED: usize = 1;
 pub const MAX_VECTORS: usize = 5;
 
@@ -46,8 +52,9 @@ pub const MAX_VECTORS: usize = 5;
 static CELLS: &[&dyn CellEntry] = &[
     &Entry::<rnn_tanh::RnnTanh>(PhantomData),
     &Entry::<rnn_relu::RnnRelu>(PhantomData),
-    &Entry::<lstm::Lstm>(PhantomData),
+    &Entry::<lstm::Lstm<{ lstm::WHOLE }>>(PhantomData),
     &Entry::<lstm_peephole::LstmPeephole>(PhantomData),
+    &Entry::<lstm_peephole_cell_input::LstmPeepholeCellInput<{ lstm_peephole_cell_input::IDENTITY }>>(PhantomData),
     &Entry::<lstm_coupled::LstmCoupled>(PhantomData),
     &Entry::<lstm_no_forget::LstmNoForget>(PhantomData),
     &NormalisedEntry::<lstm_layernorm::LstmLayerNorm>(PhantomData),
@@ -80,12 +87,27 @@ pub struct Layout {
     pub slots: usize,
     pub input: Feed,
     pub recurrent: Feed,
-    /// Number of states; h is the first, the only one that the recurrent product reads.
+    /// Number of states; h is the first.
     pub states: usize,
+    /// Index of the state that the recurrent product reads.
+    pub reads: usize,
     /// Further vectors kept for the backward pass.
     pub saved: usize,
     /// What the cell's weights of one number per unit stand for, in the order of `CellInfo::vectors`.
     pub vectors: &'static [Peephole],
+}
+
+impl Layout {
+    /// What most cells have.
+    const BASE: Self = Layout {
+        slots: 0,
+        input: Feed { first: 0, gates: &[] },
+        recurrent: Feed { first: 0, gates: &[] },
+        states: 1,
+        reads: 0,
+        saved: 0,
+        vectors: &[],
+    };
 }
 
 /// A weight per unit that adds `weight * state` to a slot's sum.
@@ -101,6 +123,8 @@ pub struct Peephole {
 pub trait Cell: Send + Sync + 'static {
     const INFO: CellInfo;
     const LAYOUT: Layout;
+    /// The forms that a cell with options can take, each a type of its own, this one included.
+    const VARIANTS: &'static [&'static dyn CellEntry] = &[];
 
     /// `gates` holds the sums of each slot and becomes the activations; `states` holds the states before the step and
     /// becomes those after it; `saved` takes what `backward` needs besides; `vectors` are the weights per unit.
@@ -160,6 +184,10 @@ pub trait CellEntry: Sync {
     fn normalised(&self) -> Option<NormalisedNames> {
         None
     }
+    /// The forms of a cell with options; empty for one without.
+    fn variants(&self) -> &'static [&'static dyn CellEntry] {
+        &[]
+    }
     fn kernels_f32(&self, kind: KernelKind) -> CellKernels<f32>;
     fn kernels_f64(&self, kind: KernelKind) -> CellKernels<f64>;
 }
@@ -173,6 +201,10 @@ impl<C: Cell> CellEntry for Entry<C> {
 
     fn layout(&self) -> &'static Layout {
         &C::LAYOUT
+    }
+
+    fn variants(&self) -> &'static [&'static dyn CellEntry] {
+        C::VARIANTS
     }
 
     fn kernels_f32(&self, kind: KernelKind) -> CellKernels<f32> {
@@ -210,19 +242,38 @@ pub fn cells() -> Vec<&'static CellInfo> {
     CELLS.iter().map(|cell| cell.info()).collect()
 }
 
-/// The same with what few cells have, for the other side of the binding.
-pub fn describe_cells() -> Vec<CellDescription> {
-    let further = |cell| Some(Further::of(cell)).filter(|further| *further != Further::default());
-    CELLS.iter().map(|&cell| CellDescription { info: cell.info(), further: further(cell) }).collect()
+/// The name of a layer's cell: of the lowest one, what the named cell is without a layer below it.
+pub fn name_in_layer(name: &str, index: usize) -> &str {
+    let lower = CELLS.iter().find(|cell| cell.info().name == name).and_then(|cell| cell.lower());
+    lower.filter(|_| index == 0).map_or(name, |lower| lower.bottom)
 }
 
-/// The cell of a layer: of the lowest one, what the named cell is without a layer below it.
-pub fn cell_of_layer(name: &str, index: usize) -> Result<&'static dyn CellEntry, EngineError> {
-    let cell = find_cell(name)?;
-    match cell.lower() {
-        Some(lower) if index == 0 => find_cell(lower.bottom),
-        _ => Ok(cell),
-    }
+/// Every cell with its variants, for the other side of the binding.
+pub fn describe_cells() -> Vec<CellDescription> {
+    let infos = |cell: &&dyn CellEntry| cell.variants().iter().map(|variant| variant.info()).collect();
+    let further = |cell| Some(Further::of(cell)).filter(|further| *further != Further::default());
+    let describe = |cell: &&'static dyn CellEntry| CellDescription {
+        info: cell.info(),
+        variants: infos(cell),
+        further: further(*cell),
+    };
+    CELLS.iter().map(describe).collect()
+}
+
+/// Every form of every cell.
+pub fn all_variants() -> Vec<&'static CellInfo> {
+    CELLS.iter().flat_map(|cell| variants(cell.info().name)).collect()
+}
+
+/// The forms of the cell of that name: one for a cell without options.
+pub fn variants(name: &str) -> impl Iterator<Item = &'static CellInfo> {
+    let cell = CELLS.iter().copied().find(|cell| cell.info().name == name);
+    let (single, several) = match cell {
+        Some(cell) if cell.variants().is_empty() => (Some(cell), &[] as &[&dyn CellEntry]),
+        Some(cell) => (None, cell.variants()),
+        None => (None, &[] as &[&dyn CellEntry]),
+    };
+    single.into_iter().chain(several.iter().copied()).map(CellEntry::info)
 }
 
 /// The registry's entry of that name; the error names the known ones.

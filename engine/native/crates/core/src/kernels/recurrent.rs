@@ -48,7 +48,8 @@ pub struct ForwardStep<E> {
     pub gates: *mut E,
     /// Distance between the panels of `gates`.
     pub gates_panel: usize,
-    /// What the product reads, `[rows][left width]`: the previous h, or in a second phase what the first one gave.
+    /// What the product reads, `[rows][left width]`: the previous state that `Layout::reads` names, or in a second phase
+    /// what the first one gave.
     pub left: *const E,
     pub left_width: usize,
     /// `[P][left width][slots fed * 16]`
@@ -260,7 +261,7 @@ impl<E: Element, C: Phase> Backward<E, C> {
                     for s in 0..C::LAYOUT.states {
                         reaching[s] = V::load(step.carry[s].add(at));
                     }
-                    reaching[0] = reaching[0].add(product);
+                    reaching[C::LAYOUT.reads] = reaching[C::LAYOUT.reads].add(product);
                     let result = if valid {
                         if !step.above.is_null() {
                             reaching[0] = reaching[0].add(V::load(step.above.add(row * step.above_row + unit)));

@@ -5,7 +5,7 @@ use super::normalised::NormalisedPart;
 use super::second::SecondPart;
 use crate::buffer::Buffer;
 use crate::cells::normalised::GATE_SLOT;
-use crate::cells::{CellEntry, CellKernels, Feed, Layout, MAX_SAVED, MAX_STATES, Second, Signal, Source};
+use crate::cells::{CellEntry, CellKernels, Chosen, Feed, Layout, MAX_SAVED, MAX_STATES, Second, Signal, Source};
 use crate::element::Element;
 use crate::kernels::product::{Product, Start};
 use crate::kernels::recurrent::BackwardStep;
@@ -71,13 +71,14 @@ impl<E: Element> Direction<E> {
     /// Adds the direction's tensors to `parameters`; `index` is the layer, `input` what it reads.
     pub fn new(
         spec: &LayerSpec,
-        cell: &'static dyn CellEntry,
+        chosen: &Chosen,
         index: usize,
         reverse: bool,
         input: Inner,
         parameters: &mut Parameters,
         kind: KernelKind,
     ) -> Self {
+        let cell = chosen.cell;
         let layout = cell.layout();
         let hidden = spec.hidden_size;
         let name = format!("l{index}{}", if reverse { "_reverse" } else { "" });

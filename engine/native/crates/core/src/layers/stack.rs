@@ -4,7 +4,7 @@ use super::dense::{Inputs, RowBlocks, dense, outer_blocks};
 use super::direction::Direction;
 use super::lower::{C, LowerPart, source};
 use crate::buffer::Buffer;
-use crate::cells::{BELOW, MAX_SAVED, MAX_STATES, MAX_VECTORS, cell_of_layer, lower_problem};
+use crate::cells::{BELOW, MAX_SAVED, MAX_STATES, MAX_VECTORS, choose_cell, lower_problem, name_in_layer};
 use crate::element::Element;
 use crate::error::EngineError;
 use crate::kernels::Kernels;
@@ -119,8 +119,6 @@ impl<E: Element> Stack<E> {
         let mut layers: Vec<Layer<E>> = Vec::with_capacity(specs.len());
         for (index, spec) in specs.iter().enumerate() {
             let field = |name: &str| format!("layers.{index}.{name}");
-            let cell = cell_of_layer(&spec.cell, index)
-                .map_err(|error| EngineError { location: Some(field("cell")), ..error })?;
             if spec.hidden_size == 0 {
                 let message = format!("Layer {} needs a hidden size of at least 1.", index + 1);
                 return Err(EngineError::at("MODEL_INVALID", field("hiddenSize"), message));
@@ -129,17 +127,19 @@ impl<E: Element> Stack<E> {
                 let message = format!("The dropout of layer {} must lie in [0, 1).", index + 1);
                 return Err(EngineError::at("MODEL_INVALID", field("dropout"), message));
             }
-            if let Some(message) = spec.projection_problem(cell) {
+            let chosen = choose_cell(name_in_layer(&spec.cell, index), &spec.options, spec.hidden_size)
+                .map_err(|error| EngineError { location: error.location.as_deref().map(&field), ..error })?;
+            if let Some(message) = spec.projection_problem(chosen.cell) {
                 return Err(EngineError::at("MODEL_INVALID", field("projectionSize"), message));
             }
             if let Some(below) = layers.last().map(|layer| &layer.directions[0])
-                && let Some((name, message)) = lower_problem(cell, spec.hidden_size, (below.cell, below.hidden))
+                && let Some((name, message)) = lower_problem(chosen.cell, spec.hidden_size, (below.cell, below.hidden))
             {
                 return Err(EngineError::at("MODEL_INVALID", field(name), message));
             }
             let input = layers.last().map_or(input, Layer::output_inner);
             let directions = (0..spec.directions())
-                .map(|d| Direction::new(spec, cell, index, d == 1, input, parameters, kernels.kind))
+                .map(|d| Direction::new(spec, &chosen, index, d == 1, input, parameters, kernels.kind))
                 .collect();
             let last = index + 1 == specs.len();
             layers.push(Layer {
@@ -408,7 +408,7 @@ impl<E: Element> Stack<E> {
                 bias: direction.bias.at(0),
                 gates,
                 gates_panel: pass.rows() * line,
-                left: previous[0],
+                left: previous[direction.layout.reads],
                 left_width: direction.output_width,
                 weights: pass.weights.wrapping_add(direction.weight_hh),
                 multiply: !(order == 0 && direction.starts_at_zero),
@@ -598,7 +598,7 @@ impl<E: Element> Stack<E> {
         }
     }
 
-    /// Completes the derivative of the initial h: the recurrent product of the first step's derivatives.
+    /// Completes the derivative of the initial state that the recurrent product reads: the recurrent product of the first step's derivatives.
     unsafe fn initial_gradient(&self, direction: &Direction<E>, pass: &Pass<E>, blocks: RowBlocks) {
         let first_step = direction.steps(pass.time).next().expect("at least one step");
         let line = direction.line();
@@ -607,7 +607,7 @@ impl<E: Element> Stack<E> {
             let columns = (direction.output_width - chunk).min(CHUNK_COLUMNS) / LANES;
             unsafe {
                 let slot = direction.fed.first * LANES;
-                let carry = direction.carry[0].at(chunk);
+                let carry = direction.carry[direction.layout.reads].at(chunk);
                 let product = Product {
                     rows: 0,
                     columns,
@@ -733,7 +733,7 @@ impl<E: Element> Stack<E> {
         let (line, width) = (direction.line(), direction.width);
         let (layout, fed, left_width) = (direction.layout, direction.fed, direction.output_width);
         // The state before step t of row b, as one matrix: block t (forward) or t + 1 (reverse).
-        let before = direction.states[0].at(direction.block_before(0) * pass.batch * left_width);
+        let before = direction.states[layout.reads].at(direction.block_before(0) * pass.batch * left_width);
         let inputs = Inputs { first: before.cast_const(), row: left_width, columns: left_width };
         unsafe {
             outer_blocks(&self.kernels, inputs, pass.rows(), fed.gates.len(), self.pack(worker), |row, outer| {
