@@ -7,7 +7,7 @@ const signals = (letters: string, vectors: string[] = []): DrawnCell => ({
   vectors,
   equations: [{ signal: 'h', right: 'relu(W_{x}x_{t})', meaning: 'simple' }],
 });
-const cells = { lstm: signals('figoch'), peephole: signals('figoch', ['p_i', 'p_f', 'p_o']), coupled: signals('fgoch'), noForget: signals('igoch'), gru: signals('rznh'), rnn: signals('h') };
+const cells = { lstm: signals('figoch'), peephole: signals('figoch', ['p_i', 'p_f', 'p_o']), coupled: signals('fgoch'), noForget: signals('igoch'), depth: signals('figdoch', ['p_i', 'p_f', 'p_o', 'w_cd', 'w_ld']), gru: signals('rznh'), minimal: signals('fnh'), rnn: signals('h') };
 
 describe('cell drawing', () => {
   it('has a node or a channel end for every gate of the cell, and a control line to each of its paddles', () => {

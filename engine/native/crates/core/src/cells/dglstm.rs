@@ -45,9 +45,9 @@ impl Cell for DgLstm {
             equation("f", "σ(W_{xf}x_{t} + W_{hf}h_{t−1} + p_{f} ⊙ c_{t−1} + b_{f})", "forgetPeephole"),
             equation("i", "σ(W_{xi}x_{t} + W_{hi}h_{t−1} + p_{i} ⊙ c_{t−1} + b_{i})", "inputPeephole"),
             equation("g", "tanh(W_{xg}x_{t} + W_{hg}h_{t−1} + b_{g})", "candidate"),
-            equation("d", "σ(W_{xd}x_{t} + w_{cd} ⊙ c_{t−1} + w_{ld} ⊙ c^{low}_{t} + b_{d})", "depth"),
+            equation("d", "σ(W_{xd}x_{t} + w_{cd} ⊙ c_{t−1} + w_{ld} ⊙ c_{low,t} + b_{d})", "depth"),
             equation("o", "σ(W_{xo}x_{t} + W_{ho}h_{t−1} + p_{o} ⊙ c_{t} + b_{o})", "outputPeephole"),
-            equation("c", "d_{t} ⊙ c^{low}_{t} + f_{t} ⊙ c_{t−1} + i_{t} ⊙ g_{t}", "cellDepth"),
+            equation("c", "d_{t} ⊙ c_{low,t} + f_{t} ⊙ c_{t−1} + i_{t} ⊙ g_{t}", "cellDepth"),
             equation("h", "o_{t} ⊙ tanh(c_{t})", "hidden"),
         ],
         step: &[
