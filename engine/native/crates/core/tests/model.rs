@@ -296,6 +296,40 @@ fn names_shapes_and_counts_are_those_of_pytorch() {
 }
 
 #[test]
+fn a_projected_layer_has_pytorchs_tensors_and_a_narrow_h() {
+    let spec = |projection_size| LayerSpec { projection_size, ..layer("lstm-projection", 5, true, 0.0) };
+    for (given, size) in [(None, 3), (Some(1), 1), (Some(5), 5)] {
+        let model = Model::<f32>::new(language(vec![spec(given), layer("lstm", 4, false, 0.0)]), 1, pool(1)).unwrap();
+        let shapes: Vec<_> = model.parameters().into_iter().map(|t| (t.name, t.shape)).collect();
+        for (name, shape) in [
+            ("weight_ih_l0", vec![20, 7]),
+            ("weight_hh_l0_reverse", vec![20, size]),
+            ("weight_hr_l0", vec![size, 5]),
+            ("weight_ih_l1", vec![16, 2 * size]),
+        ] {
+            assert!(shapes.contains(&(format!("recurrent.{name}"), shape)), "{name} in {shapes:?}");
+        }
+        let widths: Vec<_> = model.zero_states(1).entries.into_iter().map(|e| (e.name, e.hidden_size)).collect();
+        assert_eq!(widths[..2], [("h0_l0".to_string(), size), ("c0_l0".to_string(), 5)]);
+    }
+}
+
+#[test]
+fn gains_start_at_one_and_their_biases_at_zero() {
+    let model = Model::<f32>::new(language(vec![layer("lstm-layernorm", 5, false, 0.0)]), 1, pool(1)).unwrap();
+    for tensor in model.parameters() {
+        let start = if tensor.name.contains("_gain_") {
+            1.0
+        } else if tensor.name.contains("ln_") {
+            0.0
+        } else {
+            continue;
+        };
+        assert!(tensor.data.iter().all(|&v| v == start), "{}", tensor.name);
+    }
+}
+
+#[test]
 fn initial_weights_lie_within_pytorchs_bounds() {
     let model = Model::<f32>::new(language(vec![layer("lstm", 100, false, 0.0)]), 1, pool(1)).unwrap();
     for tensor in model.parameters() {
@@ -359,6 +393,12 @@ fn wrong_specs_batches_and_states_are_refused_with_a_place() {
     assert_eq!(refused(language(vec![layer("lstm", 4, false, 1.0)])).1, "layers.0.dropout");
     let unknown = refused(language(vec![layer("lstm", 4, false, 0.0), layer("lstn", 4, false, 0.0)]));
     assert_eq!((unknown.0.as_str(), unknown.1.as_str()), ("CELL_UNKNOWN", "layers.1.cell"));
+    for (below, size, field) in [("gru", 4, "layers.1.cell"), ("lstm", 5, "layers.1.hiddenSize")] {
+        let error = refused(language(vec![layer(below, size, false, 0.0), layer("dglstm", 4, false, 0.0)]));
+        assert_eq!((error.0.as_str(), error.1.as_str()), ("MODEL_INVALID", field));
+    }
+    let wide = LayerSpec { projection_size: Some(5), ..layer("lstm-projection", 4, false, 0.0) };
+    assert_eq!(refused(language(vec![wide])).1, "layers.0.projectionSize");
     let empty = ModelSpec { input: InputSpec::Series { input_size: 0 }, ..good.clone() };
     assert_eq!(refused(empty).1, "input.inputSize");
 
