@@ -32,6 +32,6 @@ pub mod train;
 
 pub use cells::{CellInfo, cells};
 pub use error::EngineError;
-pub use kernels::kernel_name;
+pub use kernels::{kernel_name, kernel_problem};
 pub use model::Model;
 pub use pool::Pool;

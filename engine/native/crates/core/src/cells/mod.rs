@@ -16,7 +16,7 @@ use crate::element::Element;
 use crate::error::EngineError;
 use crate::kernels::KernelKind;
 use crate::kernels::recurrent::{Backward, BackwardStep, Derivatives, Forward, ForwardStep, Recorded};
-use crate::simd::{Avx2, Avx512, Isa, Lanes, Portable};
+use crate::simd::{Avx2, Avx512, Isa, Lanes, Neon, Portable};
 
 pub use info::{CellInfo, Equation, OnnxRecipe, OnnxRows, Signal, SignalKind, Source, TensorNames};
 use info::{equation, gate, signed, state, unbounded};
@@ -146,6 +146,7 @@ fn compiled<E: Element, C: Cell>(kind: KernelKind) -> CellKernels<E> {
     match kind {
         KernelKind::Avx512 => CellKernels { forward: forward::<E, C, Avx512>, backward: backward::<E, C, Avx512> },
         KernelKind::Avx2 => CellKernels { forward: forward::<E, C, Avx2>, backward: backward::<E, C, Avx2> },
+        KernelKind::Neon => CellKernels { forward: forward::<E, C, Neon>, backward: backward::<E, C, Neon> },
         KernelKind::Portable => {
             CellKernels { forward: forward::<E, C, Portable>, backward: backward::<E, C, Portable> }
         }
