@@ -128,6 +128,7 @@ describe('what the engine says of itself', () => {
   it('names version, kernel, cores and cells', () => {
     expect(engine.version()).toMatch(/^\d+\.\d+\.\d+$/);
     expect(['avx512', 'avx2', 'neon', 'portable']).toContain(engine.kernel());
+    expect(engine.kernelProblem()).toBeNull();
     expect(engine.physicalCores()).toBeGreaterThan(0);
     const cells = engine.cells();
     expect(new Set(cells.map((cell) => cell.name)).size).toBe(cells.length);

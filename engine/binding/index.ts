@@ -33,6 +33,7 @@ function bindingOf(native: Native): EngineBinding {
   return {
     version: () => native.version(),
     kernel: () => native.kernel(),
+    kernelProblem: () => native.kernelProblem(),
     physicalCores: () => native.physicalCores(),
     cells: () => coded(() => JSON.parse(native.cells()) as CellInfo[]),
     describe: (model, work) =>

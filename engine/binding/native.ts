@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 export interface Native {
   version(): string;
   kernel(): string;
+  kernelProblem(): string | null;
   physicalCores(): number;
   cells(): string;
   describeModel(specJson: string, time: number, batch: number): string;

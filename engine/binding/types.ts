@@ -127,7 +127,10 @@ export interface NativeModel {
 
 export interface EngineBinding {
   version(): string;
+  /** Instruction set in use: `avx512`, `avx2`, `neon` or `portable`. */
   kernel(): string;
+  /** Why SLUICE_KERNEL is not followed, as a sentence; null where it is, or is not set. */
+  kernelProblem(): string | null;
   physicalCores(): number;
   cells(): CellInfo[];
   /**

@@ -58,6 +58,10 @@ First steps:
   sluice sample first --prompt "Once"
   sluice export first --out first.onnx
 
+Environment:
+  SLUICE_WORKSPACE   workspace folder
+  SLUICE_KERNEL      instruction set to compute with: avx512, avx2, neon or portable (default: the fastest)
+
 Exit status: 0 success, 1 the work failed, 2 wrong use.`;
 
 const benchHelp = `

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sluice_core::kernels::KernelKind;
 use sluice_core::rng::{Purpose, Rng};
 use sluice_core::spec::{
     Batch, HeadMode, HeadSpec, IGNORED, Input, InputSpec, LayerSpec, ModelSpec, Optimizer, Taps, Target, Update,
@@ -57,9 +58,10 @@ fn threads_do_not_change_a_bit() {
         vec![layer("lstm", 33, false, 0.4), layer("gru", 21, true, 0.2), layer("rnn-tanh", 16, false, 0.0)],
         vec![layer("gru", 40, true, 0.1), layer("lstm", 5, false, 0.0)],
     ];
-    for stack in stacks {
+    for (kind, stack) in KernelKind::available().into_iter().flat_map(|kind| stacks.iter().map(move |s| (kind, s))) {
         let run = |threads: usize| {
-            let mut model = Model::<f32>::new(language(stack.clone()), 3, pool(threads)).unwrap();
+            let spec = language(stack.clone());
+            let mut model = Model::<f32>::with_kernel(spec, 3, pool(threads), kind).unwrap();
             let mut states = model.zero_states(5);
             let mut outcomes = Vec::new();
             for step in 0..10 {
@@ -73,7 +75,7 @@ fn threads_do_not_change_a_bit() {
         let one = run(1);
         for threads in [2, 3, 7] {
             let other = run(threads);
-            assert!(one == other, "{threads} threads give other bits");
+            assert!(one == other, "{kind:?}: {threads} threads give other bits");
         }
         assert!(one.3.iter().all(|outcome| outcome.loss.is_finite() && outcome.grad_norm > 0.0));
     }
@@ -82,9 +84,9 @@ fn threads_do_not_change_a_bit() {
 #[test]
 fn a_long_series_has_the_same_bits_with_any_threads() {
     // More rows than one block of the weight gradients, and more inner columns than one block of a product.
-    let run = |threads: usize| {
+    let run = |kind: KernelKind, threads: usize| {
         let spec = forecast(vec![layer("lstm", 150, false, 0.0), layer("gru", 64, false, 0.0)], 3, 4);
-        let mut model = Model::<f32>::new(spec, 3, pool(threads)).unwrap();
+        let mut model = Model::<f32>::with_kernel(spec, 3, pool(threads), kind).unwrap();
         let mut states = model.zero_states(6);
         for step in 0..3 {
             let (series, values) = (normals(6 * 40 * 3, step), normals(6 * 4, step + 50));
@@ -93,9 +95,11 @@ fn a_long_series_has_the_same_bits_with_any_threads() {
         }
         model.parameters()
     };
-    let one = run(1);
-    assert!(one == run(2));
-    assert!(one == run(3));
+    for kind in KernelKind::available() {
+        let one = run(kind, 1);
+        assert!(one == run(kind, 2), "{kind:?}");
+        assert!(one == run(kind, 3), "{kind:?}");
+    }
 }
 
 #[test]

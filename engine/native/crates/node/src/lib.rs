@@ -39,6 +39,12 @@ pub fn kernel() -> &'static str {
     sluice_core::kernel_name()
 }
 
+/// What is wrong with the environment's `SLUICE_KERNEL`; nothing where the engine follows it.
+#[napi]
+pub fn kernel_problem() -> Option<String> {
+    sluice_core::kernel_problem()
+}
+
 /// Physical cores that this process may use.
 #[napi]
 pub fn physical_cores() -> u32 {

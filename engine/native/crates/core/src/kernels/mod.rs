@@ -63,12 +63,12 @@ impl KernelKind {
         }
         available.iter().copied().find(|kind| kind.name() == wish).ok_or_else(|| {
             let reason = if ALL.iter().any(|kind| kind.name() == wish) {
-                "this processor does not have it"
+                "which this processor does not have"
             } else {
-                "there is no such instruction set"
+                "which is no instruction set of the engine"
             };
             let names: Vec<_> = available.iter().map(|kind| kind.name()).collect();
-            format!("SLUICE_KERNEL is \"{wish}\": {reason}; here it may be one of {}", names.join(", "))
+            format!("SLUICE_KERNEL is \"{wish}\", {reason}. Set it to one of {}, or unset it", names.join(", "))
         })
     }
 
@@ -154,10 +154,10 @@ mod tests {
     #[test]
     fn a_wish_that_cannot_be_followed_is_told() {
         let unknown = KernelKind::forced_by("sse").unwrap_err();
-        assert!(unknown.contains("\"sse\": there is no such instruction set"), "{unknown}");
-        assert!(unknown.ends_with("portable"), "{unknown}");
+        assert!(unknown.contains("\"sse\", which is no instruction set of the engine"), "{unknown}");
+        assert!(unknown.contains("portable, or unset it"), "{unknown}");
         let missing = ALL.into_iter().find(|kind| !KernelKind::available().contains(kind)).unwrap();
         let told = KernelKind::forced_by(missing.name()).unwrap_err();
-        assert!(told.contains("this processor does not have it"), "{told}");
+        assert!(told.contains("which this processor does not have"), "{told}");
     }
 }
