@@ -8,7 +8,7 @@ use crate::element::Element;
 use crate::error::EngineError;
 use crate::kernels::elementwise::SquareSum;
 use crate::kernels::{KernelKind, Kernels};
-use crate::layers::{Direction, Embedding, Head, Pass, Source, Stack};
+use crate::layers::{Direction, Embedding, Head, Kept, Pass, Source, Stack};
 use crate::loss::{Rows, Scope, row_losses};
 use crate::optim::{Moments, Stretch, clip_factor, update_stretch};
 use crate::params::{Inner, Parameters};
@@ -22,6 +22,10 @@ use crate::spec::{
 
 /// Numbers per block of the gradient norm and the update: fixed, so that sums do not depend on threads.
 const BLOCK: usize = 4096;
+/// A vocabulary's sums of the first layer are kept while they are at most this many numbers and the weights stay the
+/// same for that many evaluations.
+const MOST_KEPT: usize = 16 << 20;
+const PASSES_BEFORE_KEEPING: usize = 8;
 
 /// Weights, gradients, optimiser state and workspace of one model.
 pub struct Model<E: Element> {
@@ -41,6 +45,8 @@ pub struct Model<E: Element> {
     squares: Buffer<f64>,
     /// dL/d(series) of a traced pass, `[T * B][padded I]`.
     input_gradient: Buffer<E>,
+    /// Forgotten whenever the weights change.
+    kept: Kept,
 }
 
 /// What a pass does after the forward part.
@@ -111,6 +117,7 @@ impl<E: Element> Model<E> {
             losses: Buffer::new(0),
             squares: Buffer::new(length.div_ceil(BLOCK)),
             input_gradient: Buffer::new(0),
+            kept: Kept::default(),
             parameters,
             spec,
         };
@@ -160,6 +167,7 @@ impl<E: Element> Model<E> {
 
     /// Sets all weights; `PARAMETER_MISSING` or `PARAMETER_SHAPE` names the tensor, and then nothing has changed.
     pub fn load_parameters(&mut self, tensors: &[NamedTensor<E>]) -> Result<(), EngineError> {
+        self.kept = Kept::default();
         self.parameters.write(self.weights.slice_mut(self.parameters.length), "", tensors)
     }
 
@@ -364,10 +372,15 @@ impl<E: Element> Model<E> {
         self.check_batch(batch)?;
         let (time, size) = (batch.time, batch.batch);
         let rows = time * size;
-        if let (Some(embedding), Input::Tokens(tokens)) = (&mut self.embedding, batch.input) {
-            embedding.read(tokens);
-        }
-        let distinct = self.embedding.as_ref().map_or(0, |embedding| embedding.distinct.len());
+        let whole_vocabulary = self.uses_whole_vocabulary(&work);
+        let distinct = match (&mut self.embedding, batch.input) {
+            (Some(embedding), Input::Tokens(_)) if whole_vocabulary => embedding.vocabulary,
+            (Some(embedding), Input::Tokens(tokens)) => {
+                embedding.read(tokens);
+                embedding.distinct.len()
+            }
+            _ => 0,
+        };
         self.stack.reserve(time, size, distinct, work.dropout.is_some(), work.backward, work.traced);
         self.head.reserve(time, size, work.backward);
         self.losses.reserve(self.head.rows(time, size));
@@ -381,6 +394,12 @@ impl<E: Element> Model<E> {
         };
         let source = match (batch.input, &self.embedding) {
             (Input::Series(values), _) => Source::Series(values.as_ptr()),
+            (Input::Tokens(tokens), Some(embedding)) if whole_vocabulary => Source::Tokens {
+                embedded: self.weights.at(embedding.weight),
+                width: embedding.width,
+                distinct,
+                index: tokens.as_ptr(),
+            },
             (Input::Tokens(_), Some(embedding)) => Source::Tokens {
                 embedded: embedding.rows.at(0),
                 width: embedding.width,
@@ -405,6 +424,9 @@ impl<E: Element> Model<E> {
             final_gradients: if work.backward { self.head.final_gradients(&self.stack) } else { Vec::new() },
             traced: work.traced,
             input_gradient,
+            kept: self.kept,
+            whole_vocabulary,
+            narrow: !work.backward && self.stack.is_narrow(size, self.pool.threads()),
         };
         let result = std::sync::Mutex::new(Done { loss: LossSum::default(), norm: 0.0 });
         let this = &*self;
@@ -418,7 +440,20 @@ impl<E: Element> Model<E> {
         if let Some(embedding) = self.embedding.as_mut().filter(|_| work.backward) {
             embedding.remember();
         }
+        self.kept = match work.update {
+            Some(_) => Kept::default(),
+            None => Kept { biases: true, table: whole_vocabulary, passes: self.kept.passes + 1 },
+        };
         Ok(result.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()))
+    }
+
+    /// Whether a pass takes the first layer's sums from a table of the whole vocabulary, which then serves further
+    /// passes over the same weights.
+    fn uses_whole_vocabulary(&self, work: &Work<E>) -> bool {
+        let Some(embedding) = &self.embedding else { return false };
+        let sums = |d: &Direction<E>| d.panels * d.line() * embedding.vocabulary;
+        let fits = self.stack.layers[0].directions.iter().map(sums).sum::<usize>() <= MOST_KEPT;
+        fits && !work.backward && work.dropout.is_none() && self.kept.passes >= PASSES_BEFORE_KEEPING
     }
 
     /// A worker's way through a pass. Barriers stand where one worker reads what others wrote.
@@ -434,18 +469,24 @@ impl<E: Element> Model<E> {
                 head.prepare(pass, worker);
             }
             if let Some(embedding) = &self.embedding {
-                embedding.gather(pass.weights, worker);
+                if !pass.whole_vocabulary {
+                    embedding.gather(pass.weights, worker);
+                }
                 if work.backward {
                     embedding.forget(pass.gradients, worker);
                 }
             }
             worker.barrier();
-            if self.embedding.is_some() {
+            if self.embedding.is_some() && !(pass.whole_vocabulary && pass.kept.table) {
                 stack.token_tables(pass, worker);
                 worker.barrier();
             }
-            stack.forward(pass, worker);
-            head.forward(stack, pass, worker);
+            if pass.narrow {
+                stack.forward_narrow(head, pass, worker);
+            } else {
+                stack.forward(pass, worker);
+                head.forward(stack, pass, worker);
+            }
             let Some(target) = work.target else { return done };
             let scale = (work.backward && count > 0).then(|| 1.0 / count as f64);
             // Without a valid target there is no gradient; a factor of 0 then makes all of them 0.

@@ -10,7 +10,7 @@ use crate::cells::Source as SignalSource;
 use crate::element::Element;
 use crate::error::EngineError;
 use crate::kernels::{KernelKind, Kernels};
-use crate::layers::{Pass, Source, Stack, Strided};
+use crate::layers::{Kept, Pass, Source, Stack, Strided};
 use crate::params::{Inner, Parameters};
 use crate::pool::Pool;
 use crate::simd::LANES;
@@ -299,6 +299,9 @@ fn compute<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<Computed, 
             .collect(),
         traced: true,
         input_gradient: input_gradient.at(0),
+        kept: Kept::default(),
+        whole_vocabulary: false,
+        narrow: false,
     };
     let pool = Arc::new(Pool::new(1));
     pool.run(|worker| unsafe {

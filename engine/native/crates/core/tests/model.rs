@@ -387,3 +387,47 @@ fn a_small_language_is_learnt() {
         assert!(last < 0.3, "{} ends at {last}", cell.name);
     }
 }
+
+/// Few rows are computed with the units split over the workers, and unchanged weights keep their sums of the vocabulary:
+/// neither may change a bit.
+#[test]
+fn one_token_at_a_time_gives_the_bits_of_the_whole_text() {
+    let stacks = [
+        vec![layer("lstm", 150, false, 0.3), layer("gru", 70, false, 0.0)],
+        vec![layer("gru", 131, true, 0.0), layer("lstm-peephole", 90, false, 0.0)],
+    ];
+    for stack in stacks {
+        let bidirectional = stack[0].bidirectional;
+        let text = tokens(30, 5);
+        let whole = |model: &mut Model<f32>| {
+            let mut states = model.zero_states(1);
+            let batch = Batch { time: 30, batch: 1, input: Input::Tokens(&text), lengths: None };
+            (model.forward(&batch, &mut states, None).unwrap(), states)
+        };
+        let mut judge = Model::<f32>::new(language(stack.clone()), 3, pool(1)).unwrap();
+        for threads in [1, 2, 5] {
+            let mut model = Model::<f32>::new(language(stack.clone()), 3, pool(threads)).unwrap();
+            for update in 0..3 {
+                judge.load_parameters(&model.parameters()).unwrap();
+                let expected = whole(&mut judge);
+                assert!(whole(&mut model) == expected, "{threads} threads give other bits");
+                if !bidirectional {
+                    let mut states = model.zero_states(1);
+                    let mut outputs = Vec::new();
+                    for token in &text {
+                        let input = Input::Tokens(std::slice::from_ref(token));
+                        let batch = Batch { time: 1, batch: 1, input, lengths: None };
+                        outputs.extend(model.forward(&batch, &mut states, None).unwrap());
+                    }
+                    assert!((outputs, states) == expected, "{threads} threads give other bits step by step");
+                }
+                for _ in 0..12 {
+                    assert!(whole(&mut model) == expected, "a repeated pass gives other bits");
+                }
+                let batch = Batch { time: 10, batch: 3, input: Input::Tokens(&text), lengths: None };
+                let mut states = model.zero_states(3);
+                model.train_step(&batch, &Target::Tokens(&text), &mut states, update, &adam()).unwrap();
+            }
+        }
+    }
+}

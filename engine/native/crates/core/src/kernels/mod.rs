@@ -5,6 +5,7 @@
 
 pub mod elementwise;
 pub mod outer;
+pub mod peak;
 pub mod product;
 pub mod recurrent;
 pub mod tile;
@@ -13,6 +14,7 @@ use crate::element::Element;
 use crate::simd::{Avx2, Avx512, Isa, Lanes, Neon, Portable};
 use elementwise::{AdamBlock, LionBlock, PairSum, RmsBlock, ScatterRows, SgdBlock, SoftmaxRow, SquareSum};
 use outer::Outer;
+use peak::Peak;
 use product::Product;
 
 /// The instruction sets the kernels are compiled for.
@@ -108,6 +110,7 @@ pub struct Kernels<E: Element> {
     pub square_sum: unsafe fn(SquareSum<E>),
     pub scatter_rows: unsafe fn(ScatterRows<E>),
     pub pair_sum: unsafe fn(PairSum<E>),
+    pub peak: unsafe fn(Peak<E>),
 }
 
 impl<E: Element> Kernels<E> {
@@ -134,6 +137,7 @@ impl<E: Element> Kernels<E> {
             square_sum: I::call::<SquareSum<E>>,
             scatter_rows: I::call::<ScatterRows<E>>,
             pair_sum: I::call::<PairSum<E>>,
+            peak: I::call::<Peak<E>>,
         }
     }
 }

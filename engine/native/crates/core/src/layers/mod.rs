@@ -7,9 +7,10 @@ mod dense;
 mod direction;
 mod embedding;
 mod head;
+mod narrow;
 mod stack;
 
 pub use direction::Direction;
 pub use embedding::Embedding;
 pub use head::Head;
-pub use stack::{Layer, Pass, Source, Stack, Strided};
+pub use stack::{Kept, Layer, Pass, Source, Stack, Strided};

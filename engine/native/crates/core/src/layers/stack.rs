@@ -76,6 +76,24 @@ pub struct Pass<'a, E> {
     pub traced: bool,
     /// dL/d(series), `[R][padded I]`, when traced.
     pub input_gradient: *mut E,
+    /// What earlier passes over the same weights left ready.
+    pub kept: Kept,
+    /// The source's tokens are those of the vocabulary itself, not of a batch's distinct ones.
+    pub whole_vocabulary: bool,
+    /// The batch has so few rows that the workers share the units (evaluation only).
+    pub narrow: bool,
+}
+
+/// What passes over unchanged weights need not compute again: stepping through a text one token at a time would
+/// otherwise spend more time on it than on the step.
+#[derive(Clone, Copy, Default)]
+pub struct Kept {
+    /// Both biases are packed.
+    pub biases: bool,
+    /// The first layer's table holds the sums of the whole vocabulary.
+    pub table: bool,
+    /// Evaluations since the weights changed.
+    pub passes: usize,
 }
 
 unsafe impl<E> Sync for Pass<'_, E> {}
@@ -186,7 +204,7 @@ impl<E: Element> Stack<E> {
     }
 
     /// True when the layer's output is a copy of h and not h itself.
-    fn copies_output(&self, layer: usize, pass: &Pass<E>) -> bool {
+    pub(super) fn copies_output(&self, layer: usize, pass: &Pass<E>) -> bool {
         let layer = &self.layers[layer];
         layer.directions.len() > 1 || pass.lengths.is_some() || (pass.dropout.is_some() && layer.dropout > 0.0)
     }
@@ -202,7 +220,7 @@ impl<E: Element> Stack<E> {
         Strided { first, row: width }
     }
 
-    /// Packs biases, and for a backward pass the transposed weights. A barrier must follow.
+    /// Packs biases where the weights changed, and for a backward pass the transposed weights. A barrier must follow.
     ///
     /// # Safety
     /// As the module says; `pass.weights` must cover all tensors.
@@ -211,7 +229,9 @@ impl<E: Element> Stack<E> {
             for direction in &layer.directions {
                 let own = worker.share(direction.panels);
                 unsafe {
-                    self.pack_bias(direction, pass, own.clone());
+                    if !pass.kept.biases {
+                        self.pack_bias(direction, pass, own.clone());
+                    }
                     if backward {
                         let line = direction.recurrent_line();
                         let panels: Vec<_> =
@@ -294,7 +314,7 @@ impl<E: Element> Stack<E> {
                 for direction in &self.layers[index].directions {
                     let tokens = index == 0 && matches!(pass.source, Source::Tokens { .. });
                     if !tokens {
-                        self.project(index, direction, pass, blocks);
+                        self.project(index, direction, pass, blocks, 0..direction.panels);
                     }
                     self.recur(direction, pass, blocks, tokens);
                 }
@@ -314,11 +334,18 @@ impl<E: Element> Stack<E> {
         }
     }
 
-    /// Input sums of all time steps, into the gate tensor.
-    unsafe fn project(&self, index: usize, direction: &Direction<E>, pass: &Pass<E>, blocks: RowBlocks) {
+    /// Input sums of all time steps for some unit panels, into the gate tensor.
+    pub(super) unsafe fn project(
+        &self,
+        index: usize,
+        direction: &Direction<E>,
+        pass: &Pass<E>,
+        blocks: RowBlocks,
+        panels: std::ops::Range<usize>,
+    ) {
         let input = self.layer_input(index, pass);
         let slot = direction.layout.input.first * LANES;
-        for panel in 0..direction.panels {
+        for panel in panels {
             unsafe {
                 let product = Product {
                     rows: 0,
@@ -335,53 +362,65 @@ impl<E: Element> Stack<E> {
     }
 
     unsafe fn recur(&self, direction: &Direction<E>, pass: &Pass<E>, blocks: RowBlocks, tokens: bool) {
+        for step in direction.steps(pass.time) {
+            unsafe { (direction.kernels.forward)(self.forward_step(direction, pass, blocks, tokens, step)) };
+        }
+    }
+
+    /// Step `step` of the recurrence for all units of some rows.
+    pub(super) unsafe fn forward_step(
+        &self,
+        direction: &Direction<E>,
+        pass: &Pass<E>,
+        blocks: RowBlocks,
+        tokens: bool,
+        step: usize,
+    ) -> ForwardStep<E> {
         let (batch, width, line) = (pass.batch, direction.width, direction.line());
-        for (order, step) in direction.steps(pass.time).enumerate() {
-            let row = step * batch + blocks.first;
-            let before = (direction.block_before(step) * batch + blocks.first) * width;
-            let after = (direction.block_after(step) * batch + blocks.first) * width;
-            let gates = direction.gates.at(row * line);
-            let (start, start_panel, start_index) = match pass.source {
-                Source::Tokens { index, distinct, .. } if tokens => {
-                    (direction.table.at(0), distinct * line, unsafe { index.add(row) })
-                }
-                _ => (gates, pass.rows() * line, std::ptr::null()),
-            };
-            let mut previous = [std::ptr::null(); MAX_STATES];
-            let mut next = [std::ptr::null_mut(); MAX_STATES];
-            for s in 0..direction.layout.states {
-                previous[s] = direction.states[s].at(before).cast_const();
-                next[s] = direction.states[s].at(after);
+        let row = step * batch + blocks.first;
+        let before = (direction.block_before(step) * batch + blocks.first) * width;
+        let after = (direction.block_after(step) * batch + blocks.first) * width;
+        let gates = direction.gates.at(row * line);
+        let (start, start_panel, start_index) = match pass.source {
+            Source::Tokens { index, distinct, .. } if tokens => {
+                (direction.table.at(0), distinct * line, unsafe { index.add(row) })
             }
-            let mut saved = [std::ptr::null_mut(); MAX_SAVED];
-            for s in 0..direction.layout.saved {
-                saved[s] = direction.saved[s].at(row * width);
-            }
-            unsafe {
-                (direction.kernels.forward)(ForwardStep {
-                    rows: blocks.count,
-                    panels: direction.panels,
-                    valid: pass.valid(step, blocks.first),
-                    start,
-                    start_panel,
-                    start_index,
-                    bias: direction.bias.at(0),
-                    gates,
-                    gates_panel: pass.rows() * line,
-                    weights: pass.weights.add(direction.weight_hh),
-                    multiply: !(order == 0 && direction.starts_at_zero),
-                    previous,
-                    next,
-                    saved,
-                    vectors: unit_weights(direction, pass),
-                    width,
-                });
-            }
+            _ => (gates, pass.rows() * line, std::ptr::null()),
+        };
+        let mut previous = [std::ptr::null(); MAX_STATES];
+        let mut next = [std::ptr::null_mut(); MAX_STATES];
+        for s in 0..direction.layout.states {
+            previous[s] = direction.states[s].at(before).cast_const();
+            next[s] = direction.states[s].at(after);
+        }
+        let mut saved = [std::ptr::null_mut(); MAX_SAVED];
+        for s in 0..direction.layout.saved {
+            saved[s] = direction.saved[s].at(row * width);
+        }
+        let first_step = direction.steps(pass.time).next() == Some(step);
+        ForwardStep {
+            rows: blocks.count,
+            first_panel: 0,
+            end_panel: direction.panels,
+            valid: pass.valid(step, blocks.first),
+            start,
+            start_panel,
+            start_index,
+            bias: direction.bias.at(0),
+            gates,
+            gates_panel: pass.rows() * line,
+            weights: unsafe { pass.weights.add(direction.weight_hh) },
+            multiply: !(first_step && direction.starts_at_zero),
+            previous,
+            next,
+            saved,
+            vectors: unit_weights(direction, pass),
+            width,
         }
     }
 
     /// Joins the directions, zeroes padded steps, applies dropout.
-    unsafe fn copy_output(&self, index: usize, pass: &Pass<E>, blocks: RowBlocks) {
+    pub(super) unsafe fn copy_output(&self, index: usize, pass: &Pass<E>, blocks: RowBlocks) {
         let layer = &self.layers[index];
         let total = layer.output_width();
         let dropout = pass.dropout.filter(|_| layer.dropout > 0.0);
