@@ -46,6 +46,7 @@ export async function openWeights(source: WeightsSource, engine: Pick<EngineBind
   const vocabulary = source.vocabulary === null ? parseVocabulary(file.metadata[vocabularyKey] ?? '') : await readVocabulary(source.vocabulary);
   const numeric = file.tensors.filter(({ data }) => data !== null);
   const names = numeric.map(({ name }) => name);
+  const shapeOf = new Map(numeric.map(({ name, shape }) => [name, shape.join()]));
   const kind = source.from ?? kindOf(file, names);
   const parsed: ParsedWeights = kind === 'keras' ? parseKeras(numeric) : parseTorch(numeric);
   const about = remarksOn(file);
@@ -53,7 +54,7 @@ export async function openWeights(source: WeightsSource, engine: Pick<EngineBind
   const fit: ForeignWeights['fit'] = (spec, own) => {
     const foreign = own !== null && vocabulary !== null && spec.input.kind === 'tokens' && vocabulary.join('\n') !== own.join('\n') ? vocabulary : null;
     const target = targetModel(foreign ? withVocabulary(spec, foreign.length) : spec, engine);
-    const isOurs = kind === 'sluice' || (source.from === null && kind === 'torch' && target.tensors.every(({ name }) => names.includes(name)));
+    const isOurs = kind === 'sluice' || (source.from === null && kind === 'torch' && target.tensors.every(({ name, shape }) => shapeOf.get(name) === shape.join()));
     const matched = isOurs ? matchNames(numeric, target) : matchModules(parsed.modules, target);
     const problems = [...about.problems, ...(isOurs ? [] : parsed.problems), ...matched.problems];
     const notes = [...about.notes, ...matched.notes];
