@@ -174,6 +174,7 @@ export function createWorkbench(options: WorkbenchOptions): LocalWorkbench {
     'models.cells': () => models.cells(),
     'models.preset': (input) => models.preset(input),
     'models.describe': (input) => models.describe(input),
+    'models.weights': (input) => models.weights(input),
 
     'runs.list': (input) => runs.list(input),
     'runs.get': (input) => runs.get(input),
@@ -191,6 +192,7 @@ export function createWorkbench(options: WorkbenchOptions): LocalWorkbench {
     'runs.sample': (input) => runs.sample(input),
     'runs.forecast': (input) => runs.forecast(input),
     'runs.record': (input) => runs.record(input),
+    'runs.weights': (input) => runs.weights(input),
     'runs.evaluate': (input) => runs.evaluate(input),
 
     'exports.list': (input) => exports.list(input),

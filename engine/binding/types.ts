@@ -45,6 +45,8 @@ export interface TrainJob {
   threads: number;
   /** Absolute path of a checkpoint folder. */
   resumeFrom: string | null;
+  /** Absolute path of a safetensors file with every weight by name; a new training starts from them. */
+  initialWeights?: string | null;
 }
 
 /** Events of a training thread, as JSON. Same names as `RunEvent`; text is not decoded yet. */

@@ -5,6 +5,7 @@ import { exportRequest, inferRequest, type DeviceObstacle, type ExportReport, ty
 import { probeConfig, type PresetName, type RunConfig } from './run-config';
 import type { MetricsRecord, Metrics, RunDetails, RunEvent, RunSummary } from './run';
 import type { JobProgress, LogLine, SystemInfo } from './system';
+import { weightsExport, weightsSource, type WeightsExported, type WeightsReport } from './weights';
 
 /** Name of a dataset or run: one folder name on every platform, Korean letters allowed. */
 export const name = z
@@ -54,10 +55,12 @@ export const methodInputs = {
   'models.preset': z.strictObject({ preset: z.string(), dataset: name.nullable() }),
   /** Any JSON: problems come back as data, at their fields. */
   'models.describe': z.strictObject({ config: z.unknown() }),
+  /** How a file of weights fits a configuration's model; nothing is kept. */
+  'models.weights': z.strictObject({ source: weightsSource, config: z.unknown() }),
 
   'runs.list': nothing,
   'runs.get': byId,
-  'runs.start': z.strictObject({ config: z.unknown(), name: name.nullable() }),
+  'runs.start': z.strictObject({ config: z.unknown(), name: name.nullable(), /** Weights to start from; null = drawn ones. */ weights: weightsSource.nullable().default(null) }),
   'runs.pause': byId,
   'runs.resume': byId,
   /** Ends training, keeps the checkpoint, evaluates the best. */
@@ -86,6 +89,8 @@ export const methodInputs = {
     out: z.string(),
     gradients: z.boolean().default(false),
   }),
+  /** Writes a checkpoint's weights for other programs. */
+  'runs.weights': weightsExport,
   'runs.evaluate': z.strictObject({ id: name, split: z.enum(['train', 'validation', 'test']).default('test') }),
 
   'exports.list': nothing,
@@ -140,6 +145,7 @@ export interface MethodOutputs {
   'models.cells': CellInfo[];
   'models.preset': { preset: PresetName; presets: { name: PresetName; layers: string; parameters: number | null }[]; config: RunConfig };
   'models.describe': { config: RunConfig | null; description: ModelDescription };
+  'models.weights': WeightsReport;
 
   'runs.list': RunSummary[];
   'runs.get': RunDetails;
@@ -157,6 +163,7 @@ export interface MethodOutputs {
   'runs.sample': { text: string; checkpoint: number; seed: number };
   'runs.forecast': ForecastResult;
   'runs.record': { path: string; checkpoint: number; tensors: { name: string; shape: number[] }[] };
+  'runs.weights': WeightsExported;
   'runs.evaluate': { metrics: Metrics; checkpoint: number };
 
   'exports.list': ExportReport[];

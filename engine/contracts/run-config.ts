@@ -118,7 +118,8 @@ export const trainingConfig = z.strictObject({
   batchSize: z.int().min(1).max(4096).default(50),
   /** Length of a truncated-BPTT slice (language model); a forecast uses its lookback. */
   sequenceLength: z.int().min(1).max(10_000).default(50),
-  maxSteps: z.int().min(1).nullable().default(3000),
+  /** 0 trains nothing and only measures: for weights that are ready when they come. */
+  maxSteps: z.int().min(0).nullable().default(3000),
   maxEpochs: z.int().min(1).nullable().default(null),
   seed: z.int().min(0).max(0xffff_ffff).default(1),
   /** null = all physical cores on the command line, physical cores − 1 in the window. */

@@ -101,6 +101,8 @@ export interface RunDetails extends RunSummary {
   config: RunConfig;
   checkpoints: number[];
   traceSteps: number[];
+  /** The file of weights it started from, by its name and whose layout that had; null = drawn ones. */
+  startedFrom: { file: string; kind: string } | null;
 }
 
 /** What a training says while it runs; printed as JSON lines by `sluice train --json` and sent to the window. */

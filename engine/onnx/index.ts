@@ -15,6 +15,9 @@ import { snippets } from './snippets';
 import { verifyExport } from './verify';
 import { exportModel, readWeights } from './weights';
 
+export { onnxGateOrder } from './gate-order';
+export { readWeights, type NamedTensor } from './weights';
+
 const extension = '.onnx';
 const reportSuffix = '.onnx.report.json';
 

@@ -21,6 +21,8 @@ export interface ActiveRunSetup {
   prompt: number[];
   lock: RunLock;
   resumeFrom: string | null;
+  /** The file of weights that a new training starts from. */
+  initialWeights: string | null;
   resumed: boolean;
   damaged: { checkpoint: string; reason: string }[];
   /** Whether somebody watches its frames already. */
@@ -234,6 +236,7 @@ export function createActiveRun(ports: Ports, setup: ActiveRunSetup, onFrame: ()
             samplePrompt: setup.prompt,
             threads: config.training.threads ?? ports.defaultThreads(),
             resumeFrom: setup.resumeFrom,
+            initialWeights: setup.initialWeights,
           },
           onEvent,
           onFrame,

@@ -267,6 +267,9 @@ pub struct TrainJob {
     pub sample_prompt: Vec<u32>,
     pub threads: usize,
     pub resume_from: Option<PathBuf>,
+    /// A safetensors file with every weight under its own name: a new training starts from them, not from drawn ones.
+    #[serde(default)]
+    pub initial_weights: Option<PathBuf>,
 }
 
 /// The part of a job that an evaluation needs.

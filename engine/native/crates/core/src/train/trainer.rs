@@ -20,6 +20,7 @@ use crate::model::Model;
 use crate::pool::Pool;
 use crate::rng::{Purpose, Rng};
 use crate::spec::{Batch, Input, InputSpec, ModelSpec, NamedTensor, NonFinite, States, Target};
+use crate::tensor_file;
 use crate::trace::{self, TraceLabel};
 
 use super::events::{EndStatus, Event, Failure, FrameSlot, Listener};
@@ -194,6 +195,9 @@ impl<'a> Trainer<'a> {
                 step_ms: state.step_ms,
                 tokens_seen: state.tokens_seen,
             };
+        } else if let Some(path) = &job.initial_weights {
+            let bytes = std::fs::read(path).map_err(|error| crate::files::io_error("read", path, &error))?;
+            model.load_parameters(&tensor_file::decode(&bytes, path)?)?;
         }
         std::fs::create_dir_all(&job.directory)
             .map_err(|error| crate::files::io_error("write", &job.directory, &error))?;
