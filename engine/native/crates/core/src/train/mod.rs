@@ -1,6 +1,10 @@
 //! One training: a thread of its own that takes commands from a mailbox and tells a listener what happens.
 
+mod averaging;
+mod changes;
 mod events;
+mod feed;
+mod insight;
 mod live;
 mod log;
 mod mailbox;
@@ -21,7 +25,10 @@ use crate::error::EngineError;
 use events::FrameSlot;
 use mailbox::Mailbox;
 
+pub use averaging::AverageState;
+pub use changes::{Change, Setting};
 pub use events::{EndStatus, Event, Failure, Listener};
+pub use insight::{GateSaturation, LagNorms};
 pub use mailbox::Command;
 
 /// A running training. Commands to one that has ended do nothing; dropping the handle does not end it.
