@@ -44,6 +44,7 @@ export const runFile = {
   config: (directory: string): string => join(directory, 'config.json'),
   status: (directory: string): string => join(directory, 'status.json'),
   data: (directory: string): string => join(directory, 'data.json'),
+  changes: (directory: string): string => join(directory, 'changes.json'),
   metrics: (directory: string): string => join(directory, 'metrics.jsonl'),
   checkpoints: (directory: string): string => join(directory, 'checkpoints'),
   checkpoint: (directory: string, step: number): string => join(directory, 'checkpoints', `step-${step}`),

@@ -8,6 +8,7 @@ mod insight;
 mod live;
 mod log;
 mod mailbox;
+mod rate_test;
 mod recorder;
 mod schedule;
 mod stopwatch;
@@ -30,6 +31,7 @@ pub use changes::{Change, Setting};
 pub use events::{EndStatus, Event, Failure, Listener};
 pub use insight::{GateSaturation, LagNorms};
 pub use mailbox::Command;
+pub use rate_test::{RatePoint, RateTestJob, RateTestResult, guarded_rate_test, rate_test};
 
 /// A running training. Commands to one that has ended do nothing; dropping the handle does not end it.
 pub struct Training {

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::changes::Setting;
 use super::events::{Event, FrameSlot, Listener};
 use super::mailbox::{Command, Mailbox};
+use super::rate_test::{RateTestJob, rate_test};
 use super::trainer::run;
 use crate::checkpoint;
 use crate::config::{DataConfig, Probe, SplitName, TrainJob};
@@ -255,6 +256,35 @@ fn batches_of_one_update_count_as_one_large_batch() {
             "{whole:?} {parts:?}"
         );
     }
+}
+
+#[test]
+fn a_rate_test_grows_the_rate_until_the_loss_runs_away_and_writes_nothing() {
+    let folder = TempFolder::new();
+    let TrainJob { config, data, directory, .. } =
+        job(folder.path(), "language-model", json!({ "clip": { "norm": null } }));
+    let before = fs::read_dir(&directory).unwrap().count();
+    let test = RateTestJob { config, data, threads: 1, from: 1e-5, to: 1e4, steps: 60 };
+    let mut told = Vec::new();
+    let result = rate_test(&test, &|| true, &mut |point| told.push(point)).unwrap();
+    assert_eq!(told, result.points);
+    assert!((result.points[1].rate / result.points[0].rate - 1e9f64.powf(1.0 / 59.0)).abs() < 1e-9);
+    let diverged = result.diverged.expect("a rate of 10,000 is too much");
+    let suggestion = result.suggestion.expect("the loss falls at first");
+    assert!(
+        suggestion > 1e-4 && suggestion < result.lowest.unwrap() && result.lowest.unwrap() < diverged,
+        "{result:?}"
+    );
+    assert_eq!(rate_test(&test, &|| true, &mut |_| {}).unwrap(), result);
+
+    let count = std::cell::Cell::new(0);
+    let cancelled = rate_test(&test, &|| count.replace(count.get() + 1) < 3, &mut |_| {}).unwrap_err();
+    assert_eq!((cancelled.code.as_str(), count.get()), ("CANCELLED", 4));
+    for (from, to, steps, field) in [(0.0, 1.0, 9, "from"), (0.1, 0.1, 9, "to"), (0.1, 1.0, 1, "steps")] {
+        let wrong = RateTestJob { from, to, steps, ..test.clone() };
+        assert_eq!(rate_test(&wrong, &|| true, &mut |_| {}).unwrap_err().location.as_deref(), Some(field));
+    }
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), before);
 }
 
 fn setting(field: &str, to: Option<f64>) -> Setting {
