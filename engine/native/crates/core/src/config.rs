@@ -85,15 +85,25 @@ pub struct ClipConfig {
 }
 
 /// A running average of the weights, which then is what is measured and exported.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum AverageConfig {
-    #[default]
-    None,
+    None {},
     /// Exponential moving average.
-    Ema { decay: f64 },
+    Ema {
+        decay: f64,
+    },
     /// Mean of all weights since `start_step`, or since the validation loss stopped falling.
-    Asgd { start_step: Option<u64>, patience: usize },
+    Asgd {
+        start_step: Option<u64>,
+        patience: usize,
+    },
+}
+
+impl Default for AverageConfig {
+    fn default() -> Self {
+        AverageConfig::None {}
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

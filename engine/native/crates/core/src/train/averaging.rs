@@ -27,7 +27,7 @@ impl Averaging {
     }
 
     pub fn is_on(&self) -> bool {
-        self.config != AverageConfig::None
+        self.config != AverageConfig::None {}
     }
 
     /// Whether there is an average to use.
@@ -40,7 +40,7 @@ impl Averaging {
     /// The first weights are taken whole, as `torch.optim.swa_utils.AveragedModel` does; `asgd` is the plain mean of all since.
     pub fn share(&mut self, done: u64) -> Option<f64> {
         match self.config {
-            AverageConfig::None => None,
+            AverageConfig::None {} => None,
             AverageConfig::Ema { decay } => Some(if self.state.count == 0 { 1.0 } else { 1.0 - decay }),
             AverageConfig::Asgd { start_step, .. } => {
                 if self.state.began.is_none() && start_step.is_some_and(|start| done >= start) {

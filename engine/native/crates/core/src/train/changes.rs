@@ -74,10 +74,11 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Reads the changes of a run that stands at `step` and brings `config` to that step.
+    /// Reads the changes of a run that goes on from a checkpoint of `step` and brings `config` to that step; a run that
+    /// begins has none behind it.
     ///
     /// Errors: `CHECKPOINT_DAMAGED` for a file that is not one of changes; those of reading.
-    pub fn open(run_directory: &Path, step: u64, config: &mut RunConfig) -> Result<Self, EngineError> {
+    pub fn open(run_directory: &Path, step: Option<u64>, config: &mut RunConfig) -> Result<Self, EngineError> {
         let path = run_directory.join("changes.json");
         let damaged = |reason: String| {
             EngineError::at(
@@ -98,7 +99,7 @@ impl Changes {
             }
         };
         let mut changes = Changes { path, list, applied: 0 };
-        while let Some(change) = changes.list.get(changes.applied).filter(|change| change.step <= step) {
+        while let Some(change) = changes.list.get(changes.applied).filter(|change| Some(change.step) <= step) {
             set(config, &change.field, change.to)?;
             changes.applied += 1;
         }

@@ -180,7 +180,7 @@ impl<'a> Trainer<'a> {
         // Traces are spread over the length the run began with, so that a continued one records the same.
         let planned = total_steps(&job.config, steps_per_epoch);
         let mut config = job.config.clone();
-        let changes = Changes::open(&job.directory, progress.step, &mut config)?;
+        let changes = Changes::open(&job.directory, saved_step, &mut config)?;
         Ok(Trainer {
             log: MetricsLog::open(&job.directory.join("metrics.jsonl"), progress.step)?,
             recorder: Recorder::open(&job.directory, progress.step, planned)?,
