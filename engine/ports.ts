@@ -84,7 +84,7 @@ export interface DatasetService extends Methods<'datasets', 'list' | 'get' | 'sa
 
 /** `engine/training/index.ts` exports `createRunService(ports, datasets): RunService`. */
 export interface RunService
-  extends Methods<'runs', 'list' | 'get' | 'start' | 'pause' | 'resume' | 'stop' | 'continue' | 'rename' | 'delete' | 'restore' | 'metrics' | 'trace' | 'probe' | 'sample' | 'forecast' | 'record' | 'weights' | 'evaluate'> {
+  extends Methods<'runs', 'list' | 'get' | 'start' | 'pause' | 'resume' | 'stop' | 'tune' | 'continue' | 'rename' | 'delete' | 'restore' | 'metrics' | 'trace' | 'probe' | 'sample' | 'forecast' | 'record' | 'weights' | 'evaluate'> {
   /**
    * Which checkpoint stands for a run (best, else newest whole; or the one asked for), its folder, the complete configuration, the
    * data as the run saw them when it began (its scaler and windows), and the model to load.

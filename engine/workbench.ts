@@ -175,6 +175,7 @@ export function createWorkbench(options: WorkbenchOptions): LocalWorkbench {
     'models.preset': (input) => models.preset(input),
     'models.describe': (input) => models.describe(input),
     'models.weights': (input) => models.weights(input),
+    'models.rateTest': (input) => jobs.run(input.job, 'rateTest', 'learning-rate test', (context) => models.rateTest(input, context)),
 
     'runs.list': (input) => runs.list(input),
     'runs.get': (input) => runs.get(input),
@@ -182,6 +183,7 @@ export function createWorkbench(options: WorkbenchOptions): LocalWorkbench {
     'runs.pause': (input) => runs.pause(input),
     'runs.resume': (input) => runs.resume(input),
     'runs.stop': (input) => runs.stop(input),
+    'runs.tune': (input) => runs.tune(input),
     'runs.continue': (input) => runs.continue(input),
     'runs.rename': (input) => runs.rename(input),
     'runs.delete': (input) => runs.delete(input),

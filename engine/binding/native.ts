@@ -19,6 +19,7 @@ export interface Native {
   loadModel(directory: string, specJson: string): Promise<NativeEngineModel>;
   randomModel(specJson: string, seed: number): Promise<NativeEngineModel>;
   train(jobJson: string, onEvent: (event: string) => void, onFrame: () => void): NativeTraining;
+  rateTest(jobJson: string, onEvent: (event: string) => void): { cancel(): void };
 }
 
 export interface NativeEngineModel {
@@ -48,6 +49,7 @@ export interface NativeTraining {
   stop(): void;
   interrupt(): void;
   setProbe(probeJson: string): void;
+  change(settingsJson: string): void;
   setLive(live: boolean): void;
   takeFrame(): Uint8Array | null;
 }

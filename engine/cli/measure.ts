@@ -21,7 +21,7 @@ export async function parity(context: Context, files: string[]): Promise<void> {
     try {
       for (const result of workbench.parity(fixture)) {
         output.object({ event: 'parity', file, ...result });
-        rows.push([file, result.cell, result.precision, result.maxAbsoluteError.toExponential(2), result.maxRelativeError.toExponential(2), result.passed ? 'passed' : `failed at ${result.worst}`]);
+        rows.push([file, result.cell, result.precision, result.maxAbsoluteError.toExponential(2), result.maxRelativeError.toExponential(2), `${result.passed ? 'passed' : `failed at ${result.worst}`}${result.leftOut ? `; not in the engine: ${result.leftOut.join(', ')}` : ''}`]);
         if (!result.passed) failures += 1;
       }
     } catch (error) {

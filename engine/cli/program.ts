@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { SluiceError, textEncoding } from '../contracts';
+import { SluiceError, textEncoding, tunableFields } from '../contracts';
 import { createContext, type CommonOptions, type Context } from './context';
 import { importFiles, type ImportOptions } from './import';
 import { bench, benchServe, parity } from './measure';
@@ -7,6 +7,7 @@ import { evaluate, exportOnnx, forecast, infer, sample, trace, type SampleOption
 import { configFields, presetLines } from '../workbench';
 import { train, type TrainOptions } from './train';
 import { exportWeights, importModel, type ExportWeightsOptions, type ImportModelOptions } from './weights';
+import { rateTest, tune, type RateTestOptions } from './tune';
 
 function wholeNumber(minimum: number, maximum: number = Number.MAX_SAFE_INTEGER) {
   const range = maximum === Number.MAX_SAFE_INTEGER ? `of at least ${minimum}` : `from ${minimum} to ${maximum}`;
@@ -137,6 +138,19 @@ export function createProgram(version: string, ran: (context: Context, debug: bo
     .option('--vocabulary <file>', vocabularyHelp)
     .addHelpText('after', () => ['', 'Presets:', ...indented(presetLines().map(({ name, layers }) => [name, layers])), '', 'Fields for --set:', ...indented(configFields().map(({ path, takes }) => [path, takes]))].join('\n'))
     .action((config: string | undefined, options: TrainOptions & CommonOptions) => train(contextOf(options), config, options));
+
+  command('tune', ['<run>', 'id or name of a run that trains, here or in another process'], 'Changes settings between two steps; recorded in the run.')
+    .option('--set <path=value>', `one of ${tunableFields.join(', ')}; repeat for several`, repeated)
+    .action((run: string, options: { set?: string[] } & CommonOptions) => tune(contextOf(options), run, options));
+
+  command('lr-test', ['[config]', 'configuration file (JSON), in place of --preset'], 'Tries learning rates in a short training that leaves nothing behind, and suggests one.')
+    .option('--preset <name>', 'a ready-made configuration')
+    .option('--dataset <name>', 'dataset to train on')
+    .option('--set <path=value>', 'change one field; repeat for several', repeated)
+    .option('--from <rate>', 'first learning rate', decimal(1e-12, 1000), 1e-6)
+    .option('--to <rate>', 'last learning rate', decimal(1e-12, 1000), 10)
+    .option('--steps <number>', 'steps, 10 to 10000', wholeNumber(10, 10_000), 100)
+    .action((config: string | undefined, options: RateTestOptions & CommonOptions) => rateTest(contextOf(options), config, options));
 
   command('evaluate', ['<run>', 'id or name of a run'], "Metrics of a run's best checkpoint.")
     .addOption(splitChoice())

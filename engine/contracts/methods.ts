@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { datasetChange, importRequest, type Dataset, type DatasetPage, type DatasetProfile, type FilePreview, type SampleInfo } from './dataset';
-import type { CellInfo, ModelDescription } from './model';
+import type { CellInfo, ModelDescription, RatePoint, RateTest } from './model';
 import { exportRequest, inferRequest, type DeviceObstacle, type ExportReport, type InferResult, type LatencyResult, type OpenedModel, type ProviderInfo } from './onnx';
 import { probeConfig, type PresetName, type RunConfig } from './run-config';
-import type { MetricsRecord, Metrics, RunDetails, RunEvent, RunSummary } from './run';
+import type { MetricsRecord, Metrics, RunChange, RunDetails, RunEvent, RunSummary } from './run';
 import type { JobProgress, LogLine, SystemInfo } from './system';
 import { weightsExport, weightsSource, type WeightsExported, type WeightsReport } from './weights';
 
@@ -57,6 +57,14 @@ export const methodInputs = {
   'models.describe': z.strictObject({ config: z.unknown() }),
   /** How a file of weights fits a configuration's model; nothing is kept. */
   'models.weights': z.strictObject({ source: weightsSource, config: z.unknown() }),
+  /** Trains for a moment with a growing learning rate (Smith 2017); nothing is kept. Points come as `rateTest` events. */
+  'models.rateTest': z.strictObject({
+    job: z.string(),
+    config: z.unknown(),
+    from: z.number().positive().max(1000).default(1e-6),
+    to: z.number().positive().max(1000).default(10),
+    steps: z.int().min(10).max(10_000).default(100),
+  }),
 
   'runs.list': nothing,
   'runs.get': byId,
@@ -67,6 +75,8 @@ export const methodInputs = {
   'runs.stop': byId,
   /** Goes on from the last checkpoint (interrupted, stopped, failed). */
   'runs.continue': byId,
+  /** Changes settings of a training between two of its steps, wherever it is trained; `path=value` of `tunableFields`. */
+  'runs.tune': z.strictObject({ id: name, set: z.array(z.string().max(200)).min(1).max(20) }),
   'runs.rename': z.strictObject({ id: name, name }),
   'runs.delete': byId,
   'runs.restore': z.strictObject({ trashed: z.string() }),
@@ -147,6 +157,8 @@ export interface MethodOutputs {
   'models.describe': { config: RunConfig | null; description: ModelDescription };
   'models.weights': WeightsReport;
 
+  'models.rateTest': RateTest;
+
   'runs.list': RunSummary[];
   'runs.get': RunDetails;
   'runs.start': RunDetails;
@@ -154,6 +166,7 @@ export interface MethodOutputs {
   'runs.resume': { step: number };
   'runs.stop': { step: number };
   'runs.continue': RunDetails;
+  'runs.tune': { changes: RunChange[] };
   'runs.rename': RunSummary;
   'runs.delete': { trashed: string };
   'runs.restore': { id: string };
@@ -195,5 +208,6 @@ export type WorkbenchEvent =
   | { type: 'runsChanged' }
   | { type: 'datasetsChanged' }
   | { type: 'exportsChanged' }
+  | { type: 'rateTest'; job: string; points: RatePoint[] }
   | { type: 'progress'; progress: JobProgress }
   | { type: 'log'; line: LogLine };

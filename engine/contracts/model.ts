@@ -52,3 +52,21 @@ export interface ModelDescription {
   problems: { path: string; code: string; message: string; details: Record<string, string | number | null> }[];
   onnx: { layer: number; operator: string | null; cpu: boolean; cuda: boolean; reason: 'noOperator' | 'cpuOnly' | null }[];
 }
+
+/** One step of a learning-rate range test. */
+export interface RatePoint {
+  step: number;
+  rate: number;
+  loss: number;
+  smoothed: number;
+}
+
+export interface RateTest {
+  points: RatePoint[];
+  /** Where the smoothed loss falls fastest; null where it never fell. */
+  suggestion: number | null;
+  /** Rate at the least smoothed loss. */
+  lowest: number | null;
+  /** Rate at which the loss had run away. */
+  diverged: number | null;
+}

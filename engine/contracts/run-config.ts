@@ -110,14 +110,36 @@ export const scheduleConfig = z.discriminatedUnion('kind', [
 export const scheduleKinds = ['constant', 'step', 'cosine', 'one-cycle', 'plateau'] as const satisfies readonly ScheduleConfig['kind'][];
 export type ScheduleConfig = z.infer<typeof scheduleConfig>;
 
+/** A running average of the weights, which is then what is validated, sampled, exported and kept as the best. */
+export const averageConfig = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('none') }),
+  /** Exponential moving average: `decay` of the old average is kept at every step. */
+  z.strictObject({ kind: z.literal('ema'), decay: z.number().min(0).lt(1).default(0.999) }),
+  /** Mean of the weights of all steps since `startStep`; null = since a validation was worse than the best of those more than `patience` before (Merity et al. 2018). */
+  z.strictObject({ kind: z.literal('asgd'), startStep: z.int().min(0).nullable().default(null), patience: z.int().min(1).max(1000).default(5) }),
+]);
+export const averageKinds = ['none', 'ema', 'asgd'] as const satisfies readonly AverageConfig['kind'][];
+export type AverageConfig = z.infer<typeof averageConfig>;
+
+export const decayTargets = ['all', 'weights', 'weights-without-embedding'] as const;
+
 export const trainingConfig = z.strictObject({
   optimizer: optimizerConfig.prefault({ kind: 'adam' }),
   schedule: scheduleConfig.prefault({ kind: 'constant' }),
-  /** Global L2 norm above which gradients are scaled down; null = never. */
-  clip: z.strictObject({ norm: z.number().positive().nullable().default(5) }).prefault({}),
+  /** Global L2 norm above which gradients are scaled down, then the absolute value to which each is cut; null = never. */
+  clip: z.strictObject({ norm: z.number().positive().nullable().default(5), value: z.number().positive().nullable().default(null) }).prefault({}),
+  /** What weight decay reaches: everything, matrices alone (no biases, norms, peepholes), or those without the embedding. */
+  decay: z.enum(decayTargets).default('all'),
+  average: averageConfig.prefault({ kind: 'none' }),
+  /** Share of the target's probability spread over all classes in the training loss (language model); validation is without. */
+  labelSmoothing: z.number().min(0).lt(1).default(0),
   batchSize: z.int().min(1).max(4096).default(50),
   /** Length of a truncated-BPTT slice (language model); a forecast uses its lookback. */
   sequenceLength: z.int().min(1).max(10_000).default(50),
+  /** Tokens over which a gradient runs back, at least `sequenceLength` (k2 beside k1); null = the same. */
+  backwardLength: z.int().min(1).max(10_000).nullable().default(null),
+  /** Batches whose gradients make one update: their mean over all targets. */
+  accumulate: z.int().min(1).max(1024).default(1),
   /** 0 trains nothing and only measures: for weights that are ready when they come. */
   maxSteps: z.int().min(0).nullable().default(3000),
   maxEpochs: z.int().min(1).nullable().default(null),
@@ -168,6 +190,10 @@ export const runConfig = z.strictObject({
 export type RunConfig = z.infer<typeof runConfig>;
 /** A configuration as a person writes it: every field with a default may be left out. */
 export type RunConfigInput = z.input<typeof runConfig>;
+
+/** Fields that may change while a run trains; each takes effect between two steps. */
+export const tunableFields = ['training.optimizer.learningRate', 'training.clip.norm', 'training.clip.value', 'training.maxSteps', 'training.maxEpochs', 'earlyStopping.patience'] as const;
+export type TunableField = (typeof tunableFields)[number];
 
 export const presetNames = ['char-lstm', 'char-gru', 'char-rnn', 'forecast-lstm', 'forecast-gru'] as const;
 export type PresetName = (typeof presetNames)[number];

@@ -1,7 +1,7 @@
 import type { EngineBinding, SeriesData, TokenData } from '../binding/types';
 import { runConfig, SluiceError, type CellInfo, type Dataset, type PresetName, type RunConfig } from '../contracts';
 import { issueProblems, problem, valueAt, type FieldProblem } from './field-problems';
-import { memoryProblem, trainingPeakBytes } from './memory';
+import { besideBytes, memoryProblem, trainingPeakBytes } from './memory';
 import { dataSizes, modelSpec } from './model-spec';
 import { nearestName, editDistance } from './nearest-name';
 import { defaultPreset, presetConfig } from './presets';
@@ -112,6 +112,7 @@ export async function completeConfig(input: unknown, context: ConfigContext, pre
   }
 
   const problems = [...cellProblems(first.data, context.cells()), ...columnProblems(first.data, dataset)];
+  problems.push(...trainingProblems(first.data));
   if (first.data.training.maxSteps === null && first.data.training.maxEpochs === null && first.data.earlyStopping.patience === null) {
     problems.push(problem('training.maxSteps', 'NO_END', 'the training would never end: give training.maxSteps, training.maxEpochs or earlyStopping.patience', {}));
   }
@@ -132,10 +133,11 @@ export async function completeConfig(input: unknown, context: ConfigContext, pre
 
 /** Whether the training fits into memory, said at the largest layer's size. */
 function sizeOnMachine(config: RunConfig, data: TokenData | SeriesData, { describe, memoryBytes }: ConfigContext): FieldProblem[] {
-  const { batchSize, sequenceLength } = config.training;
-  const described = describe(modelSpec(config, dataSizes(data)), { time: data.kind === 'series' ? data.lookback : sequenceLength, batch: batchSize });
+  const { batchSize } = config.training;
+  const described = describe(modelSpec(config, dataSizes(data)), { time: data.kind === 'series' ? data.lookback : reach(config.training), batch: batchSize });
   const sizes = config.model.layers.map(({ hiddenSize }) => hiddenSize);
-  const found = memoryProblem(`model.layers.${sizes.indexOf(Math.max(...sizes))}.hiddenSize`, trainingPeakBytes(described), memoryBytes());
+  const needed = trainingPeakBytes(described) + besideBytes(config.training, described.parameters);
+  const found = memoryProblem(`model.layers.${sizes.indexOf(Math.max(...sizes))}.hiddenSize`, needed, memoryBytes());
   return found ? [found] : [];
 }
 
@@ -164,6 +166,26 @@ function fitSizes(config: RunConfig, data: TokenData | SeriesData, given: (path:
     if (!given(['training', 'maxEpochs']) && !given(['training', 'maxSteps'])) training.maxEpochs = fitting.maxEpochs;
   }
   return { config: { ...config, training }, sizeProblems };
+}
+
+/** Time steps of a gradient. */
+export function reach({ sequenceLength, backwardLength }: Pick<RunConfig['training'], 'sequenceLength' | 'backwardLength'>): number {
+  return Math.max(sequenceLength, backwardLength ?? 0);
+}
+
+function trainingProblems({ task, training }: RunConfig): FieldProblem[] {
+  const found: FieldProblem[] = [];
+  const textOnly = (path: string, off: string) =>
+    problem(path, 'LANGUAGE_MODEL_ONLY', `${path} belongs to language models; a forecast has no use for it, leave it at ${off}`, { usual: off });
+  const { sequenceLength, backwardLength, labelSmoothing } = training;
+  if (task.kind === 'forecast') {
+    if (labelSmoothing > 0) found.push(textOnly('training.labelSmoothing', '0'));
+    if (backwardLength !== null) found.push(textOnly('training.backwardLength', 'null'));
+  } else if (backwardLength !== null && backwardLength < sequenceLength) {
+    const path = 'training.backwardLength';
+    found.push(problem(path, 'TOO_SMALL', `${path} is ${backwardLength}; it must be at least training.sequenceLength, which is ${sequenceLength}`, { value: backwardLength, minimum: sequenceLength, usual: sequenceLength }));
+  }
+  return found;
 }
 
 function cellProblems(config: RunConfig, cells: readonly CellInfo[]): FieldProblem[] {

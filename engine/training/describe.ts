@@ -1,6 +1,7 @@
 import type { EngineBinding, ModelSpec, SeriesData, TokenData } from '../binding/types';
 import { SluiceError, type CellInfo, type ModelDescription, type OnnxRecipe, type RunConfig, type StackBlock } from '../contracts';
-import { windowCount, type CompletedConfig } from './config';
+import { reach, windowCount, type CompletedConfig } from './config';
+import { besideBytes } from './memory';
 import { dataSizes, modelSpec } from './model-spec';
 
 function product(shape: readonly number[]): number {
@@ -64,14 +65,14 @@ function onnxVerdicts(config: RunConfig, cells: readonly CellInfo[]): ModelDescr
 }
 
 function stepSizes(config: RunConfig, data: TokenData | SeriesData): { stepsPerEpoch: number; tokensPerStep: number; time: number } {
-  const { batchSize, sequenceLength } = config.training;
+  const { batchSize, sequenceLength, accumulate } = config.training;
   if (data.kind === 'tokens') {
     const length = Math.floor(Math.max(0, data.split.train[1] - data.split.train[0] - 1) / batchSize);
     const time = Math.max(1, Math.min(sequenceLength, length));
-    return { stepsPerEpoch: Math.ceil(length / time), tokensPerStep: batchSize * time, time };
+    return { stepsPerEpoch: Math.ceil(Math.ceil(length / time) / accumulate), tokensPerStep: batchSize * time * accumulate, time: Math.max(time, Math.min(reach(config.training), length)) };
   }
   const windows = windowCount(data.windows.train);
-  return { stepsPerEpoch: Math.ceil(windows / batchSize), tokensPerStep: Math.min(batchSize, windows) * data.lookback, time: data.lookback };
+  return { stepsPerEpoch: Math.ceil(Math.ceil(windows / batchSize) / accumulate), tokensPerStep: Math.min(batchSize * accumulate, windows) * data.lookback, time: data.lookback };
 }
 
 /** What a configuration would build: shapes, parameters, memory, length of an epoch, and what is wrong at which field. */
@@ -94,7 +95,7 @@ export function describeModel(completed: CompletedConfig, engine: Pick<EngineBin
   return {
     blocks: stackBlocks(config, spec, built.tensors),
     parameters: built.parameters,
-    trainingBytes: built.trainingBytes,
+    trainingBytes: built.trainingBytes + besideBytes(config.training, built.parameters),
     stepsPerEpoch,
     tokensPerStep,
     problems: [...problems],

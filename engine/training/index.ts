@@ -1,9 +1,10 @@
 import { rm } from 'node:fs/promises';
 import type { ModelSpec, NativeModel, SeriesData, TokenData } from '../binding/types';
 import { probeConfig, readSafetensors, runConfig, SluiceError, weightsSource, type Dataset, type MethodInput, type MethodOutput, type MethodParsed, type ModelDescription, type RunConfig, type RunDetails, type RunStatus, type RunSummary, type TaskConfig } from '../contracts';
-import type { DatasetService, Ports, RunService } from '../ports';
+import type { DatasetService, JobContext, Ports, RunService } from '../ports';
 import { checkName, isTaken, moveToTrash, nameTaken, outputPlace, restoreFromTrash, workspacePaths, writeAtomic, writeJson } from '../workspace';
 import { createActiveRun, type ActiveRun } from './active-run';
+import { readChanges } from './changes';
 import { checkpointFault } from './checkpoints';
 import { completeConfig, requireConfig, type ConfigContext } from './config';
 import { describeModel } from './describe';
@@ -14,6 +15,7 @@ import { machineBytes } from './memory';
 import { readMetrics } from './metrics-log';
 import { architecture, dataSizes, modelSpec } from './model-spec';
 import { nearestName } from './nearest-name';
+import { runRateTest, type RateTestRequest } from './rate-test';
 import { presetConfig, presetNamed, presetsFor, presetTask } from './presets';
 import { encodeAt, resolveProbe, samplePrompt } from './probe';
 import { checkpointSteps, createRun, readConfig, readRunData, readTrace, removeLeftovers, runFile, runIds, traceSteps } from './run-files';
@@ -22,6 +24,7 @@ import { acquireLock, lockOwner, releaseLock } from './run-lock';
 import { isActive, observedState, requireTransition, withReason } from './run-state';
 import { seriesToTrace } from './series-input';
 import { withMetadata } from './trace-file';
+import { askOwner } from './tune-requests';
 
 export { applyAssignments } from './assignments';
 export { requireBenchCase } from './bench-case';
@@ -35,6 +38,7 @@ export interface ModelService {
   preset(input: MethodInput<'models.preset'>): Promise<MethodOutput<'models.preset'>>;
   describe(input: MethodInput<'models.describe'>): Promise<MethodOutput<'models.describe'>>;
   weights(input: MethodParsed<'models.weights'>): Promise<MethodOutput<'models.weights'>>;
+  rateTest(request: RateTestRequest, job: JobContext): Promise<MethodOutput<'models.rateTest'>>;
 }
 
 /** The task of a preset that is looked at before there is a dataset; nothing is trained with it. */
@@ -81,6 +85,7 @@ export function createModelService(ports: Ports, datasets: DatasetService): Mode
       const { config, data } = await requireConfig(given, context);
       return weightsReport(source, config, data, datasets, ports.engine);
     },
+    rateTest: (request, job) => runRateTest(ports, context, request, job),
   };
 }
 
@@ -193,7 +198,8 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
   const detailsOf = async (id: string): Promise<RunDetails> => {
     const { summary, config, checkpoints } = await summaryOf(id);
     const directory = workspace.run(id);
-    return { ...summary, config, checkpoints, traceSteps: await traceSteps(directory), startedFrom: await startedFrom(directory) };
+    const changes = active.get(id)?.changes() ?? (await readChanges(directory));
+    return { ...summary, config, checkpoints, traceSteps: await traceSteps(directory), startedFrom: await startedFrom(directory), changes };
   };
 
   const dataOf = async (id: string, config: RunConfig): Promise<TokenData | SeriesData> => {
@@ -359,7 +365,7 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
       enlist(
         createActiveRun(
           ports,
-          { directory: created.directory, status, config, data, tokenizer, probe, prompt, lock: created.lock, resumeFrom: null, initialWeights: await initialWeightsOf(created.directory), resumed: false, damaged: [], live: watched.has(created.id) },
+          { directory: created.directory, status, config, data, tokenizer, probe, prompt, lock: created.lock, resumeFrom: null, initialWeights: await initialWeightsOf(created.directory), resumed: false, damaged: [], changes: [], live: watched.has(created.id) },
           notifyFrame(created.id),
         ),
       );
@@ -384,6 +390,18 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
       const run = await ownRun(id, 'stop');
       await run.stop();
       return { step: run.status().step };
+    },
+
+    async tune({ id: given, set }) {
+      const id = await resolveId(given);
+      const own = active.get(id);
+      if (own) return { changes: await own.tune(set) };
+      const { summary } = await summaryOf(id);
+      if (!isActive(summary.state)) {
+        throw new SluiceError({ code: 'RUN_NOT_ACTIVE', message: `run ${id} is ${summary.state}; its settings can be changed while it trains`, where: id, details: { state: summary.state } });
+      }
+      const directory = workspace.run(id);
+      return { changes: await askOwner(directory, id, set, async () => (await lockOwner(directory)) !== null) };
     },
 
     async continue({ id: given }) {
@@ -416,7 +434,7 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
         enlist(
           createActiveRun(
             ports,
-            { directory, status, config, data, tokenizer, probe, prompt, lock, resumeFrom: newest?.directory ?? null, initialWeights: await initialWeightsOf(directory), resumed: true, damaged, live: watched.has(id) },
+            { directory, status, config, data, tokenizer, probe, prompt, lock, resumeFrom: newest?.directory ?? null, initialWeights: await initialWeightsOf(directory), resumed: true, damaged, changes: await readChanges(directory), live: watched.has(id) },
             notifyFrame(id),
           ),
         );

@@ -46,6 +46,7 @@ export const runFile = {
   data: (directory: string): string => join(directory, 'data.json'),
   /** Weights of another program that the run started from. */
   initialWeights: (directory: string): string => join(directory, 'initial.safetensors'),
+  changes: (directory: string): string => join(directory, 'changes.json'),
   metrics: (directory: string): string => join(directory, 'metrics.jsonl'),
   checkpoints: (directory: string): string => join(directory, 'checkpoints'),
   checkpoint: (directory: string, step: number): string => join(directory, 'checkpoints', `step-${step}`),

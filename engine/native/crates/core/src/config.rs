@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::EngineError;
 use crate::spec::{HeadMode, HeadSpec, InputSpec, LayerSpec, ModelSpec, Optimizer, Update};
+use crate::step::{Decay, StepOptions};
 
 /// One recurrent layer of a configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -79,6 +80,30 @@ pub enum ScheduleConfig {
 #[serde(deny_unknown_fields)]
 pub struct ClipConfig {
     pub norm: Option<f64>,
+    #[serde(default)]
+    pub value: Option<f64>,
+}
+
+/// A running average of the weights, which then is what is measured and exported.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum AverageConfig {
+    None {},
+    /// Exponential moving average.
+    Ema {
+        decay: f64,
+    },
+    /// Mean of all weights since `start_step`, or since the validation loss stopped falling.
+    Asgd {
+        start_step: Option<u64>,
+        patience: usize,
+    },
+}
+
+impl Default for AverageConfig {
+    fn default() -> Self {
+        AverageConfig::None {}
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,13 +118,29 @@ pub struct TrainingConfig {
     pub optimizer: OptimizerConfig,
     pub schedule: ScheduleConfig,
     pub clip: ClipConfig,
+    #[serde(default)]
+    pub decay: Decay,
+    #[serde(default)]
+    pub average: AverageConfig,
+    #[serde(default)]
+    pub label_smoothing: f64,
     pub batch_size: usize,
     pub sequence_length: usize,
+    /// Tokens that a gradient reaches back over; none: as many as a step goes forward.
+    #[serde(default)]
+    pub backward_length: Option<usize>,
+    /// Batches whose gradients make one update.
+    #[serde(default = "one")]
+    pub accumulate: usize,
     pub max_steps: Option<u64>,
     pub max_epochs: Option<u64>,
     pub seed: u64,
     pub threads: Option<usize>,
     pub precision: Precision,
+}
+
+fn one() -> usize {
+    1
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -362,6 +403,33 @@ impl TrainingConfig {
             OptimizerConfig::Lion { beta1, beta2, weight_decay, .. } => Optimizer::Lion { beta1, beta2, weight_decay },
         };
         Update { optimizer, learning_rate, clip_norm: self.clip.norm, seed: self.seed }
+    }
+
+    /// What a step of it does besides, as far as it is the same at every step.
+    pub fn step_options(&self) -> StepOptions {
+        StepOptions {
+            clip_value: self.clip.value,
+            decay: self.decay,
+            label_smoothing: self.label_smoothing,
+            ..StepOptions::default()
+        }
+    }
+
+    /// Tokens that a gradient reaches back over.
+    pub fn reach(&self) -> usize {
+        self.backward_length.unwrap_or(0).max(self.sequence_length)
+    }
+
+    pub fn set_base_rate(&mut self, rate: f64) {
+        match &mut self.optimizer {
+            OptimizerConfig::Sgd { learning_rate, .. }
+            | OptimizerConfig::Adam { learning_rate, .. }
+            | OptimizerConfig::AdamW { learning_rate, .. }
+            | OptimizerConfig::NAdam { learning_rate, .. }
+            | OptimizerConfig::RmsProp { learning_rate, .. }
+            | OptimizerConfig::Adagrad { learning_rate, .. }
+            | OptimizerConfig::Lion { learning_rate, .. } => *learning_rate = rate,
+        }
     }
 
     /// Learning rate before any schedule.

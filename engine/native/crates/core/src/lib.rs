@@ -20,10 +20,12 @@ pub mod model;
 pub mod optim;
 pub mod params;
 pub mod parity;
+mod parity_training;
 pub mod pool;
 pub mod rng;
 pub mod simd;
 pub mod spec;
+pub mod step;
 pub mod tensor_file;
 #[cfg(test)]
 mod testing;

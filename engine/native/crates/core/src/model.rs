@@ -1,16 +1,17 @@
 //! A whole model: embedding or series, recurrent layers, head; training steps, evaluation, traces.
 
+mod update;
+
 use std::sync::Arc;
 
 use crate::buffer::Buffer;
 use crate::cells::Source as SignalSource;
 use crate::element::Element;
 use crate::error::EngineError;
-use crate::kernels::elementwise::SquareSum;
 use crate::kernels::{KernelKind, Kernels};
 use crate::layers::{Direction, Embedding, Head, Kept, Pass, Source, Stack};
-use crate::loss::{Rows, Scope, row_losses};
-use crate::optim::{Moments, Stretch, clip_factor, update_stretch};
+use crate::loss::{Rows, Scope, smoothed_row_losses};
+use crate::optim::Moments;
 use crate::params::{Inner, Parameters};
 use crate::pool::{Pool, Worker};
 use crate::rng::{Purpose, Rng};
@@ -19,6 +20,10 @@ use crate::spec::{
     Batch, HeadMode, Input, InputSpec, LossSum, ModelSpec, NamedTensor, NonFinite, StateEntry, States, StepOutcome,
     Tap, Taps, Target, Traced, Update,
 };
+use crate::step::StepOptions;
+
+pub use update::Movement;
+use update::Summed;
 
 /// Numbers per block of the gradient norm and the update: fixed, so that sums do not depend on threads.
 const BLOCK: usize = 4096;
@@ -47,6 +52,10 @@ pub struct Model<E: Element> {
     input_gradient: Buffer<E>,
     /// Forgotten whenever the weights change.
     kept: Kept,
+    summed: Summed<E>,
+    /// Running average of the weights, and the weights before an update that is measured; both only where asked for.
+    average: Buffer<E>,
+    before: Buffer<E>,
 }
 
 /// What a pass does after the forward part.
@@ -58,6 +67,7 @@ struct Work<'a, E> {
     update: Option<(Update, u64)>,
     dropout: Option<(u64, u64)>,
     traced: bool,
+    options: StepOptions,
 }
 
 /// What a pass gives.
@@ -118,6 +128,9 @@ impl<E: Element> Model<E> {
             squares: Buffer::new(length.div_ceil(BLOCK)),
             input_gradient: Buffer::new(0),
             kept: Kept::default(),
+            summed: Summed::default(),
+            average: Buffer::new(0),
+            before: Buffer::new(0),
             parameters,
             spec,
         };
@@ -244,24 +257,41 @@ impl<E: Element> Model<E> {
         step: u64,
         update: &Update,
     ) -> Result<StepOutcome, EngineError> {
+        self.train_step_with(batch, target, states, step, update, &StepOptions::default())
+    }
+
+    /// The same with options. A batch that is a part of an update gives its own norm, the last part that of the whole
+    /// update's gradient and the mean loss over all valid targets of the update.
+    pub fn train_step_with(
+        &mut self,
+        batch: &Batch<E>,
+        target: &Target<E>,
+        states: &mut States<E>,
+        step: u64,
+        update: &Update,
+        options: &StepOptions,
+    ) -> Result<StepOutcome, EngineError> {
         self.check_target(batch, target)?;
         self.use_moments(update.optimizer.moments());
+        self.summed.prepare(options.part, self.parameters.length);
         let work = Work {
             target: Some(*target),
             backward: true,
             update: Some((*update, step)),
-            dropout: Some((update.seed, step)),
+            dropout: Some((update.seed, options.draw.unwrap_or(step))),
             traced: false,
+            options: *options,
         };
         let done = self.pass(batch, states, work)?;
-        let (loss, grad_norm) = (done.loss.mean(), done.norm);
-        let non_finite = if loss.is_finite() && grad_norm.is_finite() {
-            self.store_states(states, batch.time);
+        let grad_norm = done.norm;
+        let non_finite = if done.loss.sum.is_finite() && grad_norm.is_finite() {
+            self.store_states(states, options.carry_after.unwrap_or(batch.time));
             None
         } else {
             Some(self.find_non_finite(batch, states, Work { backward: false, update: None, ..work })?)
         };
-        Ok(StepOutcome { loss, grad_norm, non_finite })
+        self.summed.add(done.loss);
+        Ok(StepOutcome { loss: self.summed.loss.mean(), grad_norm, non_finite })
     }
 
     /// Evaluation: outputs `[T*B*out]` (or `[B*out]` with `LastStep`); `states` receives the final states; `taps`
@@ -493,7 +523,8 @@ impl<E: Element> Model<E> {
             let scale = if work.backward { Some(scale.unwrap_or(0.0)) } else { None };
             for (first, rows) in head.blocks(pass, worker).stretches() {
                 let out = Rows { values: head.values.at(0), width: head.width, losses: self.losses.at(0) };
-                row_losses(&stack.kernels, scope, &target, first..first + rows, out, scale);
+                let smoothing = work.options.label_smoothing;
+                smoothed_row_losses(&stack.kernels, scope, &target, first..first + rows, out, scale, smoothing);
             }
             if work.backward {
                 head.backward(stack, pass, worker);
@@ -510,46 +541,13 @@ impl<E: Element> Model<E> {
             worker.barrier();
             done.loss.sum = self.losses.slice(head.rows(pass.time, pass.batch)).iter().sum();
             if let Some((update, step)) = &work.update {
-                done.norm = self.gradient_norm(pass, worker);
+                done.norm = self.gradient_norm(pass.gradients, worker);
                 if done.loss.sum.is_finite() && done.norm.is_finite() {
-                    self.update(pass, worker, update, *step, clip_factor(done.norm, update.clip_norm));
+                    done.norm = self.finish_batch(work, (update, *step), count, done.norm, worker);
                 }
             }
         }
         done
-    }
-
-    /// Global L2 norm, the same sum in every worker; a barrier is inside.
-    unsafe fn gradient_norm(&self, pass: &Pass<E>, worker: &Worker) -> f64 {
-        let length = self.parameters.length;
-        let blocks = length.div_ceil(BLOCK);
-        for block in worker.share(blocks) {
-            unsafe {
-                (self.stack.kernels.square_sum)(SquareSum {
-                    values: pass.gradients.add(block * BLOCK),
-                    count: (length - block * BLOCK).min(BLOCK),
-                    out: self.squares.at(block),
-                });
-            }
-        }
-        worker.barrier();
-        self.squares.slice(blocks).iter().sum::<f64>().sqrt()
-    }
-
-    unsafe fn update(&self, pass: &Pass<E>, worker: &Worker, update: &Update, step: u64, clip: f64) {
-        let length = self.parameters.length;
-        let own = worker.share(length.div_ceil(BLOCK));
-        let first = own.start * BLOCK;
-        let count = (own.end * BLOCK).min(length).saturating_sub(first);
-        let moment = |buffer: &Buffer<E>, used: bool| if used { buffer.at(first) } else { std::ptr::null_mut() };
-        let stretch = Stretch {
-            weights: self.weights.at(first),
-            gradients: unsafe { pass.gradients.add(first) },
-            first: moment(&self.first_moments, self.moments.first.is_some()),
-            second: moment(&self.second_moments, self.moments.second.is_some()),
-            count,
-        };
-        unsafe { update_stretch(&self.stack.kernels, stretch, update, step, clip) };
     }
 
     fn load_states(&mut self, states: &States<E>, time: usize, batch: usize) -> Result<(), EngineError> {

@@ -32,7 +32,7 @@ fn batch_first(values: &[f32], time: usize, batch: usize, width: usize) -> Vec<f
     out
 }
 
-fn encode(spec: &ModelSpec, label: &TraceLabel, tensors: &[NamedTensor<f32>]) -> Result<Vec<u8>, EngineError> {
+pub fn encode(spec: &ModelSpec, label: &TraceLabel, tensors: &[NamedTensor<f32>]) -> Result<Vec<u8>, EngineError> {
     let cells: Vec<&str> = spec.layers.iter().map(|layer| layer.cell.as_str()).collect();
     let cells = serde_json::to_string(&cells).map_err(|error| EngineError::new("INTERNAL", error.to_string()))?;
     let metadata = [
@@ -96,6 +96,16 @@ pub fn probe(
     probe: &Probe,
     label: &TraceLabel,
 ) -> Result<Vec<u8>, EngineError> {
+    encode(spec, label, &probe_tensors(model, spec, source, probe)?)
+}
+
+/// The tensors of that trace.
+pub fn probe_tensors(
+    model: &mut Model<f32>,
+    spec: &ModelSpec,
+    source: &Source,
+    probe: &Probe,
+) -> Result<Vec<NamedTensor<f32>>, EngineError> {
     let mut tensors = Vec::new();
     let mut taps = Taps::new();
     let mut states = model.zero_states(1);
@@ -165,7 +175,7 @@ pub fn probe(
         }
     }
     push_taps(&mut tensors, "", taps);
-    encode(spec, label, &tensors)
+    Ok(tensors)
 }
 
 /// The trace of any batch, with `grad.*` of the mean loss over it where asked: the next token for tokens, the given

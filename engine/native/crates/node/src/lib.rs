@@ -4,6 +4,7 @@
 mod benches;
 mod errors;
 mod model;
+mod rate_test;
 mod tasks;
 mod training;
 

@@ -3,6 +3,7 @@
 //! Letters: T time steps, B batch, H hidden size padded to a multiple of 16, P = H / 16 unit panels, S slots (vectors
 //! per unit panel in the gate tensor), r = t * B + b.
 
+pub mod blend;
 pub mod elementwise;
 pub mod outer;
 pub mod peak;
@@ -12,6 +13,7 @@ pub mod tile;
 
 use crate::element::Element;
 use crate::simd::{Avx2, Avx512, Isa, Lanes, Neon, Portable};
+use blend::{Blend, Clamp};
 use elementwise::{AdamBlock, LionBlock, PairSum, RmsBlock, ScatterRows, SgdBlock, SoftmaxRow, SquareSum};
 use outer::Outer;
 use peak::Peak;
@@ -108,6 +110,8 @@ pub struct Kernels<E: Element> {
     pub rms: unsafe fn(RmsBlock<E>),
     pub lion: unsafe fn(LionBlock<E>),
     pub square_sum: unsafe fn(SquareSum<E>),
+    pub blend: unsafe fn(Blend<E>),
+    pub clamp: unsafe fn(Clamp<E>),
     pub scatter_rows: unsafe fn(ScatterRows<E>),
     pub pair_sum: unsafe fn(PairSum<E>),
     pub peak: unsafe fn(Peak<E>),
@@ -135,6 +139,8 @@ impl<E: Element> Kernels<E> {
             rms: I::call::<RmsBlock<E>>,
             lion: I::call::<LionBlock<E>>,
             square_sum: I::call::<SquareSum<E>>,
+            blend: I::call::<Blend<E>>,
+            clamp: I::call::<Clamp<E>>,
             scatter_rows: I::call::<ScatterRows<E>>,
             pair_sum: I::call::<PairSum<E>>,
             peak: I::call::<Peak<E>>,
