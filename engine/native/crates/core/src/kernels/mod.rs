@@ -4,6 +4,7 @@
 //! per unit panel in the gate tensor), r = t * B + b.
 
 pub mod elementwise;
+pub mod logistic;
 pub mod outer;
 pub mod product;
 pub mod recurrent;
@@ -12,6 +13,7 @@ pub mod tile;
 use crate::element::Element;
 use crate::simd::{Avx2, Avx512, Isa, Lanes, Portable};
 use elementwise::{AdamBlock, LionBlock, PairSum, RmsBlock, ScatterRows, SgdBlock, SoftmaxRow, SquareSum};
+use logistic::LogisticRow;
 use outer::Outer;
 use product::Product;
 
@@ -67,6 +69,7 @@ pub struct Kernels<E: Element> {
     pub product: unsafe fn(Product<E>),
     pub outer: unsafe fn(Outer<E>),
     pub softmax_row: unsafe fn(SoftmaxRow<E>),
+    pub logistic_row: unsafe fn(LogisticRow<E>),
     pub adam: unsafe fn(AdamBlock<E>),
     pub sgd: unsafe fn(SgdBlock<E>),
     pub rms: unsafe fn(RmsBlock<E>),
@@ -92,6 +95,7 @@ impl<E: Element> Kernels<E> {
             product: I::call::<Product<E>>,
             outer: I::call::<Outer<E>>,
             softmax_row: I::call::<SoftmaxRow<E>>,
+            logistic_row: I::call::<LogisticRow<E>>,
             adam: I::call::<AdamBlock<E>>,
             sgd: I::call::<SgdBlock<E>>,
             rms: I::call::<RmsBlock<E>>,

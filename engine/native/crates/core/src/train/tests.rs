@@ -40,7 +40,11 @@ impl Listener for Script {
 }
 
 /// Trains to the end with commands that wait from the start, and gives all events.
-fn play(job: &TrainJob, before: &[Command], act: impl Fn(&Event, &Mailbox) + Send + Sync + 'static) -> Vec<Event> {
+pub(super) fn play(
+    job: &TrainJob,
+    before: &[Command],
+    act: impl Fn(&Event, &Mailbox) + Send + Sync + 'static,
+) -> Vec<Event> {
     let mailbox = Arc::new(Mailbox::default());
     for command in before {
         mailbox.post(command.clone());
@@ -50,7 +54,7 @@ fn play(job: &TrainJob, before: &[Command], act: impl Fn(&Event, &Mailbox) + Sen
     script.events.into_inner().unwrap()
 }
 
-fn job(directory: &Path, task: &str, training: serde_json::Value) -> TrainJob {
+pub(super) fn job(directory: &Path, task: &str, training: serde_json::Value) -> TrainJob {
     let mut whole = json!({
         "optimizer": { "kind": "adam", "learningRate": 0.01, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "weightDecay": 0.0 },
         "schedule": { "kind": "cosine", "warmupSteps": 3, "minimum": 0.1 },
@@ -101,7 +105,7 @@ fn job(directory: &Path, task: &str, training: serde_json::Value) -> TrainJob {
 }
 
 /// Weights, moments and carried states, as bytes.
-fn bits(directory: &Path, step: u64) -> Vec<Vec<u8>> {
+pub(super) fn bits(directory: &Path, step: u64) -> Vec<Vec<u8>> {
     let folder = checkpoint::directory_of(directory, step);
     ["model.safetensors", "optimizer.safetensors", "states.safetensors"]
         .iter()
@@ -110,7 +114,7 @@ fn bits(directory: &Path, step: u64) -> Vec<Vec<u8>> {
 }
 
 /// Lines of the metrics without times.
-fn history(directory: &Path) -> Vec<serde_json::Value> {
+pub(super) fn history(directory: &Path) -> Vec<serde_json::Value> {
     fs::read_to_string(directory.join("metrics.jsonl"))
         .unwrap()
         .lines()
@@ -124,7 +128,7 @@ fn history(directory: &Path) -> Vec<serde_json::Value> {
         .collect()
 }
 
-fn finished(events: &[Event]) -> bool {
+pub(super) fn finished(events: &[Event]) -> bool {
     matches!(events.last(), Some(Event::Finished { .. }))
 }
 

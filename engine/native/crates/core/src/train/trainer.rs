@@ -9,8 +9,8 @@ use serde_json::json;
 
 use crate::cells::find_cell;
 use crate::checkpoint::{self, Best, CheckpointState, CheckpointTensors, DataPosition, RandomState};
-use crate::config::{DataConfig, Probe, SplitName, Splits, TrainJob};
-use crate::data::{TokenWindows, WindowBatch, shuffle};
+use crate::config::{DataConfig, Probe, SequenceContent, SequenceData, SplitName, Splits, TrainJob};
+use crate::data::{SequenceBatch, TokenWindows, WindowBatch, shuffle};
 use crate::error::EngineError;
 use crate::evaluate::{Limit, Measured, Source, measure};
 use crate::generate::{self, SampleRequest};
@@ -75,6 +75,7 @@ struct Progress {
 enum Feed {
     Tokens { windows: TokenWindows, inputs: Vec<u32>, targets: Vec<u32> },
     Series { batch_size: usize, order: Vec<u32>, order_epoch: Option<u64>, gathered: WindowBatch },
+    Sequences { batch_size: usize, order: Vec<u32>, order_epoch: Option<u64>, gathered: SequenceBatch },
 }
 
 struct Trainer<'a> {
@@ -124,6 +125,13 @@ fn steps_per_epoch(data: &DataConfig, batch_size: usize, sequence_length: usize)
             }
             Ok(count.div_ceil(batch_size as u64))
         }
+        DataConfig::Sequences(sequences) => {
+            let (start, end) = sequences.split.train;
+            match end.saturating_sub(start) {
+                0 => Err(EngineError::at("DATASET_TOO_SHORT", "split", "the training part holds no sequence")),
+                count => Ok(count.div_ceil(batch_size as u64)),
+            }
+        }
     }
 }
 
@@ -166,6 +174,12 @@ impl<'a> Trainer<'a> {
                 order: Vec::new(),
                 order_epoch: None,
                 gathered: WindowBatch::default(),
+            },
+            DataConfig::Sequences(_) => Feed::Sequences {
+                batch_size: training.batch_size,
+                order: Vec::new(),
+                order_epoch: None,
+                gathered: SequenceBatch::default(),
             },
         };
         let mut states = model.zero_states(training.batch_size);
@@ -373,6 +387,22 @@ impl<'a> Trainer<'a> {
                     self.model.train_step(&batch, &Target::Values(&gathered.targets), &mut states, done, &update)?;
                 (outcome, time * starts.len())
             }
+            (Feed::Sequences { batch_size, order, order_epoch, gathered }, Source::Sequences(reader)) => {
+                if *order_epoch != Some(epoch) {
+                    *order = shuffle::permutation(reader.count(SplitName::Train), self.job.config.training.seed, epoch);
+                    *order_epoch = Some(epoch);
+                }
+                let first = index as usize * *batch_size;
+                let chosen = &order[first..order.len().min(first + *batch_size)];
+                let numbers: Vec<usize> =
+                    chosen.iter().map(|&at| reader.number(SplitName::Train, at as usize)).collect();
+                reader.gather(&numbers, gathered)?;
+                // Sequences begin with zero states.
+                let mut states = self.model.zero_states(numbers.len());
+                let outcome =
+                    self.model.train_step(&gathered.batch(), &gathered.target(), &mut states, done, &update)?;
+                (outcome, gathered.steps())
+            }
             _ => unreachable!("feed and source are made from the same data"),
         };
         if outcome.non_finite.is_some() || !outcome.loss.is_finite() || !outcome.grad_norm.is_finite() {
@@ -526,7 +556,10 @@ impl<'a> Trainer<'a> {
     }
 
     fn sample(&mut self) -> Result<(), Failure> {
-        let InputSpec::Tokens { vocabulary_size, .. } = self.spec.input else { return Ok(()) };
+        // Labels of symbols are no text.
+        let (InputSpec::Tokens { vocabulary_size, .. }, Source::Tokens { .. }) = (self.spec.input, &self.source) else {
+            return Ok(());
+        };
         let step = self.progress.step;
         let request = SampleRequest {
             prompt: self.job.sample_prompt.clone(),
@@ -564,7 +597,10 @@ impl<'a> Trainer<'a> {
             evaluated_step: self.progress.evaluated_step,
             scaler: match &self.job.data {
                 DataConfig::Series(series) => Some(series.scaler.clone()),
-                DataConfig::Tokens(_) => None,
+                DataConfig::Sequences(SequenceData { content: SequenceContent::Values { scaler, .. }, .. }) => {
+                    Some(scaler.clone())
+                }
+                DataConfig::Tokens(_) | DataConfig::Sequences(_) => None,
             },
             kernel: kernel_name().to_string(),
             threads: self.job.threads,
@@ -574,7 +610,7 @@ impl<'a> Trainer<'a> {
         };
         let states = match self.feed {
             Feed::Tokens { .. } => named_states(&self.states),
-            Feed::Series { .. } => Vec::new(),
+            Feed::Series { .. } | Feed::Sequences { .. } => Vec::new(),
         };
         let tensors =
             CheckpointTensors { model: self.model.parameters(), optimizer: self.model.optimizer_state(), states };
