@@ -28,7 +28,7 @@ import { checkRoles, trainingData } from './training-data';
 async function formatOf(file: string, task: ImportRequest['task']): Promise<TableFormat | null> {
   const { head } = await readHead(file, 64);
   if (task === 'language-model') return null;
-  return tableFormat(file, head) ?? (task === 'forecast' ? 'csv' : null);
+  return tableFormat(file, head) ?? (task === 'forecast' || task === 'regress' ? 'csv' : null);
 }
 
 function onlyFile(request: ImportRequest): string {
