@@ -25,7 +25,7 @@ export type SequenceBorder =
 
 export function borderOf({ task }: Pick<RunConfig, 'task'>, { content }: SequenceData, names: { symbols: string[]; labels: string[] }): SequenceBorder {
   if (content.kind === 'bits') return { kind: 'bits', entries: content.columns };
-  if (content.kind === 'labels') return { kind: 'labels', ...names };
+  if (content.kind === 'labels') return { kind: 'labels', symbols: names.symbols, labels: names.labels };
   const columns = task.kind === 'regress' ? task : { inputs: [], targets: [] };
   return { kind: 'values', inputs: { columns: columns.inputs, scaler: content.scaler }, targets: { columns: columns.targets, scaler: content.targetScaler } };
 }
