@@ -155,6 +155,7 @@ export function createWorkbench(options: WorkbenchOptions): LocalWorkbench {
     'datasets.import': ({ job, request }) => jobs.run(job, 'import', basename(request.files[0] ?? ''), (context) => datasets.import(request, context)),
     'datasets.importText': ({ job, name, text }) => jobs.run(job, 'import', name ?? 'text', (context) => datasets.importText({ name, text }, context)),
     'datasets.importSample': ({ job, sample }) => jobs.run(job, 'import', sample, (context) => datasets.importSample(sample, context)),
+    'datasets.generate': ({ job, request }) => jobs.run(job, 'import', request.name ?? request.task, (context) => datasets.generate(request, context)),
     'datasets.page': (input) => datasets.page(input),
     'datasets.profile': (input) => datasets.profile(input),
     'datasets.vocabulary': async ({ id }) => ({ tokens: (await datasets.tokenizer(id)).vocabulary }),
@@ -195,6 +196,7 @@ export function createWorkbench(options: WorkbenchOptions): LocalWorkbench {
     'runs.forecast': (input) => runs.forecast(input),
     'runs.record': (input) => runs.record(input),
     'runs.weights': (input) => runs.weights(input),
+    'runs.predict': (input) => runs.predict(input),
     'runs.evaluate': (input) => runs.evaluate(input),
 
     'exports.list': (input) => exports.list(input),

@@ -117,6 +117,7 @@ const optimizer = (directory: string, step: number) => readFileSync(path.join(di
 
 const specOf = (job: TrainJob): ModelSpec => {
   const data = job.data;
+  if (data.kind === 'sequences') throw new RangeError('no job of this file has sequences');
   return {
     input: data.kind === 'tokens' ? { kind: 'tokens', vocabularySize: data.vocabularySize, embeddingSize: job.config.model.embeddingSize } : { kind: 'series', inputSize: data.inputs.length },
     layers: job.config.model.layers,

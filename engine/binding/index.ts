@@ -118,5 +118,6 @@ function modelOf(model: NativeEngineModel): OpenModel {
       codedLater(() => model.sample(prompt, length, temperature, topK, topP, seed)),
     trace: ({ time, batch, tokens, series, target, gradients }) =>
       codedLater(() => model.trace(time, batch, tokens, series, target, gradients)),
+    traceSequence: (data, number, gradients) => codedLater(() => model.traceSequence(JSON.stringify(data), number, gradients)),
   };
 }

@@ -41,6 +41,7 @@ export interface NativeEngineModel {
     target: Float32Array | null,
     gradients: boolean,
   ): Promise<Uint8Array>;
+  traceSequence(dataJson: string, number: number, gradients: boolean): Promise<Uint8Array>;
 }
 
 export interface NativeTraining {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { datasetChange, importRequest, type Dataset, type DatasetPage, type DatasetProfile, type FilePreview, type SampleInfo } from './dataset';
+import { datasetChange, generateRequest, importRequest, type Dataset, type DatasetPage, type DatasetProfile, type FilePreview, type SampleInfo } from './dataset';
 import type { CellInfo, ModelDescription, RatePoint, RateTest } from './model';
 import { exportRequest, inferRequest, type DeviceObstacle, type ExportReport, type InferResult, type LatencyResult, type OpenedModel, type ProviderInfo } from './onnx';
 import { probeConfig, type PresetName, type RunConfig } from './run-config';
@@ -42,6 +42,8 @@ export const methodInputs = {
   'datasets.import': z.strictObject({ job: z.string(), request: importRequest }),
   'datasets.importText': z.strictObject({ job: z.string(), name: name.nullable(), text: z.string().max(50_000_000) }),
   'datasets.importSample': z.strictObject({ job: z.string(), sample: z.string() }),
+  /** Makes up the sequences of a synthetic task. */
+  'datasets.generate': z.strictObject({ job: z.string(), request: generateRequest }),
   'datasets.page': z.strictObject({ id: name, offset: z.int().min(0), limit: z.int().min(1).max(5000) }),
   'datasets.profile': byId,
   /** Entry `i` is the text of token `i`; a trace holds tokens, the window shows characters. Text datasets only. */
@@ -101,6 +103,8 @@ export const methodInputs = {
   }),
   /** Writes a checkpoint's weights for other programs. */
   'runs.weights': weightsExport,
+  /** What a model of values from sequences answers about those of a part. */
+  'runs.predict': z.strictObject({ id: name, split: z.enum(['train', 'validation', 'test']).default('test'), offset: z.int().min(0).default(0), limit: z.int().min(1).max(2000).default(200) }),
   'runs.evaluate': z.strictObject({ id: name, split: z.enum(['train', 'validation', 'test']).default('test') }),
 
   'exports.list': nothing,
@@ -131,6 +135,14 @@ export interface ForecastResult {
   checkpoint: number;
 }
 
+/** One sequence's answer beside the truth, in the targets' own units. */
+export interface PredictedSequence {
+  number: number;
+  length: number;
+  prediction: number[];
+  target: number[];
+}
+
 export interface MethodOutputs {
   'system.info': SystemInfo;
   'system.providers': ProviderInfo;
@@ -144,6 +156,7 @@ export interface MethodOutputs {
   'datasets.import': Dataset;
   'datasets.importText': Dataset;
   'datasets.importSample': Dataset;
+  'datasets.generate': Dataset;
   'datasets.page': DatasetPage;
   'datasets.profile': DatasetProfile;
   'datasets.vocabulary': { tokens: string[] };
@@ -177,6 +190,7 @@ export interface MethodOutputs {
   'runs.forecast': ForecastResult;
   'runs.record': { path: string; checkpoint: number; tensors: { name: string; shape: number[] }[] };
   'runs.weights': WeightsExported;
+  'runs.predict': { targets: string[]; total: number; sequences: PredictedSequence[]; checkpoint: number };
   'runs.evaluate': { metrics: Metrics; checkpoint: number };
 
   'exports.list': ExportReport[];

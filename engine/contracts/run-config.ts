@@ -36,7 +36,25 @@ export const forecastTask = z.strictObject({
 });
 export type ForecastTask = z.infer<typeof forecastTask>;
 
-export const taskConfig = z.discriminatedUnion('kind', [languageModelTask, forecastTask]);
+/** A value from a sequence. */
+export const regressTask = z.strictObject({
+  kind: z.literal('regress'),
+  inputs: z.array(z.string()).min(1),
+  /** One value per sequence each. */
+  targets: z.array(z.string()).min(1),
+  scaling: z.enum(['standard', 'none']).default('standard'),
+});
+export type RegressTask = z.infer<typeof regressTask>;
+
+/** The next vector of zeros and ones of a sequence. */
+export const binaryVectorsTask = z.strictObject({ kind: z.literal('binary-vectors') });
+
+/** A label at every step of a sequence of symbols; steps may have none. */
+export const labelTask = z.strictObject({ kind: z.literal('label') });
+
+export const taskConfig = z.discriminatedUnion('kind', [languageModelTask, forecastTask, regressTask, binaryVectorsTask, labelTask]);
+export const taskKinds = ['language-model', 'forecast', 'regress', 'binary-vectors', 'label'] as const satisfies readonly TaskConfig['kind'][];
+export type TaskKind = (typeof taskKinds)[number];
 export type TaskConfig = z.infer<typeof taskConfig>;
 
 const learningRate = (usual: number) => z.number().positive().max(100).default(usual);
@@ -195,5 +213,5 @@ export type RunConfigInput = z.input<typeof runConfig>;
 export const tunableFields = ['training.optimizer.learningRate', 'training.clip.norm', 'training.clip.value', 'training.maxSteps', 'training.maxEpochs', 'earlyStopping.patience'] as const;
 export type TunableField = (typeof tunableFields)[number];
 
-export const presetNames = ['char-lstm', 'char-gru', 'char-rnn', 'forecast-lstm', 'forecast-gru'] as const;
+export const presetNames = ['char-lstm', 'char-gru', 'char-rnn', 'forecast-lstm', 'forecast-gru', 'adding-lstm', 'adding-gru', 'chorales-lstm', 'label-lstm'] as const;
 export type PresetName = (typeof presetNames)[number];

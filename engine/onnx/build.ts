@@ -2,6 +2,7 @@ import type { SeriesData } from '../binding/types';
 import type { TaskConfig, TensorInfo } from '../contracts';
 import { GraphBuilder } from './graph';
 import { encodeModel, type GraphProto } from './proto';
+import { addPrediction, addProbabilities, addVectors, borderMetadata, type SequenceBorder } from './sequence-border';
 import { addGateOutputs, addLayer, addLayerOutput, type RecurrentLayer } from './recurrent';
 import type { ExportModel } from './weights';
 
@@ -20,8 +21,10 @@ export interface BuildRequest {
   stateful: boolean;
   gates: boolean;
   opset: number;
-  /** null for a language model. */
+  /** null for a language model and for sequences. */
   forecast: ForecastScaling | null;
+  /** Of a model of sequences. */
+  sequences?: SequenceBorder | null;
   metadata: Record<string, string>;
   producerVersion: string;
 }
@@ -48,16 +51,18 @@ export function statePairs(model: ExportModel): { input: string; output: string;
 /**
  * A model as an ONNX file's bytes: `tokens` int64 `[batch, time]` → `logits` `[batch, time, vocabulary]`,
  * or `series` float32 `[batch, time, inputs]` → `forecast` `[batch, horizon, targets]` in raw units.
- * Batch and time are free; dropout leaves no trace.
+ * Sequences: see `SequenceBorder`. Batch and time are free; dropout leaves no trace.
  */
 export function buildModel(request: BuildRequest): BuiltModel {
-  const { model, forecast } = request;
+  const { model, forecast, sequences = null } = request;
   const g = new GraphBuilder('sluice');
-  const enter = forecast ? addSeries(g, forecast) : { value: addTokens(g, model), last: null };
+  const enter = addEntry(g, model, forecast, sequences);
   const layers = addStack(g, model, enter.value, request.stateful);
   const top = layers[layers.length - 1]!;
   if (forecast) addForecast(g, model, forecast, top, enter.last);
+  else if (sequences?.kind === 'values') addPrediction(g, model, sequences.targets, top);
   else addLogits(g, model, addLayerOutput(g, top));
+  if (sequences?.kind === 'bits') addProbabilities(g, sequences.entries);
   if (request.stateful) addFinalStates(g, model, layers);
   if (request.gates) for (const layer of layers) addGateOutputs(g, layer);
   const graph = g.build();
@@ -76,14 +81,21 @@ export function buildModel(request: BuildRequest): BuiltModel {
   };
 }
 
+function addEntry(g: GraphBuilder, model: ExportModel, forecast: ForecastScaling | null, sequences: SequenceBorder | null): { value: string; last: string | null } {
+  if (forecast) return addSeries(g, forecast);
+  if (sequences?.kind === 'values') return addSeries(g, { ...sequences.inputs, subtractLast: false });
+  return { value: sequences?.kind === 'bits' ? addVectors(g, sequences.entries) : addTokens(g, model), last: null };
+}
+
 /** Metadata of an exported file, all values JSON except the format's name. */
-export function modelMetadata(options: { task: TaskConfig; vocabulary: string[] | null; forecast: ForecastScaling | null; pairs: [string, string][]; run: string; step: number }): Record<string, string> {
-  const { task, vocabulary, forecast, pairs } = options;
+export function modelMetadata(options: { task: TaskConfig; vocabulary: string[] | null; forecast: ForecastScaling | null; sequences?: SequenceBorder | null; pairs: [string, string][]; run: string; step: number }): Record<string, string> {
+  const { task, vocabulary, forecast, sequences, pairs } = options;
   return {
     'sluice.format': 'sluice-onnx/1',
     'sluice.task': JSON.stringify(task),
     ...(vocabulary && { 'sluice.vocabulary': JSON.stringify(vocabulary) }),
     ...(forecast && { 'sluice.scaler': JSON.stringify({ columns: forecast.columns, ...forecast.scaler }) }),
+    ...(sequences && borderMetadata(sequences)),
     ...(pairs.length > 0 && { 'sluice.states': JSON.stringify(pairs) }),
     'sluice.run': options.run,
     'sluice.step': String(options.step),
@@ -108,7 +120,7 @@ function addTokens(g: GraphBuilder, model: ExportModel): string {
  * Raw series to scaled `[time, batch, inputs]`; `last` is the scaled last step `[batch, 1, inputs]` that was
  * taken off. The arithmetic is float64: a series of large values with small changes keeps its digits.
  */
-function addSeries(g: GraphBuilder, forecast: ForecastScaling): { value: string; last: string | null } {
+function addSeries(g: GraphBuilder, forecast: Pick<ForecastScaling, 'columns' | 'scaler' | 'subtractLast'>): { value: string; last: string | null } {
   const { mean, deviation } = forecast.scaler;
   const size = forecast.columns.length;
   const series = g.input('series', 'float32', ['batch', 'time', size]);

@@ -1,4 +1,4 @@
-import type { NativeEvent, Probe, SeriesData, TokenData, TrainingHandle } from '../binding/types';
+import type { NativeEvent, Probe, TrainingData, TrainingHandle } from '../binding/types';
 import { SluiceError, toErrorShape, type RunChange, type RunConfig, type RunEvent, type RunStatus } from '../contracts';
 import type { Ports, Tokenizer } from '../ports';
 import { writeJson } from '../workspace';
@@ -17,7 +17,7 @@ export interface ActiveRunSetup {
   directory: string;
   status: RunStatus;
   config: RunConfig;
-  data: TokenData | SeriesData;
+  data: TrainingData;
   tokenizer: Tokenizer | null;
   probe: Probe & { everyMs: number };
   prompt: number[];

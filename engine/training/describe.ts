@@ -1,4 +1,4 @@
-import type { EngineBinding, ModelSpec, SeriesData, TokenData } from '../binding/types';
+import type { EngineBinding, ModelSpec, TrainingData } from '../binding/types';
 import { SluiceError, type CellInfo, type ModelDescription, type OnnxRecipe, type RunConfig, type StackBlock } from '../contracts';
 import { reach, windowCount, type CompletedConfig } from './config';
 import { besideBytes } from './memory';
@@ -35,8 +35,8 @@ function stackBlocks(config: RunConfig, spec: ModelSpec, tensors: readonly { nam
     blocks.push(block('recurrent', layer.cell, ['B', 'T', width], ['B', 'T', output], tensors.filter(({ name }) => layerOfTensor(name) === index)));
     width = output;
   });
-  const outputShape = config.task.kind === 'forecast' ? ['B', config.task.horizon, config.task.targets.length] : ['B', 'T', spec.head.outputSize];
-  const inputShape = config.task.kind === 'forecast' ? ['B', width] : ['B', 'T', width];
+  const outputShape = config.task.kind === 'forecast' ? ['B', config.task.horizon, config.task.targets.length] : config.task.kind === 'regress' ? ['B', config.task.targets.length] : ['B', 'T', spec.head.outputSize];
+  const inputShape = config.task.kind === 'forecast' || config.task.kind === 'regress' ? ['B', width] : ['B', 'T', width];
   blocks.push(block('head', config.model.head.kind, inputShape, outputShape, tensors.filter(({ name }) => name.startsWith('head.'))));
   return blocks;
 }
@@ -64,12 +64,17 @@ function onnxVerdicts(config: RunConfig, cells: readonly CellInfo[]): ModelDescr
   });
 }
 
-function stepSizes(config: RunConfig, data: TokenData | SeriesData): { stepsPerEpoch: number; tokensPerStep: number; time: number } {
+function stepSizes(config: RunConfig, data: TrainingData): { stepsPerEpoch: number; tokensPerStep: number; time: number } {
   const { batchSize, sequenceLength, accumulate } = config.training;
   if (data.kind === 'tokens') {
     const length = Math.floor(Math.max(0, data.split.train[1] - data.split.train[0] - 1) / batchSize);
     const time = Math.max(1, Math.min(sequenceLength, length));
     return { stepsPerEpoch: Math.ceil(Math.ceil(length / time) / accumulate), tokensPerStep: batchSize * time * accumulate, time: Math.max(time, Math.min(reach(config.training), length)) };
+  }
+  if (data.kind === 'sequences') {
+    const sequences = data.split.train[1] - data.split.train[0];
+    const time = Math.max(1, Math.round(data.steps / data.sequences));
+    return { stepsPerEpoch: Math.ceil(sequences / batchSize), tokensPerStep: Math.min(batchSize, sequences) * time, time };
   }
   const windows = windowCount(data.windows.train);
   return { stepsPerEpoch: Math.ceil(Math.ceil(windows / batchSize) / accumulate), tokensPerStep: Math.min(batchSize * accumulate, windows) * data.lookback, time: data.lookback };

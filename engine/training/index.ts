@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import type { ModelSpec, NativeModel, SeriesData, TokenData } from '../binding/types';
+import type { ModelSpec, NativeModel, SeriesData, TrainingData } from '../binding/types';
 import { probeConfig, readSafetensors, runConfig, SluiceError, weightsSource, type Dataset, type MethodInput, type MethodOutput, type MethodParsed, type ModelDescription, type RunConfig, type RunDetails, type RunStatus, type RunSummary, type TaskConfig } from '../contracts';
 import type { DatasetService, JobContext, Ports, RunService } from '../ports';
 import { checkName, isTaken, moveToTrash, nameTaken, outputPlace, restoreFromTrash, workspacePaths, writeAtomic, writeJson } from '../workspace';
@@ -17,7 +17,8 @@ import { architecture, dataSizes, modelSpec } from './model-spec';
 import { nearestName } from './nearest-name';
 import { runRateTest, type RateTestRequest } from './rate-test';
 import { presetConfig, presetNamed, presetsFor, presetTask } from './presets';
-import { encodeAt, resolveProbe, samplePrompt } from './probe';
+import { predictSequences } from './predictions';
+import { encodeAt, resolveProbe, samplePrompt, sequenceNumber } from './probe';
 import { checkpointSteps, createRun, readConfig, readRunData, readTrace, removeLeftovers, runFile, runIds, traceSteps } from './run-files';
 import { createStatusReader } from './rebuild-status';
 import { acquireLock, lockOwner, releaseLock } from './run-lock';
@@ -42,8 +43,9 @@ export interface ModelService {
 }
 
 /** The task of a preset that is looked at before there is a dataset; nothing is trained with it. */
-function sketchTask(kind: 'language-model' | 'forecast'): TaskConfig {
-  return kind === 'language-model' ? { kind } : { kind, lookback: 96, horizon: 24, targets: ['value'], covariates: [], scaling: 'standard', subtractLast: true };
+function sketchTask(kind: TaskConfig['kind']): TaskConfig {
+  if (kind === 'regress') return { kind, inputs: ['value'], targets: ['target'], scaling: 'standard' };
+  return kind !== 'forecast' ? { kind } : { kind, lookback: 96, horizon: 24, targets: ['value'], covariates: [], scaling: 'standard', subtractLast: true };
 }
 
 function configContext(ports: Ports, datasets: DatasetService): ConfigContext {
@@ -202,7 +204,7 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
     return { ...summary, config, checkpoints, traceSteps: await traceSteps(directory), startedFrom: await startedFrom(directory), changes };
   };
 
-  const dataOf = async (id: string, config: RunConfig): Promise<TokenData | SeriesData> => {
+  const dataOf = async (id: string, config: RunConfig): Promise<TrainingData> => {
     const dataset = await datasets.get({ id: config.dataset });
     const { sourceSha256, data } = await readRunData(workspace.run(id), workspace.dataset(config.dataset));
     if (sourceSha256 !== dataset.source.sha256) {
@@ -216,7 +218,7 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
     return data;
   };
 
-  const tokenizerOf = async (data: TokenData | SeriesData, dataset: string) => (data.kind === 'tokens' ? await datasets.tokenizer(dataset) : null);
+  const tokenizerOf = async (data: TrainingData, dataset: string) => (data.kind === 'tokens' ? await datasets.tokenizer(dataset) : null);
 
   /** The run when this process works on it; throws why not. */
   const ownRun = async (given: string, command: string): Promise<ActiveRun> => {
@@ -511,7 +513,7 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
     async sample({ id, prompt, length, temperature = 0.8, topK = 0, topP = 1, seed = 1 }) {
       const { run, directory, step, data, model: spec } = await checkpoint(id);
       const tokenizer = await tokenizerOf(data, run.config.dataset);
-      if (!tokenizer) throw new SluiceError({ code: 'INPUT_INVALID', message: `run ${run.id} forecasts; only a language model continues a text`, where: run.id });
+      if (!tokenizer) throw new SluiceError({ code: 'INPUT_INVALID', message: `run ${run.id} is for ${run.config.task.kind}; only a language model continues a text`, where: run.id });
       const tokens = prompt === '' ? Uint32Array.from(await samplePrompt({ ...run.config.probe, text: null }, data, tokenizer)) : encodeAt(tokenizer, prompt, 'prompt');
       const model = await loadModel(directory, spec);
       const generated = await model.sample({ prompt: tokens, length, temperature, topK, topP, seed });
@@ -521,7 +523,7 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
     async forecast({ id, split = 'test', window = 0, at = null }) {
       const { run, directory, step, data, model: spec } = await checkpoint(id);
       if (data.kind !== 'series' || run.config.task.kind !== 'forecast') {
-        throw new SluiceError({ code: 'INPUT_INVALID', message: `run ${run.id} is a language model; it samples text and does not forecast`, where: run.id });
+        throw new SluiceError({ code: 'INPUT_INVALID', message: `run ${run.id} is for ${run.config.task.kind}; it does not forecast`, where: run.id });
       }
       const table = await datasets.values(run.config.dataset);
       const place = findWindow(data, table, { split, window, at });
@@ -535,6 +537,17 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
       // Asked first: a long trace that has nowhere to go is work for nothing.
       const place = await outputPlace(out);
       const { run, directory, step, data, model: spec } = await checkpoint(id);
+      const describing = { format: 'sluice-trace/1', run: run.id, step: String(step), cells: JSON.stringify(run.config.model.layers.map((layer) => layer.cell)) };
+      const write = async (bytes: Uint8Array) => {
+        const file = withMetadata(bytes, describing);
+        await writeAtomic(place, file);
+        return { path: out, checkpoint: step, tensors: readSafetensors(file).entries.map(({ name, shape }) => ({ name, shape })) };
+      };
+      if (data.kind === 'sequences') {
+        if (!('split' in input)) throw new SluiceError({ code: 'INPUT_INVALID', message: 'this run traces a sequence of its dataset: choose one by --split and --window', where: 'input' });
+        const number = sequenceNumber(data, input.split, input.window, 'window', 'INPUT_INVALID');
+        return write(await (await loadModel(directory, spec)).traceSequence(data, number, gradients));
+      }
       const tokenizer = await tokenizerOf(data, run.config.dataset);
       const model = await loadModel(directory, spec);
       let request: { time: number; tokens: Uint32Array | null; series: Float32Array | null; target: Float32Array | null };
@@ -555,9 +568,20 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
         throw new SluiceError({ code: 'INPUT_INVALID', message: 'gradients need the values that came after the lookback; trace a window of the dataset', where: 'input' });
       }
       const bytes = await model.trace({ ...request, batch: 1, gradients });
-      const file = withMetadata(bytes, { format: 'sluice-trace/1', run: run.id, step: String(step), cells: JSON.stringify(run.config.model.layers.map((layer) => layer.cell)) });
-      await writeAtomic(place, file);
-      return { path: out, checkpoint: step, tensors: readSafetensors(file).entries.map(({ name, shape }) => ({ name, shape })) };
+      return write(bytes);
+    },
+
+    async predict({ id, split = 'test', offset = 0, limit = 200 }) {
+      const { run, directory, step, data, model: spec } = await checkpoint(id);
+      if (data.kind !== 'sequences' || data.content.kind !== 'values' || run.config.task.kind !== 'regress') {
+        throw new SluiceError({ code: 'INPUT_INVALID', message: `run ${run.id} is for ${run.config.task.kind}; only a run for regress predicts values of sequences`, where: run.id });
+      }
+      const [start, end] = data.split[split];
+      const first = Math.min(end, start + offset);
+      const page = await datasets.page({ id: run.config.dataset, offset: first, limit: Math.max(1, Math.min(limit, end - first)) });
+      const rows = page.kind === 'sequences' ? page.sequences.filter(({ number }) => number >= first && number < end) : [];
+      const sequences = await predictSequences(await loadModel(directory, spec), data.content, rows);
+      return { targets: run.config.task.targets, total: end - start, sequences: sequences.map((sequence) => ({ ...sequence, number: sequence.number - start })), checkpoint: step };
     },
 
     async weights({ run: given, as, checkpoint: which = 'best', out }) {

@@ -1,6 +1,6 @@
 import { defineStore } from 'pinia';
 import { computed, ref, shallowRef } from 'vue';
-import type { CellInfo, MethodOutput, ModelDescription, PresetName, RunConfig } from '../../../engine/contracts';
+import type { CellInfo, Dataset, MethodOutput, ModelDescription, PresetName, RunConfig, TaskKind } from '../../../engine/contracts';
 import { t } from '../locales';
 import { useDatasets } from './datasets';
 import { useRuns } from './runs';
@@ -11,6 +11,12 @@ import { useUndo } from './undo';
 import { useWorkbench } from './workbench';
 
 export type ConfigProblem = ModelDescription['problems'][number];
+
+/** What a dataset begins with on the Model screen. */
+export function usualPreset(dataset: Dataset | null): PresetName {
+  const presets: Record<TaskKind, PresetName> = { 'language-model': 'char-lstm', forecast: 'forecast-lstm', regress: 'adding-lstm', 'binary-vectors': 'chorales-lstm', label: 'label-lstm' };
+  return presets[dataset?.task.kind ?? 'language-model'];
+}
 
 /** The stack and settings of the next run: one draft per dataset, described by the engine after every edit. */
 export const useArchitecture = defineStore('architecture', () => {
@@ -58,7 +64,7 @@ export const useArchitecture = defineStore('architecture', () => {
       describeSoon();
       return;
     }
-    const first = datasets.selected?.kind === 'table' ? 'forecast-lstm' : 'char-lstm';
+    const first = usualPreset(datasets.selected);
     const answer = await useWorkbench().call('models.preset', { preset: first, dataset: next });
     const figures = await describe(answer.config);
     if (dataset !== next) return;

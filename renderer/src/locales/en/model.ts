@@ -186,6 +186,7 @@ export const messages = {
     NOT_ALLOWED: 'Must be one of {allowed}.',
     MISSING: 'Needs a value.',
     UNKNOWN_CELL: 'There is no cell {value}. {nearest} works.',
+    BIDIRECTIONAL_VECTORS: 'A model of the next vector cannot read in both directions: it would see the vectors it has to predict. Choose forward.',
     BIDIRECTIONAL_LANGUAGE_MODEL: 'A language model cannot read in both directions: it would see the characters it has to predict. Choose forward.',
     LANGUAGE_MODEL_ONLY: 'Only a language model uses this.',
     NO_END: 'The training would never end. Give a number of steps or epochs, or stop early.',

@@ -189,6 +189,7 @@ export const messages: Translated<typeof english> = {
     NOT_ALLOWED: '다음 가운데 하나여야 합니다: {allowed}',
     MISSING: '값이 있어야 합니다.',
     UNKNOWN_CELL: '{value} 셀은 없습니다. 예: {nearest}',
+    BIDIRECTIONAL_VECTORS: '다음 벡터를 맞히는 모델은 양쪽으로 읽을 수 없습니다. 맞혀야 할 벡터를 미리 보게 됩니다. ‘앞으로’를 고르십시오.',
     BIDIRECTIONAL_LANGUAGE_MODEL: '언어 모델은 양쪽으로 읽을 수 없습니다. 맞혀야 할 글자를 미리 보게 됩니다. ‘앞으로’를 고르십시오.',
     LANGUAGE_MODEL_ONLY: '언어 모델에서만 씁니다.',
     NO_END: '학습이 끝나지 않습니다. 스텝이나 에폭 수를 정하거나 일찍 멈추게 하십시오.',

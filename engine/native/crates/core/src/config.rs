@@ -52,6 +52,16 @@ pub enum TaskConfig {
         scaling: Scaling,
         subtract_last: bool,
     },
+    /// A value from a sequence.
+    Regress {
+        inputs: Vec<String>,
+        targets: Vec<String>,
+        scaling: Scaling,
+    },
+    /// The next vector of zeros and ones.
+    BinaryVectors {},
+    /// A label at every step of a sequence of symbols.
+    Label {},
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -273,11 +283,47 @@ pub struct SeriesData {
     pub windows: Splits<Vec<Span>>,
 }
 
+/// What the steps of a sequence hold, and what is asked of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum SequenceContent {
+    /// float32 `[steps, columns]`, and float32 `[sequences, targetColumns]` in `targets.bin`.
+    Values {
+        columns: usize,
+        /// Columns fed to the model.
+        inputs: Vec<usize>,
+        scaler: Scaler,
+        target_columns: usize,
+        /// Columns of the targets that are learned.
+        targets: Vec<usize>,
+        target_scaler: Scaler,
+    },
+    /// Bytes 0 or 1 `[steps, columns]`; the target of a step is the step after it.
+    Bits { columns: usize },
+    /// uint16 `[steps]`, and uint16 `[steps]` in `targets.bin`: 65535 = no label is asked for here.
+    Labels { vocabulary_size: usize, label_count: usize },
+}
+
+/// Sequences on disk, one behind the other: `values.bin`, beside it `lengths.bin` (uint32 per sequence) and, where the
+/// content says so, `targets.bin`; all little-endian.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SequenceData {
+    pub path: PathBuf,
+    pub sequences: usize,
+    /// Of all sequences together.
+    pub steps: usize,
+    pub content: SequenceContent,
+    /// Ranges of sequences.
+    pub split: Splits<Span>,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub enum DataConfig {
     Tokens(TokenData),
     Series(SeriesData),
+    Sequences(SequenceData),
 }
 
 /// The sequence whose gates are recorded.
@@ -361,13 +407,47 @@ impl RunConfig {
                 layers,
                 head: HeadSpec { output_size: series.horizon * series.target_count, mode: HeadMode::LastStep },
             }),
-            _ => Err(EngineError::at(
-                "CONFIG_INVALID",
-                "task.kind",
-                "the task does not fit the dataset: a language model needs a text, a forecast a table",
-            )),
+            (task, DataConfig::Sequences(data)) => sequence_spec(task, data, layers, self.model.embedding_size),
+            _ => Err(unfitting()),
         }
     }
+}
+
+fn unfitting() -> EngineError {
+    EngineError::at(
+        "CONFIG_INVALID",
+        "task.kind",
+        "the task does not fit the dataset: a language model needs a text, a forecast a table, the other tasks sequences",
+    )
+}
+
+/// The model of a task on sequences.
+fn sequence_spec(
+    task: &TaskConfig,
+    data: &SequenceData,
+    layers: Vec<LayerSpec>,
+    embedding_size: usize,
+) -> Result<ModelSpec, EngineError> {
+    let (input, output_size, mode) = match (task, &data.content) {
+        (TaskConfig::Regress { .. }, SequenceContent::Values { inputs, targets, .. }) => {
+            (InputSpec::Series { input_size: inputs.len() }, targets.len(), HeadMode::LastStep)
+        }
+        (TaskConfig::BinaryVectors {}, &SequenceContent::Bits { columns }) => {
+            if let Some(layer) = layers.iter().position(|layer| layer.bidirectional) {
+                return Err(EngineError::at(
+                    "CONFIG_INVALID",
+                    format!("model.layers.{layer}.bidirectional"),
+                    "a model of the next vector cannot read in both directions: it would see what it is to predict; set bidirectional to false",
+                ));
+            }
+            (InputSpec::Series { input_size: columns }, columns, HeadMode::EveryStep)
+        }
+        (TaskConfig::Label {}, &SequenceContent::Labels { vocabulary_size, label_count }) => {
+            (InputSpec::Tokens { vocabulary_size, embedding_size }, label_count, HeadMode::EveryStep)
+        }
+        _ => return Err(unfitting()),
+    };
+    Ok(ModelSpec { input, layers, head: HeadSpec { output_size, mode } })
 }
 
 impl ScheduleConfig {

@@ -352,7 +352,7 @@ impl<E: Element> Model<E> {
         let rows = self.head.rows(batch.time, batch.batch);
         let (given, wanted) = match target {
             Target::Tokens(tokens) => (tokens.len(), rows),
-            Target::Values(values) => (values.len(), rows * self.head.outputs),
+            Target::Values(values) | Target::Bits(values) => (values.len(), rows * self.head.outputs),
         };
         if given != wanted {
             return Err(EngineError::new("BATCH_INVALID", format!("The target has {given} entries, not {wanted}.")));

@@ -97,6 +97,9 @@ pub enum Target<'a, E> {
     Tokens(&'a [u32]),
     /// Squared error; `[T*B*out]` with `EveryStep`, `[B*out]` with `LastStep`; NaN entries do not count.
     Values(&'a [E]),
+    /// Sigmoid cross-entropy of every output, each 0 or 1; shapes as of `Values`. The loss is summed over the outputs of
+    /// a row and its mean taken over the rows: nats per time step, as the music models of the literature are measured.
+    Bits(&'a [E]),
 }
 
 /// The rule that turns gradients into new weights (the forms of `torch.optim`).

@@ -24,6 +24,8 @@ struct Case {
     classes: Vec<u32>,
     states: States<f64>,
     lengths: Option<&'static [usize]>,
+    /// Sigmoid cross-entropy in place of the squared error: `values` are then 0 or 1.
+    bits: bool,
 }
 
 impl Case {
@@ -62,7 +64,14 @@ impl Case {
             classes: (0..head_rows as u64).map(|i| (rng.uniform(2000 + i) * outputs as f64) as u32).collect(),
             states,
             lengths: with_lengths.then_some(&LENGTHS),
+            bits: false,
         }
+    }
+
+    fn with_bits(mut self) -> Self {
+        self.values.iter_mut().for_each(|value| *value = f64::from(u8::from(*value > 0.0)));
+        self.bits = true;
+        self
     }
 
     fn is_language(&self) -> bool {
@@ -75,7 +84,7 @@ impl Case {
         let input = if self.is_language() { Input::Tokens(&tokens) } else { Input::Series(series) };
         let batch = Batch { time: TIME, batch: BATCH, input, lengths: self.lengths };
         let (values, classes) = (self.values.clone(), self.classes.clone());
-        let target = if self.is_language() { Target::Tokens(&classes) } else { Target::Values(&values) };
+        let target = goal(self.is_language(), self.bits, &classes, &values);
         self.model.loss(&batch, &target, &mut states.clone()).unwrap().mean()
     }
 
@@ -84,7 +93,7 @@ impl Case {
         let (tokens, values, classes) = (self.tokens.clone(), self.values.clone(), self.classes.clone());
         let language = self.is_language();
         let input = if language { Input::Tokens(&tokens) } else { Input::Series(&series) };
-        let target = if language { Target::Tokens(&classes) } else { Target::Values(&values) };
+        let target = goal(language, self.bits, &classes, &values);
         let batch = Batch { time: TIME, batch: BATCH, input, lengths: self.lengths };
         let traced = self.model.backward_traced(&batch, &target, &states).unwrap();
         let gradients = self.model.gradients();
@@ -131,6 +140,14 @@ impl Case {
                 compare(entry.name.clone(), index, given, above, below);
             }
         }
+    }
+}
+
+fn goal<'a>(language: bool, bits: bool, classes: &'a [u32], values: &'a [f64]) -> Target<'a, f64> {
+    match (language, bits) {
+        (true, _) => Target::Tokens(classes),
+        (false, true) => Target::Bits(values),
+        (false, false) => Target::Values(values),
     }
 }
 
@@ -186,4 +203,22 @@ fn different_cells_in_one_stack_and_more_than_one_panel() {
         head: HeadSpec { output_size: 1, mode: HeadMode::EveryStep },
     };
     Case::new(spec, false, 7).check("mixed stack");
+}
+
+#[test]
+fn vectors_of_zeros_and_ones_through_every_mask() {
+    // 17 outputs reach beyond one vector, whose padding must stay silent.
+    for output_size in [1, 3, 17] {
+        for (bidirectional, with_lengths, mode) in
+            [(false, false, HeadMode::EveryStep), (false, true, HeadMode::EveryStep), (true, true, HeadMode::LastStep)]
+        {
+            let spec = ModelSpec {
+                input: InputSpec::Series { input_size: 2 },
+                layers: layers("lstm", &[3], bidirectional),
+                head: HeadSpec { output_size, mode },
+            };
+            let what = format!("{output_size} bits, bidirectional {bidirectional} lengths {with_lengths} {mode:?}");
+            Case::new(spec, with_lengths, 8).with_bits().check(&what);
+        }
+    }
 }

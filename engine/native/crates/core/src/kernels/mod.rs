@@ -5,6 +5,7 @@
 
 pub mod blend;
 pub mod elementwise;
+pub mod logistic;
 pub mod outer;
 pub mod peak;
 pub mod product;
@@ -15,6 +16,7 @@ use crate::element::Element;
 use crate::simd::{Avx2, Avx512, Isa, Lanes, Neon, Portable};
 use blend::{Blend, Clamp};
 use elementwise::{AdamBlock, LionBlock, PairSum, RmsBlock, ScatterRows, SgdBlock, SoftmaxRow, SquareSum};
+use logistic::LogisticRow;
 use outer::Outer;
 use peak::Peak;
 use product::Product;
@@ -105,6 +107,7 @@ pub struct Kernels<E: Element> {
     pub product: unsafe fn(Product<E>),
     pub outer: unsafe fn(Outer<E>),
     pub softmax_row: unsafe fn(SoftmaxRow<E>),
+    pub logistic_row: unsafe fn(LogisticRow<E>),
     pub adam: unsafe fn(AdamBlock<E>),
     pub sgd: unsafe fn(SgdBlock<E>),
     pub rms: unsafe fn(RmsBlock<E>),
@@ -134,6 +137,7 @@ impl<E: Element> Kernels<E> {
             product: I::call::<Product<E>>,
             outer: I::call::<Outer<E>>,
             softmax_row: I::call::<SoftmaxRow<E>>,
+            logistic_row: I::call::<LogisticRow<E>>,
             adam: I::call::<AdamBlock<E>>,
             sgd: I::call::<SgdBlock<E>>,
             rms: I::call::<RmsBlock<E>>,

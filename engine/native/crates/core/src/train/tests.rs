@@ -42,7 +42,11 @@ impl Listener for Script {
 }
 
 /// Trains to the end with commands that wait from the start, and gives all events.
-fn play(job: &TrainJob, before: &[Command], act: impl Fn(&Event, &Mailbox) + Send + Sync + 'static) -> Vec<Event> {
+pub(super) fn play(
+    job: &TrainJob,
+    before: &[Command],
+    act: impl Fn(&Event, &Mailbox) + Send + Sync + 'static,
+) -> Vec<Event> {
     let mailbox = Arc::new(Mailbox::default());
     for command in before {
         mailbox.post(command.clone());
@@ -52,7 +56,7 @@ fn play(job: &TrainJob, before: &[Command], act: impl Fn(&Event, &Mailbox) + Sen
     script.events.into_inner().unwrap()
 }
 
-fn job(directory: &Path, task: &str, training: serde_json::Value) -> TrainJob {
+pub(super) fn job(directory: &Path, task: &str, training: serde_json::Value) -> TrainJob {
     let mut whole = json!({
         "optimizer": { "kind": "adam", "learningRate": 0.01, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "weightDecay": 0.0 },
         "schedule": { "kind": "cosine", "warmupSteps": 3, "minimum": 0.1 },
@@ -103,7 +107,7 @@ fn job(directory: &Path, task: &str, training: serde_json::Value) -> TrainJob {
 }
 
 /// Weights, moments and carried states, as bytes.
-fn bits(directory: &Path, step: u64) -> Vec<Vec<u8>> {
+pub(super) fn bits(directory: &Path, step: u64) -> Vec<Vec<u8>> {
     let folder = checkpoint::directory_of(directory, step);
     ["model.safetensors", "raw.safetensors", "optimizer.safetensors", "states.safetensors"]
         .iter()
@@ -112,7 +116,7 @@ fn bits(directory: &Path, step: u64) -> Vec<Vec<u8>> {
 }
 
 /// Lines of the metrics without times.
-fn history(directory: &Path) -> Vec<serde_json::Value> {
+pub(super) fn history(directory: &Path) -> Vec<serde_json::Value> {
     fs::read_to_string(directory.join("metrics.jsonl"))
         .unwrap()
         .lines()
@@ -126,7 +130,7 @@ fn history(directory: &Path) -> Vec<serde_json::Value> {
         .collect()
 }
 
-fn finished(events: &[Event]) -> bool {
+pub(super) fn finished(events: &[Event]) -> bool {
     matches!(events.last(), Some(Event::Finished { .. }))
 }
 
@@ -228,6 +232,8 @@ fn given_weights_that_do_not_fit_end_it_before_anything_is_written() {
     let events = play(&wrong, &[], |_, _| {});
     let Some(Event::Failed { error, .. }) = events.last() else { panic!("{events:?}") };
     assert_eq!(error.code, "CHECKPOINT_DAMAGED");
+}
+
 /// The average that a checkpoint holds beside the weights in training.
 fn holds_average(directory: &Path, step: u64) -> bool {
     let folder = checkpoint::directory_of(directory, step);

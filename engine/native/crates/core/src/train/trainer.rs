@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::cells::find_cell;
 use crate::checkpoint::{self, Best, CheckpointState, CheckpointTensors, DataPosition, RandomState};
-use crate::config::{DataConfig, Probe, RunConfig, SplitName, Splits, TrainJob};
+use crate::config::{DataConfig, Probe, RunConfig, SequenceContent, SequenceData, SplitName, Splits, TrainJob};
 use crate::error::EngineError;
 use crate::evaluate::{Limit, Measured, Source, measure};
 use crate::generate::{self, SampleRequest};
@@ -559,7 +559,10 @@ impl<'a> Trainer<'a> {
     }
 
     fn sample(&mut self) -> Result<(), Failure> {
-        let InputSpec::Tokens { vocabulary_size, .. } = self.spec.input else { return Ok(()) };
+        // Labels of symbols are no text.
+        let (InputSpec::Tokens { vocabulary_size, .. }, Source::Tokens { .. }) = (self.spec.input, &self.source) else {
+            return Ok(());
+        };
         let step = self.progress.step;
         let request = SampleRequest {
             prompt: self.job.sample_prompt.clone(),
@@ -598,7 +601,10 @@ impl<'a> Trainer<'a> {
             evaluated_step: self.progress.evaluated_step,
             scaler: match &self.job.data {
                 DataConfig::Series(series) => Some(series.scaler.clone()),
-                DataConfig::Tokens(_) => None,
+                DataConfig::Sequences(SequenceData { content: SequenceContent::Values { scaler, .. }, .. }) => {
+                    Some(scaler.clone())
+                }
+                DataConfig::Tokens(_) | DataConfig::Sequences(_) => None,
             },
             kernel: kernel_name().to_string(),
             threads: self.job.threads,
