@@ -1,6 +1,7 @@
 //! The registry of cells. A cell is one file with its equations forward and backward and one line in `CELLS`;
 //! nothing else enumerates cells.
 
+mod clockwork;
 mod gru;
 mod info;
 mod lstm;
@@ -11,6 +12,7 @@ mod lstm_peephole_cell_input;
 mod options;
 mod rnn_relu;
 mod rnn_tanh;
+mod slstm;
 mod step;
 
 use std::marker::PhantomData;
@@ -42,7 +44,9 @@ static CELLS: &[&dyn CellEntry] = &[
     &Entry::<lstm_peephole_cell_input::LstmPeepholeCellInput<{ lstm_peephole_cell_input::IDENTITY }>>(PhantomData),
     &Entry::<lstm_coupled::LstmCoupled>(PhantomData),
     &Entry::<lstm_no_forget::LstmNoForget>(PhantomData),
+    &Entry::<slstm::SLstm<{ slstm::SIGMOID }>>(PhantomData),
     &Entry::<gru::Gru>(PhantomData),
+    &Entry::<clockwork::Clockwork>(PhantomData),
 ];
 
 /// Which consecutive slots of the gate tensor a product adds to, and the gate of the stacked weights for each.
@@ -75,9 +79,18 @@ pub struct Layout {
     pub saved: usize,
     /// What the cell's weights of one number per unit stand for, in the order of `CellInfo::vectors`.
     pub vectors: &'static [Peephole],
+    /// Units compute only when the period of their module divides the time step: `vectors` then ends with 1 or 0 for
+    /// each unit, the recurrent weights are block upper triangular, and the first list among the options has the periods.
+    pub clocked: bool,
 }
 
 impl Layout {
+    /// Vectors of one number per unit that a step reads.
+    #[inline(always)]
+    pub const fn unit_vectors(&self) -> usize {
+        self.vectors.len() + self.clocked as usize
+    }
+
     /// What most cells have.
     const BASE: Self = Layout {
         slots: 0,
@@ -87,6 +100,7 @@ impl Layout {
         reads: 0,
         saved: 0,
         vectors: &[],
+        clocked: false,
     };
 }
 
