@@ -1,4 +1,4 @@
-import type { CellInfo, ErrorShape, InsightRecord, Metrics, MetricsRecord, Range, RatePoint, RateTest, RunChange, RunConfig, Split, SplitName, TunableField } from '../contracts';
+import type { CellInfo, CellOptions, ErrorShape, InsightRecord, Metrics, MetricsRecord, Range, RatePoint, RateTest, RunChange, RunConfig, Split, SplitName, TunableField } from '../contracts';
 
 /**
  * What the native engine is given and gives: the same JSON is read by serde on the other side
@@ -200,7 +200,7 @@ export interface EngineBinding {
 
 export interface ModelSpec {
   input: { kind: 'tokens'; vocabularySize: number; embeddingSize: number } | { kind: 'series'; inputSize: number };
-  layers: { cell: string; hiddenSize: number; bidirectional: boolean; dropout: number }[];
+  layers: { cell: string; options?: CellOptions; hiddenSize: number; bidirectional: boolean; dropout: number }[];
   head: { outputSize: number; mode: 'everyStep' | 'lastStep' };
 }
 

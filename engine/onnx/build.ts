@@ -2,9 +2,11 @@ import type { SeriesData } from '../binding/types';
 import type { TaskConfig, TensorInfo } from '../contracts';
 import { GraphBuilder } from './graph';
 import { encodeModel, type GraphProto } from './proto';
+import type { RecurrentLayer } from './layer';
 import { addPrediction, addProbabilities, addVectors, borderMetadata, type SequenceBorder } from './sequence-border';
-import { addGateOutputs, addLayer, addLayerOutput, type RecurrentLayer } from './recurrent';
-import type { ExportModel } from './weights';
+import { addGateOutputs, addLayer, addLayerOutput } from './recurrent';
+import { readsBelow } from './scan';
+import { transposed, type ExportModel } from './weights';
 
 /** How a forecast's raw values become the model's inputs and its outputs raw values again. */
 export interface ForecastScaling {
@@ -37,9 +39,10 @@ export interface BuiltModel {
 }
 
 /** Names of a stateful model's states: what goes in, and what comes out for the next call. */
-export function statePairs(model: ExportModel): { input: string; output: string; engine: string; layer: number }[] {
+export function statePairs(model: ExportModel): { state: string; input: string; output: string; engine: string; layer: number }[] {
   return model.spec.layers.flatMap((_, layer) =>
     model.cells[layer]!.states.map((state) => ({
+      state,
       input: `${state}0_l${layer}`,
       output: `${state}n_l${layer}`,
       engine: `${state}_l${layer}`,
@@ -55,9 +58,9 @@ export function statePairs(model: ExportModel): { input: string; output: string;
  */
 export function buildModel(request: BuildRequest): BuiltModel {
   const { model, forecast, sequences = null } = request;
-  const g = new GraphBuilder('sluice');
+  const g = new GraphBuilder('sluice', request.opset);
   const enter = addEntry(g, model, forecast, sequences);
-  const layers = addStack(g, model, enter.value, request.stateful);
+  const layers = addStack(g, model, enter.value, request.stateful, request.gates);
   const top = layers[layers.length - 1]!;
   if (forecast) addForecast(g, model, forecast, top, enter.last);
   else if (sequences?.kind === 'values') addPrediction(g, model, sequences.targets, top);
@@ -136,14 +139,17 @@ function addSeries(g: GraphBuilder, forecast: Pick<ForecastScaling, 'columns' | 
   return { value: g.node('Transpose', 'series.time_first', [single], { perm: [1, 0, 2] }), last };
 }
 
-function addStack(g: GraphBuilder, model: ExportModel, input: string, stateful: boolean): RecurrentLayer[] {
+function addStack(g: GraphBuilder, model: ExportModel, input: string, stateful: boolean, gates: boolean): RecurrentLayer[] {
   const layers: RecurrentLayer[] = [];
   let value = input;
   for (const [index, { hiddenSize, bidirectional }] of model.spec.layers.entries()) {
     const shape = [bidirectional ? 2 : 1, 'batch', hiddenSize];
-    const state = (name: 'h' | 'c'): string => g.input(`${name}0_l${index}`, 'float32', shape);
-    const hasCell = model.cells[index]!.states.includes('c');
-    const layer = addLayer(g, model, index, value, stateful ? { h: state('h'), c: hasCell ? state('c') : null } : null);
+    const { signals, states } = model.cells[index]!;
+    const initial = Object.fromEntries(states.map((state) => [state, `${state}0_l${index}`]));
+    if (stateful) for (const name of Object.values(initial)) g.input(name, 'float32', shape);
+    const above = model.cells[index + 1];
+    const wanted = [...(gates ? signals.map(({ name }) => name) : []), ...(above ? readsBelow(above) : [])];
+    const layer = addLayer(g, model, index, value, stateful ? initial : null, wanted, layers.at(-1) ?? null);
     layers.push(layer);
     if (index + 1 < model.spec.layers.length) value = addLayerOutput(g, layer);
   }
@@ -170,7 +176,7 @@ function addForecast(g: GraphBuilder, model: ExportModel, forecast: ForecastScal
   const weight = tensor(model, 'head.weight');
   const bias = tensor(model, 'head.bias');
   const width = top.directions * top.hiddenSize;
-  const batchFirst = g.node('Transpose', 'hidden.batch_first', [top.final.h], { perm: [1, 0, 2] });
+  const batchFirst = g.node('Transpose', 'hidden.batch_first', [top.final['h']!], { perm: [1, 0, 2] });
   const hidden = g.node('Reshape', 'hidden', [batchFirst, g.integers(-1, width)]);
   const head = g.node('Gemm', 'head', [hidden, g.constant('head.weight', weight.shape, weight.data), g.constant('head.bias', bias.shape, bias.data)], { transB: 1 });
   const exact = g.node('Cast', 'forecast.exact', [head], { to: 11 });
@@ -187,10 +193,9 @@ function addForecast(g: GraphBuilder, model: ExportModel, forecast: ForecastScal
 }
 
 function addFinalStates(g: GraphBuilder, model: ExportModel, layers: RecurrentLayer[]): void {
-  for (const { output, layer: index } of statePairs(model)) {
+  for (const { output, state, layer: index } of statePairs(model)) {
     const { final, directions, hiddenSize } = layers[index]!;
-    const value = output.startsWith('c') ? final.c : final.h;
-    g.node('Identity', output, [value!]);
+    g.node('Identity', output, [final[state]!]);
     g.output(output, 'float32', [directions, 'batch', hiddenSize]);
   }
 }
@@ -209,13 +214,4 @@ function tensor(model: ExportModel, name: string): { shape: number[]; data: Floa
   const found = model.tensors[name];
   if (!found) throw new RangeError(`the weights have no ${name}`);
   return found;
-}
-
-/** `[rows, columns]` to `[columns, rows]`. */
-function transposed(matrix: Float32Array, rows: number, columns: number): Float32Array {
-  const result = new Float32Array(matrix.length);
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) result[column * rows + row] = matrix[row * columns + column]!;
-  }
-  return result;
 }

@@ -537,7 +537,8 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
       // Asked first: a long trace that has nowhere to go is work for nothing.
       const place = await outputPlace(out);
       const { run, directory, step, data, model: spec } = await checkpoint(id);
-      const describing = { format: 'sluice-trace/1', run: run.id, step: String(step), cells: JSON.stringify(run.config.model.layers.map((layer) => layer.cell)) };
+      const { layers } = run.config.model;
+      const describing = { format: 'sluice-trace/1', run: run.id, step: String(step), cells: JSON.stringify(layers.map((layer) => layer.cell)), options: JSON.stringify(layers.map((layer) => layer.options)) };
       const write = async (bytes: Uint8Array) => {
         const file = withMetadata(bytes, describing);
         await writeAtomic(place, file);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cells::OptionValues;
 use crate::error::EngineError;
 use crate::spec::{HeadMode, HeadSpec, InputSpec, LayerSpec, ModelSpec, Optimizer, Update};
 use crate::step::{Decay, StepOptions};
@@ -14,6 +15,7 @@ use crate::step::{Decay, StepOptions};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LayerConfig {
     pub cell: String,
+    pub options: OptionValues,
     pub hidden_size: usize,
     pub bidirectional: bool,
     pub dropout: f32,
@@ -379,6 +381,7 @@ impl RunConfig {
             .iter()
             .map(|layer| LayerSpec {
                 cell: layer.cell.clone(),
+                options: layer.options.clone(),
                 hidden_size: layer.hidden_size,
                 bidirectional: layer.bidirectional,
                 dropout: layer.dropout,

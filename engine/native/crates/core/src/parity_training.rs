@@ -252,7 +252,7 @@ fn run<E: Element>(run: &Run, kind: KernelKind, out: &mut Comparison) -> Result<
     }
     let spec = ModelSpec {
         input: InputSpec::Series { input_size: classes },
-        layers: vec![LayerSpec { cell: "lstm".into(), hidden_size: hidden, bidirectional: false, dropout: 0.0 }],
+        layers: vec![LayerSpec { cell: "lstm".into(), hidden_size: hidden, ..LayerSpec::default() }],
         head: HeadSpec { output_size: classes, mode: HeadMode::EveryStep },
     };
     let mut model = Model::<E>::with_kernel(spec, 1, Arc::new(Pool::new(1)), kind)?;

@@ -164,7 +164,7 @@ fn label_smoothing_follows_torch() {
 fn small_model() -> (Model<f64>, Vec<u32>, Vec<u32>) {
     let spec = ModelSpec {
         input: InputSpec::Tokens { vocabulary_size: 7, embedding_size: 3 },
-        layers: vec![LayerSpec { cell: "lstm-peephole".into(), hidden_size: 5, bidirectional: false, dropout: 0.0 }],
+        layers: vec![LayerSpec { cell: "lstm-peephole".into(), hidden_size: 5, ..LayerSpec::default() }],
         head: HeadSpec { output_size: 7, mode: HeadMode::EveryStep },
     };
     let tokens: Vec<u32> = (0..24u32).map(|i| (i * i + 3) % 7).collect();
@@ -419,7 +419,7 @@ fn check_run<E: Element>(kind: KernelKind, threads: usize, loss_tolerance: f64, 
     let (classes, hidden, batch, time) = (4, 5, 2, 6);
     let spec = ModelSpec {
         input: InputSpec::Series { input_size: classes },
-        layers: vec![LayerSpec { cell: "lstm".into(), hidden_size: hidden, bidirectional: false, dropout: 0.0 }],
+        layers: vec![LayerSpec { cell: "lstm".into(), hidden_size: hidden, ..LayerSpec::default() }],
         head: HeadSpec { output_size: classes, mode: HeadMode::EveryStep },
     };
     let mut model = Model::<E>::with_kernel(spec, 1, Arc::new(Pool::new(threads)), kind).unwrap();

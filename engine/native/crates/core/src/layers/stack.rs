@@ -3,7 +3,7 @@
 use super::dense::{Inputs, RowBlocks, dense, outer_blocks};
 use super::direction::Direction;
 use crate::buffer::Buffer;
-use crate::cells::{MAX_SAVED, MAX_STATES, MAX_VECTORS, find_cell};
+use crate::cells::{MAX_SAVED, MAX_STATES, MAX_VECTORS, choose_cell};
 use crate::element::Element;
 use crate::error::EngineError;
 use crate::kernels::Kernels;
@@ -136,7 +136,6 @@ impl<E: Element> Stack<E> {
         let mut layers: Vec<Layer<E>> = Vec::with_capacity(specs.len());
         for (index, spec) in specs.iter().enumerate() {
             let field = |name: &str| format!("layers.{index}.{name}");
-            let cell = find_cell(&spec.cell).map_err(|error| EngineError { location: Some(field("cell")), ..error })?;
             if spec.hidden_size == 0 {
                 let message = format!("Layer {} needs a hidden size of at least 1.", index + 1);
                 return Err(EngineError::at("MODEL_INVALID", field("hiddenSize"), message));
@@ -145,9 +144,11 @@ impl<E: Element> Stack<E> {
                 let message = format!("The dropout of layer {} must lie in [0, 1).", index + 1);
                 return Err(EngineError::at("MODEL_INVALID", field("dropout"), message));
             }
+            let chosen = choose_cell(&spec.cell, &spec.options, spec.hidden_size)
+                .map_err(|error| EngineError { location: error.location.as_deref().map(&field), ..error })?;
             let input = layers.last().map_or(input, Layer::output_inner);
             let directions = (0..spec.directions())
-                .map(|d| Direction::new(spec, cell, index, d == 1, input, parameters, kernels.kind))
+                .map(|d| Direction::new(spec, &chosen, index, d == 1, input, parameters, kernels.kind))
                 .collect();
             let last = index + 1 == specs.len();
             layers.push(Layer {
@@ -414,7 +415,7 @@ impl<E: Element> Stack<E> {
             previous,
             next,
             saved,
-            vectors: unit_weights(direction, pass),
+            vectors: unit_weights(direction, pass, step),
             width,
         }
     }
@@ -553,7 +554,7 @@ impl<E: Element> Stack<E> {
                 previous: [std::ptr::null(); MAX_STATES],
                 state: [std::ptr::null(); MAX_STATES],
                 saved: [std::ptr::null(); MAX_SAVED],
-                vectors: unit_weights(direction, pass),
+                vectors: unit_weights(direction, pass, step),
                 total: [std::ptr::null_mut(); MAX_STATES],
                 width,
             };
@@ -573,7 +574,7 @@ impl<E: Element> Stack<E> {
         }
     }
 
-    /// Completes the derivative of the initial h: the recurrent product of the first step's derivatives.
+    /// Completes the derivative of the initial state that the recurrent product reads: the recurrent product of the first step's derivatives.
     unsafe fn initial_gradient(&self, direction: &Direction<E>, pass: &Pass<E>, blocks: RowBlocks) {
         let first_step = direction.steps(pass.time).next().expect("at least one step");
         let line = direction.line();
@@ -582,7 +583,7 @@ impl<E: Element> Stack<E> {
             let columns = (direction.width - chunk).min(CHUNK_COLUMNS) / LANES;
             unsafe {
                 let slot = direction.layout.recurrent.first * LANES;
-                let carry = direction.carry[0].at(chunk);
+                let carry = direction.carry[direction.layout.reads].at(chunk);
                 let product = Product {
                     rows: 0,
                     columns,
@@ -695,7 +696,7 @@ impl<E: Element> Stack<E> {
         let layout = direction.layout;
         let fed = layout.recurrent;
         // The state before step t of row b, as one matrix: block t (forward) or t + 1 (reverse).
-        let before = direction.states[0].at(direction.block_before(0) * pass.batch * width);
+        let before = direction.states[layout.reads].at(direction.block_before(0) * pass.batch * width);
         let inputs = Inputs { first: before.cast_const(), row: width, columns: width };
         unsafe {
             outer_blocks(&self.kernels, inputs, pass.rows(), fed.gates.len(), self.pack(worker), |row, outer| {
@@ -719,6 +720,10 @@ impl<E: Element> Stack<E> {
                 }
             });
             for panel in own {
+                let recurrent = pass.gradients.add(direction.weight_hh + panel * width * direction.recurrent_line());
+                for place in direction.absent(panel) {
+                    *recurrent.add(place) = E::ZERO;
+                }
                 for (&offset, peephole) in direction.vectors.iter().zip(layout.vectors) {
                     let seen = if peephole.after { direction.block_after(0) } else { direction.block_before(0) };
                     (self.kernels.pair_sum)(PairSum {
@@ -819,11 +824,14 @@ impl<E: Element> Stack<E> {
     }
 }
 
-/// Where the weights of one number per unit of `direction` begin.
-fn unit_weights<E: Element>(direction: &Direction<E>, pass: &Pass<E>) -> [*const E; MAX_VECTORS] {
+/// Where the weights of one number per unit of `direction` begin, and behind them its clock at a time step.
+fn unit_weights<E: Element>(direction: &Direction<E>, pass: &Pass<E>, step: usize) -> [*const E; MAX_VECTORS] {
     let mut vectors = [std::ptr::null(); MAX_VECTORS];
     for (vector, &offset) in vectors.iter_mut().zip(&direction.vectors) {
         *vector = pass.weights.wrapping_add(offset);
+    }
+    if direction.layout.clocked {
+        vectors[direction.vectors.len()] = direction.clock.at(step * direction.width);
     }
     vectors
 }
