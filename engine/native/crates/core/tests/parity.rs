@@ -51,6 +51,9 @@ fn losses_optimisers_clipping_and_a_run_agree_with_their_fixture() {
         assert!(run_fixture(&fixture.to_string()).unwrap().iter().all(|result| !result.passed), "{path}");
         *fixture.pointer_mut(path).unwrap() = right;
     }
+}
+
+#[test]
 fn an_option_of_a_fixture_reaches_the_cell() {
     let json = std::fs::read_to_string(fixtures().join("lstm-peephole-cell-input.small-tanh.json")).unwrap();
     let other = json.replace("\"sigma_h\": \"tanh\"", "\"sigma_h\": \"identity\"");
