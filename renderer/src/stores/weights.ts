@@ -1,7 +1,9 @@
+import { until } from '@vueuse/core';
 import { defineStore } from 'pinia';
 import { computed, ref, shallowRef } from 'vue';
 import type { ErrorShape, WeightsKind, WeightsReport, WeightsSource } from '../../../engine/contracts';
 import { useArchitecture } from './architecture';
+import { useDatasets } from './datasets';
 import { errorShape } from './error-shape';
 import { useShell } from './shell';
 import { useWorkbench } from './workbench';
@@ -9,7 +11,7 @@ import { useWorkbench } from './workbench';
 /** A file of weights that the next run is to start from: what it holds, how it fits the draft, and the start itself. */
 export const useWeights = defineStore('weights', () => {
   /** Null while no file is chosen: the dialog is closed. */
-  const source = ref<WeightsSource | null>(null);
+  const source = shallowRef<WeightsSource | null>(null);
   const report = shallowRef<WeightsReport | null>(null);
   const error = shallowRef<ErrorShape | null>(null);
   const busy = ref(false);
@@ -19,6 +21,8 @@ export const useWeights = defineStore('weights', () => {
   /** Asks for a file and reads it; the draft of the chosen dataset is the model it is laid over. */
   async function pick(): Promise<void> {
     await useArchitecture().load();
+    // A dataset that was chosen this moment may still be on its way into the draft.
+    await until(() => useArchitecture().draft?.dataset === useDatasets().selectedId).toBe(true);
     const [path] = await useShell().pickFiles('weights');
     if (path === undefined) return;
     source.value = { path, from: null, vocabulary: null };

@@ -27,7 +27,7 @@ export const messages = {
   remarks: {
     MISSING: 'The model needs {target} {shape}, and nothing in the file fits.',
     SURPLUS: 'The file’s {name} {shape} fits nothing in the model.',
-    SHAPE: 'The file’s {name} is {shape}, but {target} is {expected}.',
+    SHAPE: 'The file’s {name} is {shape}, but {target} needs {expected}.',
     DTYPE: 'The file’s {name} {shape} is of type {dtype}; weights are F32, F16, BF16 or F64.',
     NOT_FINITE: 'The file’s {name} holds a number that is not finite in float32.',
     LAYER: 'Layer {layer} of the model is {expected}, but the file’s {name} is {found}.',

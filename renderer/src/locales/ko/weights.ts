@@ -30,7 +30,7 @@ export const messages: Translated<typeof english> = {
   remarks: {
     MISSING: '모델에 {target} {shape} 텐서가 필요하지만 파일에 맞는 것이 없습니다.',
     SURPLUS: '파일의 {name} {shape} 텐서는 모델에 들어갈 자리가 없습니다.',
-    SHAPE: '파일의 {name} 모양은 {shape}인데 {target} 모양은 {expected}입니다.',
+    SHAPE: '파일의 {name} 모양은 {shape}인데 {target}에는 {expected}가 필요합니다.',
     DTYPE: '파일의 {name} {shape} 자료형은 {dtype}입니다. 가중치는 F32, F16, BF16, F64여야 합니다.',
     NOT_FINITE: '파일의 {name} 텐서에 float32로 유한하지 않은 수가 있습니다.',
     LAYER: '모델의 {layer}번째 층은 {expected}인데 파일의 {name} 층은 {found}입니다.',
