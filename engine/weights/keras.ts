@@ -82,7 +82,7 @@ function parseList(tensors: readonly SourceTensor[]): ParsedWeights {
       const kind = bias ? 'linear' : 'matrix';
       // An embedding stays as it is; whoever takes the matrix says which it is.
       const weight = bias ? transposed(matrix(first)) : matrix(first);
-      modules.push({ kind, name: first.name, weight, bias: bias?.data ?? null, names: { weight: first.name, bias: bias?.name ?? null } });
+      modules.push({ kind, name: first.name, weight, shape: first.shape, bias: bias?.data ?? null, names: { weight: first.name, bias: bias?.name ?? null } });
       at += bias ? 2 : 1;
     } else if (first.shape.length === 1 && second?.shape.join() === first.shape.join()) {
       modules.push({ kind: 'norm', name: first.name, gain: first.data!, bias: second.data!, names: { gain: first.name, bias: second.name } });
@@ -153,8 +153,8 @@ function pathModule(name: string, forward: Map<string, SourceTensor>, reverse: M
   const [gamma, beta] = [forward.get('gamma'), forward.get('beta')];
   if (gamma) return { kind: 'norm', name, gain: gamma.data!, bias: beta?.data ?? null, names: { gain: gamma.name, bias: beta?.name ?? null } };
   const embeddings = forward.get('embeddings');
-  if (embeddings) return embeddings.shape.length === 2 ? { kind: 'embedding', name, weight: matrix(embeddings), bias: null, names: { weight: embeddings.name, bias: null } } : null;
+  if (embeddings) return embeddings.shape.length === 2 ? { kind: 'embedding', name, weight: matrix(embeddings), shape: embeddings.shape, bias: null, names: { weight: embeddings.name, bias: null } } : null;
   const [kernel, bias] = [forward.get('kernel'), forward.get('bias') ?? null];
   if (kernel?.shape.length !== 2 || (bias && bias.shape.join() !== String(kernel.shape[1]))) return null;
-  return { kind: 'linear', name, weight: transposed(matrix(kernel)), bias: bias?.data ?? null, names: { weight: kernel.name, bias: bias?.name ?? null } };
+  return { kind: 'linear', name, weight: transposed(matrix(kernel)), shape: kernel.shape, bias: bias?.data ?? null, names: { weight: kernel.name, bias: bias?.name ?? null } };
 }

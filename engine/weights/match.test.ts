@@ -83,10 +83,10 @@ describe('PyTorch weights over a model', () => {
     expect(messages(ofTorch(target, whole().filter(({ name }) => !name.includes('fc'))))).toEqual(['the model needs head.weight [7, 4], and no tensor of the file fits']);
     expect(messages(ofTorch(target, [...whole(), tensor('model.extra.weight', 2, 2)]))).toEqual(["the file's model.extra.weight [2, 2] fits nothing in the model"]);
     expect(messages(ofTorch(target, [tensor('emb.weight', 9, 5), ...lstm('', 5, 4), tensor('fc.weight', 9, 4), tensor('fc.bias', 9)]))).toEqual([
-      "the file's fc.weight is [9, 4], but head.weight is [7, 4]",
-      "the file's emb.weight is [9, 5], but embedding.weight is [7, 5]",
+      "the file's fc.weight is [9, 4], but head.weight needs [7, 4]",
+      "the file's emb.weight is [9, 5], but embedding.weight needs [7, 5]",
     ]);
-    expect(messages(ofTorch(text(7, 5, layer('gru', 4)), whole()))).toEqual(["layer 1 of the model is gru 4 that reads 5, but the file's model.rnn l0 is lstm 4 that reads 5"]);
+    expect(messages(ofTorch(text(7, 5, layer('gru', 4)), whole()))).toEqual(["layer 1 of the model is gru [5 → 4], but the file's model.rnn l0 is lstm [5 → 4]"]);
     expect(messages(ofTorch(text(7, 5, layer('lstm', 4), layer('lstm', 4)), whole()))).toEqual(['the model has 2 recurrent layers, the file 1 (model.rnn l0)']);
     const torn = whole().map((each) => (each.name.endsWith('bias_hh_l0') ? tensor(each.name, 3) : each));
     expect(messages(ofTorch(target, torn))[0]).toContain('bias_hh_l0 is [3], but');
@@ -131,7 +131,7 @@ describe('Keras weights over a model', () => {
 
   it('name a GRU whose reset acts before the product', () => {
     const parsed = parseKeras([tensor('0', 7, 2), tensor('1', 2, 6), tensor('2', 2, 6), tensor('3', 6), tensor('4', 2, 7), tensor('5', 7)]);
-    expect(messages(matchModules(parsed.modules, text(7, 2, layer('gru', 2))))[0]).toContain("the file's 1 is gru-reset-before 2");
+    expect(messages(matchModules(parsed.modules, text(7, 2, layer('gru', 2))))[0]).toContain("the file's 1 is gru-reset-before [2 → 2]");
   });
 });
 

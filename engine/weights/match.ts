@@ -136,6 +136,11 @@ function asHead(module: MatrixModule, isKeras: boolean): MatrixModule {
   return isKeras && module.kind === 'matrix' ? { ...module, weight: transposed(module.weight) } : module;
 }
 
+/** Whether the file has a head as `[inputs, outputs]`. */
+function isTurned({ kind, names }: MatrixModule, isKerasList: boolean): boolean {
+  return isKerasList || (kind === 'linear' && !names.weight.endsWith('weight'));
+}
+
 function fillMatrices(given: readonly MatrixModule[], target: TargetModel, fit: Fit): void {
   // In such a list the embedding comes first and the head last; nothing but its place says which is which.
   const isKerasList = given.some(({ kind, names }) => kind === 'matrix' && !names.weight.endsWith('weight'));
@@ -164,7 +169,7 @@ function fillMatrices(given: readonly MatrixModule[], target: TargetModel, fit: 
       // The nearest that there is tells more than what is missing.
       const near = left.filter(({ kind, name }) => kind === 'linear' || headName.test(name)).at(-1);
       if (near) take(near);
-      fit.problems.push(near ? remark.shape(near.names.weight, matrixShape(asHead(near, isKerasList)), head.weight.name, head.weight.shape) : remark.missing(head.weight.name, head.weight.shape));
+      fit.problems.push(near ? remark.shape(near.names.weight, near.shape, head.weight.name, isTurned(near, isKerasList) ? head.weight.shape.toReversed() : head.weight.shape) : remark.missing(head.weight.name, head.weight.shape));
     }
   }
   if (embedding) {
@@ -176,11 +181,11 @@ function fillMatrices(given: readonly MatrixModule[], target: TargetModel, fit: 
     } else if (!fit.problems.some(({ code, details }) => code === 'AMBIGUOUS' && details['target'] === embedding.name)) {
       const near = left.find(({ kind, name }) => kind === 'embedding' || embeddingName.test(name));
       if (near) take(near);
-      fit.problems.push(near ? remark.shape(near.names.weight, matrixShape(near), embedding.name, embedding.shape) : remark.missing(embedding.name, embedding.shape));
+      fit.problems.push(near ? remark.shape(near.names.weight, near.shape, embedding.name, embedding.shape) : remark.missing(embedding.name, embedding.shape));
     }
   }
-  for (const { names, weight, bias } of left) {
-    fit.problems.push(remark.surplus({ name: names.weight, shape: [weight.rows, weight.columns] }));
+  for (const { names, shape, bias } of left) {
+    fit.problems.push(remark.surplus({ name: names.weight, shape }));
     if (bias) fit.problems.push(remark.surplus({ name: names.bias!, shape: [bias.length] }));
   }
 }

@@ -47,6 +47,8 @@ export interface MatrixModule {
   kind: 'embedding' | 'linear' | 'matrix';
   name: string;
   weight: Matrix;
+  /** Of the file's own array: Keras's kernels are `[inputs, outputs]`. */
+  shape: number[];
   bias: Float32Array | null;
   names: { weight: string; bias: string | null };
 }

@@ -15,7 +15,7 @@ export const remark = {
   }),
   shape: (name: string, shape: readonly number[], target: string, expected: readonly number[]): WeightsRemark => ({
     code: 'SHAPE',
-    message: `the file's ${name} is ${shapeText(shape)}, but ${target} is ${shapeText(expected)}`,
+    message: `the file's ${name} is ${shapeText(shape)}, but ${target} needs ${shapeText(expected)}`,
     details: { name, shape: shapeText(shape), target, expected: shapeText(expected) },
   }),
   dtype: ({ name, dtype, shape }: SourceTensor): WeightsRemark => ({

@@ -64,7 +64,8 @@ export function targetModel(spec: ModelSpec, engine: Pick<EngineBinding, 'cells'
   };
 }
 
-/** A layer in a few words: `lstm 128 that reads 65`. */
+/** A layer in signs that need no translation: `lstm [65 → 128]`, in both directions `lstm [65 → 2 × 128]`, projected `[65 → 128 → 64]`. */
 export function layerText({ cell, hiddenSize, inputSize, outputSize, bidirectional }: Pick<TargetLayer, 'hiddenSize' | 'inputSize' | 'outputSize' | 'bidirectional'> & { cell: { name: string } }): string {
-  return `${bidirectional ? 'bidirectional ' : ''}${cell.name} ${hiddenSize}${outputSize === hiddenSize ? '' : ` projected to ${outputSize}`} that reads ${inputSize}`;
+  const twice = bidirectional ? '2 × ' : '';
+  return `${cell.name} [${inputSize} → ${outputSize === hiddenSize ? '' : `${hiddenSize} → `}${twice}${outputSize}]`;
 }

@@ -98,7 +98,7 @@ function plainModules(tensors: readonly SourceTensor[], problems: ParsedWeights[
     const fits = bias === null || bias.shape.join() === String(rows);
     if (tensor.shape.length === 2 && fits) {
       const kind = bias === null ? 'matrix' : 'linear';
-      modules.push({ kind, name, weight: { rows: rows!, columns: columns!, data: tensor.data! }, bias: bias?.data ?? null, names: { weight: tensor.name, bias: bias?.name ?? null } });
+      modules.push({ kind, name, weight: { rows: rows!, columns: columns!, data: tensor.data! }, shape: tensor.shape, bias: bias?.data ?? null, names: { weight: tensor.name, bias: bias?.name ?? null } });
     } else if (tensor.shape.length === 1 && fits) {
       modules.push({ kind: 'norm', name, gain: tensor.data!, bias: bias?.data ?? null, names: { gain: tensor.name, bias: bias?.name ?? null } });
     } else {

@@ -76,7 +76,7 @@ describe('a training that starts from weights', () => {
     const before = await readdir(join(workspace, 'runs'));
     const result = await runCli(['train', '--preset', 'char-gru', '--dataset', 'play', '--weights', at('weights.safetensors'), ...small], workspace);
     expect([result.status, result.last['code'], result.last['where']]).toEqual([2, 'WEIGHTS_MISMATCH', at('weights.safetensors')]);
-    expect(result.last['message']).toContain("the file's recurrent l0 is lstm 16 that reads 12");
+    expect(result.last['message']).toContain("the file's recurrent l0 is lstm [12 → 16]");
     expect(result.last['message']).toContain('The file holds lstm 16 · lstm 16');
     expect(await readdir(join(workspace, 'runs'))).toEqual(before);
     const alone = await runCli(['train', '--preset', 'char-gru', '--dataset', 'play', '--weights-from', 'torch'], workspace);

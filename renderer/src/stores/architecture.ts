@@ -1,6 +1,6 @@
 import { defineStore } from 'pinia';
 import { computed, ref, shallowRef } from 'vue';
-import { cellForm, type CellForm, type CellInfo, type Dataset, type MethodOutput, type ModelDescription, type PresetName, type RunConfig, type TaskKind } from '../../../engine/contracts';
+import { cellForm, type CellForm, type CellInfo, type Dataset, type MethodOutput, type ModelDescription, type PresetName, type RunConfig, type TaskKind, type WeightsSource } from '../../../engine/contracts';
 import { t } from '../locales';
 import { useDatasets } from './datasets';
 import { useRuns } from './runs';
@@ -196,20 +196,25 @@ export const useArchitecture = defineStore('architecture', () => {
     return null;
   });
 
-  /** Starts a run of the draft, shows it on the Train screen and returns its id. */
-  async function train(): Promise<string | null> {
+  /** Takes the model that a file of weights holds. Can be undone. */
+  function takeModel(model: RunConfig['model']): void {
+    if (draft.value) edit(() => t('weights.taken'), { ...draft.value, model });
+  }
+
+  /** Starts a run of the draft, shows it on the Train screen and returns its id. `isReady`: weights are measured, not trained. */
+  async function train(start: { weights: WeightsSource; isReady: boolean } | null = null): Promise<string | null> {
     await load();
     if (asking) await asking;
     if (!draft.value || blocked.value) return null;
     const threads = draft.value.training.threads ?? useSettings().current.threads;
-    const config: RunConfig = { ...draft.value, training: { ...draft.value.training, threads } };
-    const run = await useRuns().start(config);
+    const config: RunConfig = { ...draft.value, training: { ...draft.value.training, threads, ...(start?.isReady && { maxSteps: 0 }) } };
+    const run = await useRuns().start(config, start?.weights ?? null);
     useSession().open('train');
     return run;
   }
 
   return {
     cells, presets, preset, draft, description, shown, describing, selected, changed, problems, layer, cell, blocked,
-    problemAt, load, choosePreset, forget, set, setCell, insertLayer, deleteLayer, shiftLayer, train,
+    problemAt, load, choosePreset, forget, set, setCell, insertLayer, deleteLayer, shiftLayer, takeModel, train,
   };
 });
