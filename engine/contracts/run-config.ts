@@ -138,8 +138,8 @@ export const averageConfig = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('none') }),
   /** Exponential moving average: `decay` of the old average is kept at every step. */
   z.strictObject({ kind: z.literal('ema'), decay: z.number().min(0).lt(1).default(0.999) }),
-  /** Mean of the weights of all steps since `startStep`; null = since a validation was worse than the best of those more than `patience` before (Merity et al. 2018). */
-  z.strictObject({ kind: z.literal('asgd'), startStep: z.int().min(0).nullable().default(null), patience: z.int().min(1).max(1000).default(5) }),
+  /** Mean of the weights of all steps since `startStep`; null = since a validation was worse than the best of those more than `interval` before (Merity et al. 2018). */
+  z.strictObject({ kind: z.literal('asgd'), startStep: z.int().min(0).nullable().default(null), interval: z.int().min(1).max(1000).default(5) }),
 ]);
 export const averageKinds = ['none', 'ema', 'asgd'] as const satisfies readonly AverageConfig['kind'][];
 export type AverageConfig = z.infer<typeof averageConfig>;

@@ -28,24 +28,36 @@ const folderOf = (directory: string): string => join(directory, 'requests');
  */
 export async function askOwner(directory: string, run: string, set: readonly string[], isOwned: () => Promise<boolean>, patienceMs = 60_000): Promise<RunChange[]> {
   const folder = folderOf(directory);
-  await ensureFolder(folder);
   const id = randomUUID();
-  const [asked, answered] = [join(folder, `${id}.json`), join(folder, `${id}.answer.json`)];
-  await writeJson(asked, { format: 'sluice-tune/1', set });
+  const [asked, answered] = [`${id}.json`, `${id}.answer.json`];
   try {
     for (let waited = 0; waited < patienceMs; waited += lookEveryMs / 2) {
-      await sleep(lookEveryMs / 2);
-      if ((await readdir(folder)).includes(`${id}.answer.json`)) {
-        const given = await readJson(answer, answered);
+      const present = await namesIn(folder);
+      if (present.includes(answered)) {
+        const given = await readJson(answer, join(folder, answered));
         if ('error' in given) throw new SluiceError(given.error as ErrorShape);
         return given.changes;
       }
       if (!(await isOwned())) throw new SluiceError({ code: 'RUN_NOT_ACTIVE', message: `run ${run} ended before it could be changed`, where: run });
+      // An owner that begins takes away what it finds, this one too if it was just asked.
+      if (!present.includes(asked)) {
+        await ensureFolder(folder);
+        await writeJson(join(folder, asked), { format: 'sluice-tune/1', set });
+      }
+      await sleep(lookEveryMs / 2);
     }
     throw new SluiceError({ code: 'RUN_LOCKED', message: `the process that trains run ${run} did not answer; it may be suspended. Try again when it goes on`, where: run });
   } finally {
-    await rm(asked, { force: true });
-    await rm(answered, { force: true });
+    for (const name of [asked, answered]) await rm(join(folder, name), { force: true });
+  }
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
   }
 }
 
@@ -53,18 +65,14 @@ export interface RequestWatch {
   stop(): Promise<void>;
 }
 
-/** Answers requests until it is stopped. What lies there from before is removed: whoever asked has given up. */
+/** Answers requests until it is stopped. What lies there from before is removed: its asker asks again if it still waits. */
 export function watchRequests(directory: string, tune: (set: string[]) => Promise<RunChange[]>): RequestWatch {
   const folder = folderOf(directory);
-  let working: Promise<void> = rm(folder, { recursive: true, force: true });
+  let working: Promise<void> = namesIn(folder).then(async (names) => {
+    for (const name of names) await rm(join(folder, name), { force: true });
+  });
   const look = async (): Promise<void> => {
-    let names: string[];
-    try {
-      names = await readdir(folder);
-    } catch (error) {
-      if (isMissing(error)) return;
-      throw error;
-    }
+    const names = await namesIn(folder);
     const answered = new Set(names.map((name) => answerPattern.exec(name)?.[1]));
     for (const name of names) {
       const id = requestPattern.exec(name)?.[1];
@@ -77,7 +85,8 @@ export function watchRequests(directory: string, tune: (set: string[]) => Promis
   };
   const timer = setInterval(() => {
     // A folder that cannot be read or written now may be later; the one who asked is told by time.
-    working = working.then(look).catch(() => undefined);
+    working = working.catch(() => undefined).then(look);
+    working.catch(() => undefined);
   }, lookEveryMs);
   timer.unref();
   return {

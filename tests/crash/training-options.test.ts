@@ -49,7 +49,7 @@ afterAll(() => folder.remove());
 describe('a training with everything that keeps state', () => {
   const options: Record<string, string[]> = {
     ema: ['training.average.kind=ema', 'training.average.decay=0.95', 'training.accumulate=3', 'training.backwardLength=30', 'training.labelSmoothing=0.1', 'training.clip.value=0.05', 'training.decay=weights', 'training.optimizer.kind=adamw'],
-    asgd: ['training.average.kind=asgd', 'training.average.patience=1', 'training.optimizer.kind=sgd', 'training.optimizer.learningRate=1'],
+    asgd: ['training.average.kind=asgd', 'training.average.interval=1', 'training.optimizer.kind=sgd', 'training.optimizer.learningRate=1'],
   };
   it.each(Object.keys(options))('killed and continued reaches the same bits (%s)', async (kind) => {
     const settings = [...(options[kind] ?? []), 'training.maxSteps=160', 'evaluation.everySteps=20'];

@@ -83,7 +83,7 @@ const fieldNames: Record<string, string> = {
   'clip.value': 'clipValue',
   'training.average': 'average',
   'average.decay': 'averageDecay',
-  'average.patience': 'averagePatience',
+  interval: 'averageInterval',
   'training.decay': 'decayReaches',
   'evaluation.everySteps': 'evaluateEvery',
   'checkpoint.everySteps': 'checkpointSteps',

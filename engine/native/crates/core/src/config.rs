@@ -108,7 +108,7 @@ pub enum AverageConfig {
     /// Mean of all weights since `start_step`, or since the validation loss stopped falling.
     Asgd {
         start_step: Option<u64>,
-        patience: usize,
+        interval: usize,
     },
 }
 

@@ -57,14 +57,14 @@ impl Averaging {
     }
 
     /// The non-monotone trigger of Merity, Keskar & Socher 2018 (algorithm 1): averaging begins at the first validation that is
-    /// worse than the best of those more than `patience` validations ago.
+    /// worse than the best of those more than `interval` validations ago.
     pub fn validated(&mut self, step: u64, loss: f64) {
-        let AverageConfig::Asgd { start_step: None, patience } = self.config else { return };
+        let AverageConfig::Asgd { start_step: None, interval } = self.config else { return };
         if self.state.began.is_some() {
             return;
         }
         let known = self.state.losses.len();
-        if known > patience && self.state.losses[..known - patience].iter().any(|&earlier| loss > earlier) {
+        if known > interval && self.state.losses[..known - interval].iter().any(|&earlier| loss > earlier) {
             self.state.began = Some(step);
             self.state.losses = Vec::new();
             return;
@@ -77,8 +77,8 @@ impl Averaging {
 mod tests {
     use super::*;
 
-    fn asgd(start_step: Option<u64>, patience: usize) -> Averaging {
-        Averaging::new(&AverageConfig::Asgd { start_step, patience }, None)
+    fn asgd(start_step: Option<u64>, interval: usize) -> Averaging {
+        Averaging::new(&AverageConfig::Asgd { start_step, interval }, None)
     }
 
     #[test]

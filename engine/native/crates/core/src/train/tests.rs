@@ -144,8 +144,8 @@ fn a_resumed_training_reaches_the_same_bits() {
         "clip": { "norm": 1.0, "value": 0.02 }, "decay": "weights", "labelSmoothing": 0.1, "accumulate": 3, "backwardLength": 17,
         "average": { "kind": "ema", "decay": 0.9 }
     });
-    let averaged = json!({ "accumulate": 2, "average": { "kind": "asgd", "startStep": 12, "patience": 5 } });
-    let triggered = json!({ "average": { "kind": "asgd", "startStep": null, "patience": 1 } });
+    let averaged = json!({ "accumulate": 2, "average": { "kind": "asgd", "startStep": 12, "interval": 5 } });
+    let triggered = json!({ "average": { "kind": "asgd", "startStep": null, "interval": 1 } });
     let cases = [
         ("language-model", json!({}), 10),
         ("forecast", json!({}), 10),
@@ -247,8 +247,8 @@ fn an_average_is_what_is_measured_and_kept() {
     for (average, is_held) in [
         (json!({ "kind": "none" }), false),
         (json!({ "kind": "ema", "decay": 0.9 }), true),
-        (json!({ "kind": "asgd", "startStep": 10, "patience": 5 }), true),
-        (json!({ "kind": "asgd", "startStep": 30, "patience": 5 }), false),
+        (json!({ "kind": "asgd", "startStep": 10, "interval": 5 }), true),
+        (json!({ "kind": "asgd", "startStep": 30, "interval": 5 }), false),
     ] {
         let name = average.to_string().replace(['"', '{', '}', ':', ','], "");
         let job = job(&folder.path().join(name), "language-model", json!({ "average": average }));
