@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::error::EngineError;
-use crate::spec::{HeadMode, HeadSpec, InputSpec, LayerSpec, ModelSpec, Optimizer, Update};
+use crate::spec::{
+    HeadMode, HeadSpec, InitialState, Initialization, InputSpec, LayerSpec, ModelOptions, ModelSpec, Optimizer, Update,
+};
 
 /// One recurrent layer of a configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,6 +18,26 @@ pub struct LayerConfig {
     pub hidden_size: usize,
     pub bidirectional: bool,
     pub dropout: f32,
+    #[serde(default)]
+    pub dropout_kind: DropoutKind,
+    #[serde(default)]
+    pub weight_drop: f32,
+    #[serde(default)]
+    pub zoneout_hidden: f32,
+    #[serde(default)]
+    pub zoneout_cell: f32,
+    #[serde(default)]
+    pub layer_norm: bool,
+    #[serde(default)]
+    pub residual: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DropoutKind {
+    #[default]
+    Independent,
+    Variational,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +52,14 @@ pub struct ModelConfig {
     pub embedding_size: usize,
     pub layers: Vec<LayerConfig>,
     pub head: HeadConfig,
+    #[serde(default)]
+    pub tie_weights: bool,
+    #[serde(default)]
+    pub embedding_dropout: f32,
+    #[serde(default)]
+    pub initial_state: InitialState,
+    #[serde(default)]
+    pub initialization: Initialization,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -292,8 +322,20 @@ impl RunConfig {
                 hidden_size: layer.hidden_size,
                 bidirectional: layer.bidirectional,
                 dropout: layer.dropout,
+                variational: layer.dropout_kind == DropoutKind::Variational,
+                residual: layer.residual,
+                layer_norm: layer.layer_norm,
+                weight_drop: layer.weight_drop,
+                zoneout_hidden: layer.zoneout_hidden,
+                zoneout_cell: layer.zoneout_cell,
             })
             .collect();
+        let options = ModelOptions {
+            initialization: self.model.initialization,
+            tie_weights: self.model.tie_weights,
+            initial_state: self.model.initial_state,
+            embedding_dropout: self.model.embedding_dropout,
+        };
         match (&self.task, data) {
             (TaskConfig::LanguageModel {}, DataConfig::Tokens(tokens)) => {
                 if let Some(layer) = layers.iter().position(|layer| layer.bidirectional) {
@@ -310,12 +352,14 @@ impl RunConfig {
                     },
                     layers,
                     head: HeadSpec { output_size: tokens.vocabulary_size, mode: HeadMode::EveryStep },
+                    options,
                 })
             }
             (TaskConfig::Forecast { .. }, DataConfig::Series(series)) => Ok(ModelSpec {
                 input: InputSpec::Series { input_size: series.inputs.len() },
                 layers,
                 head: HeadSpec { output_size: series.horizon * series.target_count, mode: HeadMode::LastStep },
+                options,
             }),
             _ => Err(EngineError::at(
                 "CONFIG_INVALID",

@@ -212,6 +212,7 @@ fn compute<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<Computed, 
         hidden_size: hidden,
         bidirectional: fixture.options.bidirectional,
         dropout: 0.0,
+        ..LayerSpec::default()
     };
     let mut parameters = Parameters::default();
     let specs = vec![layer; fixture.options.layers];

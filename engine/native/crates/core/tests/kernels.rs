@@ -54,12 +54,14 @@ fn run<E: Element>(shape: &Shape, kind: KernelKind) -> (Traced<E>, Vec<NamedTens
                 hidden_size,
                 bidirectional: shape.bidirectional,
                 dropout: 0.0,
+                ..LayerSpec::default()
             })
             .collect(),
         head: HeadSpec {
             output_size: shape.outputs,
             mode: if shape.every_step { HeadMode::EveryStep } else { HeadMode::LastStep },
         },
+        options: Default::default(),
     };
     let normals = |count: usize, purpose: u32| -> Vec<E> {
         let rng = Rng::new(1, Purpose::Sample, purpose);

@@ -7,6 +7,7 @@ mod lstm;
 mod lstm_coupled;
 mod lstm_no_forget;
 mod lstm_peephole;
+mod memory;
 mod rnn_relu;
 mod rnn_tanh;
 
@@ -20,6 +21,7 @@ use crate::simd::{Avx2, Avx512, Isa, Lanes, Portable};
 
 pub use info::{CellInfo, Equation, OnnxRecipe, OnnxRows, Signal, SignalKind, Source, TensorNames};
 use info::{equation, gate, signed, state, unbounded};
+pub use memory::Memory;
 
 /// Limits of the fixed-size arrays that equations work on.
 pub const MAX_SLOTS: usize = 4;
