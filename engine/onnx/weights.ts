@@ -28,12 +28,20 @@ export async function readWeights(directory: string): Promise<Record<string, Nam
   }
 }
 
-/** Joins a model's shape, weights and cells; refuses a cell that no ONNX operator holds. */
+/** Joins a model's shape, weights and cells; refuses what no ONNX operator computes. */
 export function exportModel(spec: ModelSpec, tensors: Record<string, NamedTensor>, cells: CellInfo[]): ExportModel {
   return {
     spec,
     tensors,
-    cells: spec.layers.map(({ cell }, layer) => {
+    cells: spec.layers.map(({ cell, zoneoutHidden, zoneoutCell }, layer) => {
+      const zoned = zoneoutHidden ? 'zoneoutHidden' : zoneoutCell ? 'zoneoutCell' : null;
+      if (zoned) {
+        throw new SluiceError({
+          code: 'MODEL_INVALID',
+          message: 'A layer with zoneout cannot be exported: in use its states are a mixture of old and new, which no ONNX operator computes. Train without zoneout to export.',
+          where: `model.layers.${layer}.${zoned}`,
+        });
+      }
       const info = cells.find(({ name }) => name === cell);
       if (!info?.onnx) {
         throw new SluiceError({ code: 'MODEL_INVALID', message: `The cell ${cell} has no ONNX operator.`, where: `model.layers.${layer}.cell` });

@@ -1,6 +1,7 @@
 import type { EngineBinding, SeriesData, TokenData } from '../binding/types';
 import { runConfig, SluiceError, type CellInfo, type Dataset, type PresetName, type RunConfig } from '../contracts';
 import { issueProblems, problem, valueAt, type FieldProblem } from './field-problems';
+import { layerProblems } from './layer-problems';
 import { memoryProblem, trainingPeakBytes } from './memory';
 import { dataSizes, modelSpec } from './model-spec';
 import { nearestName, editDistance } from './nearest-name';
@@ -111,7 +112,7 @@ export async function completeConfig(input: unknown, context: ConfigContext, pre
     return nothing(first.error.issues.flatMap((issue) => issueProblems(runConfig, issue, merged, usual)));
   }
 
-  const problems = [...cellProblems(first.data, context.cells()), ...columnProblems(first.data, dataset)];
+  const problems = [...cellProblems(first.data, context.cells()), ...layerProblems(first.data, context.cells()), ...columnProblems(first.data, dataset)];
   if (first.data.training.maxSteps === null && first.data.training.maxEpochs === null && first.data.earlyStopping.patience === null) {
     problems.push(problem('training.maxSteps', 'NO_END', 'the training would never end: give training.maxSteps, training.maxEpochs or earlyStopping.patience', {}));
   }

@@ -70,6 +70,7 @@ export function sizesLabel(architecture: string): string {
 const fieldNames: Record<string, string> = {
   'schedule.patience': 'plateauPatience',
   bidirectional: 'direction',
+  'initialization.weights': 'initialWeights',
   'clip.norm': 'clip',
   'evaluation.everySteps': 'evaluateEvery',
   'checkpoint.everySteps': 'checkpointSteps',
