@@ -169,10 +169,18 @@ describe('a configuration', { timeout: 60_000 }, () => {
     const job = textJob({ training: { average: { kind }, accumulate: 2, backwardLength: 15, labelSmoothing: 0.1, decay: 'weights-without-embedding', clip: { norm: 1, value: 0.5 }, batchSize: 4, sequenceLength: 10, maxSteps: 2 } });
     expect((await trained(job)).at(-1)).toMatchObject({ event: 'finished', steps: 2 });
     expect(existsSync(path.join(job.directory, 'checkpoints', 'step-2', 'raw.safetensors'))).toBe(kind === 'ema');
+  it('with every option of the layers is understood', async () => {
+    const layer = { hiddenSize: 10, dropout: 0.2, dropoutKind: 'variational', weightDrop: 0.3, zoneoutHidden: 0.1, zoneoutCell: 0.2, layerNorm: true, residual: true } as const;
+    const model: RunConfigInput['model'] = {
+      embeddingSize: 10, tieWeights: true, embeddingDropout: 0.1, initialState: 'learned', initialization: { weights: 'glorot-orthogonal', chrono: 20 },
+      layers: [{ ...layer, cell: 'lstm' }, { ...layer, cell: 'gru' }],
+    };
+    const events = await trained(textJob({ model, training: { batchSize: 4, sequenceLength: 10, maxSteps: 2 } }));
+    expect(events.at(-1)).toMatchObject({ event: 'finished', steps: 2, status: 'finished' });
   });
 
   it('with an unknown field is refused, wherever the field is', () => {
-    const paths = ['', 'task', 'model', 'model.layers.0', 'model.head', 'training', 'training.optimizer', 'training.schedule', 'training.clip', 'training.average', 'evaluation', 'checkpoint', 'earlyStopping', 'probe'];
+    const paths = ['', 'task', 'model', 'model.layers.0', 'model.head', 'model.initialization', 'training', 'training.optimizer', 'training.schedule', 'training.clip', 'training.average', 'evaluation', 'checkpoint', 'earlyStopping', 'probe'];
     for (const place of paths) {
       const job = structuredClone(textJob());
       let target = job.config as unknown as Record<string, unknown>;

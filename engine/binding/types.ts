@@ -1,4 +1,4 @@
-import type { CellInfo, CellOptions, ErrorShape, InsightRecord, Metrics, MetricsRecord, Range, RatePoint, RateTest, RunChange, RunConfig, Split, SplitName, TunableField } from '../contracts';
+import type { CellInfo, CellOptions, ErrorShape, InsightRecord, Metrics, LayerConfig, MetricsRecord, ModelConfig, Range, RatePoint, RateTest, RunChange, RunConfig, Split, SplitName, TunableField } from '../contracts';
 
 /**
  * What the native engine is given and gives: the same JSON is read by serde on the other side
@@ -200,8 +200,15 @@ export interface EngineBinding {
 
 export interface ModelSpec {
   input: { kind: 'tokens'; vocabularySize: number; embeddingSize: number } | { kind: 'series'; inputSize: number };
-  layers: { cell: string; options?: CellOptions; hiddenSize: number; bidirectional: boolean; dropout: number }[];
+  layers: LayerSpec[];
   head: { outputSize: number; mode: 'everyStep' | 'lastStep' };
+  options?: Partial<Pick<ModelConfig, 'tieWeights' | 'embeddingDropout' | 'initialState' | 'initialization'>>;
+}
+
+/** `output = x + dropout(norm(h))`, of which only h is always there. */
+export interface LayerSpec extends Pick<LayerConfig, 'cell' | 'hiddenSize' | 'bidirectional' | 'dropout'>, Partial<Pick<LayerConfig, 'weightDrop' | 'zoneoutHidden' | 'zoneoutCell' | 'layerNorm' | 'residual'>> {
+  options?: CellOptions;
+  variational?: boolean;
 }
 
 export interface ParityResult {

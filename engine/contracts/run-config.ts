@@ -15,14 +15,41 @@ export const layerConfig = z.strictObject({
   bidirectional: z.boolean().default(false),
   /** Share of this layer's outputs dropped before the next layer, in training only. */
   dropout: z.number().min(0).max(0.95).default(0),
+  /** A new mask at every step, or one for the whole sequence (Gal & Ghahramani 2016). */
+  dropoutKind: z.enum(['independent', 'variational']).default('independent'),
+  /** Share of the recurrent weights that are zero in an update (DropConnect; Merity et al. 2018). */
+  weightDrop: z.number().min(0).max(0.95).default(0),
+  /** Share of the units that keep their hidden state, or their other states, from the step before (Krueger et al. 2017). */
+  zoneoutHidden: z.number().min(0).max(0.95).default(0),
+  zoneoutCell: z.number().min(0).max(0.95).default(0),
+  /** Layer normalisation of the outputs: x + dropout(norm(h)). */
+  layerNorm: z.boolean().default(false),
+  /** The layer's input is added to its output; both have to be equally wide. */
+  residual: z.boolean().default(false),
 });
 export type LayerConfig = z.infer<typeof layerConfig>;
+
+export const initializationConfig = z.strictObject({
+  /** As `torch.nn` draws them, or Glorot's uniform input matrices with orthogonal recurrent ones and biases of 0. */
+  weights: z.enum(['pytorch', 'glorot-orthogonal']).default('pytorch'),
+  /** Bias of the gate that keeps the memory (Jozefowicz et al. 2015 take 1); null = as the other biases. */
+  forgetBias: z.number().min(-20).max(20).nullable().default(null),
+  /** Longest lag in steps that the gates are to bridge from the start (Tallec & Ollivier 2018); null = off. */
+  chrono: z.int().min(2).max(10_000_000).nullable().default(null),
+});
 
 export const modelConfig = z.strictObject({
   /** Width of the token embedding; unused for series. */
   embeddingSize: z.int().min(1).max(8192).default(128),
   layers: z.array(layerConfig).min(1).max(16).prefault([{}]),
   head: z.strictObject({ kind: z.literal('linear').default('linear') }).prefault({}),
+  /** The head's matrix is the embedding's (Press & Wolf 2017); the embedding has to be as wide as the last layer's output. */
+  tieWeights: z.boolean().default(false),
+  /** Share of the vocabulary whose embeddings are zero in an update (Gal & Ghahramani 2016). */
+  embeddingDropout: z.number().min(0).max(0.95).default(0),
+  /** Where sequences begin: at zero, or at a trained vector per layer, direction and state. */
+  initialState: z.enum(['zero', 'learned']).default('zero'),
+  initialization: initializationConfig.prefault({}),
 });
 export type ModelConfig = z.infer<typeof modelConfig>;
 

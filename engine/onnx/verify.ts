@@ -1,11 +1,11 @@
 import { setImmediate } from 'node:timers/promises';
 import type { ForwardRequest, NativeModel } from '../binding/types';
 import { float32Tensor, readSafetensors, SluiceError, type CellForm, type ExportReport, type VerificationCase } from '../contracts';
-import { generateTokens, randomNumbers, runtimeVersion, zeroStates, type OnnxRuntime, type OnnxSession, type RuntimeTensor, type StatePairs } from '../inference';
-import { statePairs, type ForecastScaling } from './build';
+import { generateTokens, randomNumbers, runtimeVersion, initialStates, type OnnxRuntime, type OnnxSession, type RuntimeTensor } from '../inference';
+import { pairsOf, statePairs, type ForecastScaling } from './build';
 import { drawVectors, type SequenceBorder } from './sequence-border';
 import { namesRead } from './step';
-import { reverseStates, reverseUnits } from './reverse-units';
+import { reverseStates, reverseUnits, reversedUnit, unitBlocks } from './reverse-units';
 import type { ExportModel } from './weights';
 
 /**
@@ -213,21 +213,22 @@ async function compareShape(round: Round, borders: Borders, batch: number, time:
   }
   const difference = await measure(pairs, () => 0);
   if (difference.boundShare <= 1 || !Number.isFinite(difference.boundShare)) return { difference, rounding: 0 };
-  const again = await (await reordered()).run(reverseStates(inputs.feeds));
-  const left = await measureRounding(pairs, outputs, again.outputs, borders);
+  const again = await (await reordered()).run(reverseStates(model, inputs.feeds));
+  const left = await measureRounding(model, pairs, outputs, again.outputs, borders);
   const allowance = (output: string): number => Math.min(largestRounding, roundingMargin * (left.get(output) ?? 0));
   return { difference: await measure(pairs, allowance), rounding: Math.max(...pairs.map(({ output }) => allowance(output))) };
 }
 
 /** Largest difference of each output between the file and its twin with reversed units. */
-async function measureRounding(pairs: Pair[], outputs: Record<string, RuntimeTensor>, twin: Record<string, RuntimeTensor>, borders: Borders): Promise<Map<string, number>> {
+async function measureRounding(model: ExportModel, pairs: Pair[], outputs: Record<string, RuntimeTensor>, twin: Record<string, RuntimeTensor>, borders: Borders): Promise<Map<string, number>> {
   const left = new Map<string, number>();
   for (const output of new Set(pairs.map((pair) => pair.output))) {
     const values = outputs[output]!.data as Float32Array;
     const other = twin[output]!;
-    const perUnit = !answers.has(output);
-    const size = other.shape.at(-1)!;
-    const same = (k: number): number => (perUnit ? k - (k % size) + (size - 1 - (k % size)) : k);
+    // A layer's states and gates, `hn_l0` or `l0_reverse.f`.
+    const layer = answers.has(output) ? undefined : /l(\d+)(?:_reverse\.|\.|$)/.exec(output)?.[1];
+    const block = layer === undefined ? null : unitBlocks(model)[Number(layer) + 1]!;
+    const same = (k: number): number => (block === null ? k : reversedUnit(k, block));
     const scale = scaleOf(borders, output);
     const data = other.data as Float32Array;
     const { maxAbsoluteError } = await measure([{ output, actual: Float64Array.from(values, (value, k) => value / scale(k)), expected: (k) => data[same(k)]! / scale(k) }], () => 0);
@@ -286,14 +287,15 @@ function drawSeries(forecast: ForecastScaling, batch: number, time: number, draw
   };
 }
 
-/** States in ±1, those that are never below 0 between a half and one and a half; all 0 without `draw`. Forward half before reverse half in the file. */
+/** States in ±1, those that are never below 0 between a half and one and a half, or those that sequences begin with where nothing is drawn; forward half before reverse half in the file. */
 function addStates(inputs: Inputs, model: ExportModel, batch: number, draw: (() => number) | null): void {
-  for (const { state, input, engine, layer } of statePairs(model)) {
+  for (const { state, input, engine, layer, start } of statePairs(model)) {
     const { hiddenSize, bidirectional } = model.spec.layers[layer]!;
     const isPositive = model.cells[layer]!.positiveStates.includes(state);
     const directions = bidirectional ? 2 : 1;
     const half = batch * hiddenSize;
-    const data = Float32Array.from({ length: directions * half }, () => (draw === null ? 0 : isPositive ? draw() + 0.5 : 2 * draw() - 1));
+    const begin = (k: number): number => start?.[Math.floor(k / half) * hiddenSize + (k % hiddenSize)] ?? 0;
+    const data = Float32Array.from({ length: directions * half }, (_, k) => (draw === null ? begin(k) : isPositive ? draw() + 0.5 : 2 * draw() - 1));
     inputs.feeds[input] = { type: 'float32', shape: [directions, batch, hiddenSize], data };
     inputs.request.states[engine] = data.slice(0, half);
     if (bidirectional) inputs.request.states[`${engine}_reverse`] = data.slice(half);
@@ -340,9 +342,9 @@ async function compareSplit({ stateful, model, forecast, sequences = null, token
     [input]: { type, shape: [1, to - from, ...shape.slice(2)], data: data.slice(from * width, to * width) },
   });
   const pairs = pairsOf(model);
-  const zero = zeroStates(session, pairs, 1);
-  const whole = (await session.run({ ...part(0, 100), ...zero })).outputs;
-  const first = (await session.run({ ...part(0, 40), ...zero })).outputs;
+  const start = initialStates(session, pairs, 1);
+  const whole = (await session.run({ ...part(0, 100), ...start })).outputs;
+  const first = (await session.run({ ...part(0, 40), ...start })).outputs;
   const handed = Object.fromEntries(pairs.map(([name, output]) => [name, first[output]!]));
   const second = (await session.run({ ...part(40, 100), ...handed })).outputs;
   const compared: Pair[] = [];
@@ -381,10 +383,6 @@ async function compareGreedy({ engine, model, stateful, tokens, throwIfAborted }
   };
   await generateTokens(session, prompt, stateful ? pairsOf(model) : [], { length: greedyCharacters, choose }, throwIfAborted);
   return true;
-}
-
-function pairsOf(model: ExportModel): StatePairs {
-  return statePairs(model).map(({ input, output }) => [input, output]);
 }
 
 /** Largest difference over all pairs; gives the event loop a turn between slices. */

@@ -1,6 +1,7 @@
 import type { EngineBinding, TrainingData } from '../binding/types';
 import { runConfig, SluiceError, taskKinds, type CellInfo, type Dataset, type PresetName, type RunConfig } from '../contracts';
 import { issueProblems, problem, valueAt, type FieldProblem } from './field-problems';
+import { layerProblems } from './layer-problems';
 import { besideBytes, memoryProblem, trainingPeakBytes } from './memory';
 import { dataSizes, modelSpec } from './model-spec';
 import { nearestName, editDistance } from './nearest-name';
@@ -113,7 +114,7 @@ export async function completeConfig(input: unknown, context: ConfigContext, pre
   }
 
   const cells = context.cells();
-  const problems = [...cellProblems(first.data, cells), ...optionProblems(first.data, cells), ...columnProblems(first.data, dataset)];
+  const problems = [...cellProblems(first.data, cells), ...optionProblems(first.data, cells), ...layerProblems(first.data, context.cells()), ...columnProblems(first.data, dataset)];
   problems.push(...trainingProblems(first.data));
   if (first.data.training.maxSteps === null && first.data.training.maxEpochs === null && first.data.earlyStopping.patience === null) {
     problems.push(problem('training.maxSteps', 'NO_END', 'the training would never end: give training.maxSteps, training.maxEpochs or earlyStopping.patience', {}));

@@ -9,7 +9,7 @@ function product(shape: readonly number[]): number {
 }
 
 function layerOfTensor(name: string): number | null {
-  const match = /^recurrent\..*_l(\d+)(?:_reverse)?$/.exec(name);
+  const match = /^(?:recurrent|initial)\..*_l(\d+)(?:_reverse)?$/.exec(name) ?? /^norm\.(\d+)\./.exec(name);
   return match ? Number(match[1]) : null;
 }
 
@@ -53,6 +53,9 @@ function runsOnCuda({ activations, attributes, peepholes }: OnnxRecipe): boolean
 function onnxVerdicts(config: RunConfig, cells: readonly CellInfo[]): ModelDescription['onnx'] {
   return config.model.layers.map((layer, index) => {
     const recipe = cellForm(cells, layer)?.onnx ?? null;
+    // In use the states of a layer with zoneout are mixed, which no operator does.
+    const zoned = layer.zoneoutHidden > 0 || layer.zoneoutCell > 0;
+    if (recipe !== null && zoned) return { layer: index, operator: null, cpu: false, cuda: false, reason: 'zoneout' };
     const cuda = recipe !== null && runsOnCuda(recipe);
     return {
       layer: index,

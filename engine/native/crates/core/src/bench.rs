@@ -128,7 +128,7 @@ impl Bench {
         };
         let layer = LayerSpec { cell: case.cell.clone(), hidden_size: case.hidden_size, ..LayerSpec::default() };
         let threads = case.threads.unwrap_or_else(physical_cores);
-        let spec = ModelSpec { input, layers: vec![layer; case.layers], head };
+        let spec = ModelSpec { input, layers: vec![layer; case.layers], head, options: Default::default() };
         let pool = Arc::new(Pool::new(threads));
         let model = Model::new(spec, 1, pool.clone())?;
         let rng = Rng::new(1, Purpose::Sample, 0);

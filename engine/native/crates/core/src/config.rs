@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::cells::OptionValues;
 use crate::error::EngineError;
-use crate::spec::{HeadMode, HeadSpec, InputSpec, LayerSpec, ModelSpec, Optimizer, Update};
+use crate::spec::{
+    HeadMode, HeadSpec, InitialState, Initialization, InputSpec, LayerSpec, ModelOptions, ModelSpec, Optimizer, Update,
+};
 use crate::step::{Decay, StepOptions};
 
 /// One recurrent layer of a configuration.
@@ -19,6 +21,26 @@ pub struct LayerConfig {
     pub hidden_size: usize,
     pub bidirectional: bool,
     pub dropout: f32,
+    #[serde(default)]
+    pub dropout_kind: DropoutKind,
+    #[serde(default)]
+    pub weight_drop: f32,
+    #[serde(default)]
+    pub zoneout_hidden: f32,
+    #[serde(default)]
+    pub zoneout_cell: f32,
+    #[serde(default)]
+    pub layer_norm: bool,
+    #[serde(default)]
+    pub residual: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DropoutKind {
+    #[default]
+    Independent,
+    Variational,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +55,14 @@ pub struct ModelConfig {
     pub embedding_size: usize,
     pub layers: Vec<LayerConfig>,
     pub head: HeadConfig,
+    #[serde(default)]
+    pub tie_weights: bool,
+    #[serde(default)]
+    pub embedding_dropout: f32,
+    #[serde(default)]
+    pub initial_state: InitialState,
+    #[serde(default)]
+    pub initialization: Initialization,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -385,8 +415,20 @@ impl RunConfig {
                 hidden_size: layer.hidden_size,
                 bidirectional: layer.bidirectional,
                 dropout: layer.dropout,
+                variational: layer.dropout_kind == DropoutKind::Variational,
+                residual: layer.residual,
+                layer_norm: layer.layer_norm,
+                weight_drop: layer.weight_drop,
+                zoneout_hidden: layer.zoneout_hidden,
+                zoneout_cell: layer.zoneout_cell,
             })
             .collect();
+        let options = ModelOptions {
+            initialization: self.model.initialization,
+            tie_weights: self.model.tie_weights,
+            initial_state: self.model.initial_state,
+            embedding_dropout: self.model.embedding_dropout,
+        };
         match (&self.task, data) {
             (TaskConfig::LanguageModel {}, DataConfig::Tokens(tokens)) => {
                 if let Some(layer) = layers.iter().position(|layer| layer.bidirectional) {
@@ -403,14 +445,18 @@ impl RunConfig {
                     },
                     layers,
                     head: HeadSpec { output_size: tokens.vocabulary_size, mode: HeadMode::EveryStep },
+                    options,
                 })
             }
             (TaskConfig::Forecast { .. }, DataConfig::Series(series)) => Ok(ModelSpec {
                 input: InputSpec::Series { input_size: series.inputs.len() },
                 layers,
                 head: HeadSpec { output_size: series.horizon * series.target_count, mode: HeadMode::LastStep },
+                options,
             }),
-            (task, DataConfig::Sequences(data)) => sequence_spec(task, data, layers, self.model.embedding_size),
+            (task, DataConfig::Sequences(data)) => {
+                sequence_spec(task, data, layers, self.model.embedding_size, options)
+            }
             _ => Err(unfitting()),
         }
     }
@@ -430,6 +476,7 @@ fn sequence_spec(
     data: &SequenceData,
     layers: Vec<LayerSpec>,
     embedding_size: usize,
+    options: ModelOptions,
 ) -> Result<ModelSpec, EngineError> {
     let (input, output_size, mode) = match (task, &data.content) {
         (TaskConfig::Regress { .. }, SequenceContent::Values { inputs, targets, .. }) => {
@@ -450,7 +497,7 @@ fn sequence_spec(
         }
         _ => return Err(unfitting()),
     };
-    Ok(ModelSpec { input, layers, head: HeadSpec { output_size, mode } })
+    Ok(ModelSpec { input, layers, head: HeadSpec { output_size, mode }, options })
 }
 
 impl ScheduleConfig {

@@ -18,6 +18,7 @@ pub mod loss;
 pub mod metrics;
 pub mod model;
 pub mod optim;
+pub mod options;
 pub mod params;
 pub mod parity;
 mod parity_training;

@@ -9,16 +9,17 @@ use crate::cells::Source as SignalSource;
 use crate::element::Element;
 use crate::error::EngineError;
 use crate::kernels::{KernelKind, Kernels};
-use crate::layers::{Direction, Embedding, Head, Kept, Pass, Source, Stack};
+use crate::layers::{Direction, Embedding, Head, Kept, Pass, Source, Stack, initialize};
 use crate::loss::{Rows, Scope, smoothed_row_losses};
 use crate::optim::Moments;
+use crate::options::check_options;
 use crate::params::{Inner, Parameters};
 use crate::pool::{Pool, Worker};
 use crate::rng::{Purpose, Rng};
 use crate::simd::LANES;
 use crate::spec::{
-    Batch, HeadMode, Input, InputSpec, LossSum, ModelSpec, NamedTensor, NonFinite, StateEntry, States, StepOutcome,
-    Tap, Taps, Target, Traced, Update,
+    Batch, HeadMode, InitialState, Input, InputSpec, LossSum, ModelSpec, NamedTensor, NonFinite, StateEntry, States,
+    StepOutcome, Tap, Taps, Target, Traced, Update,
 };
 use crate::step::StepOptions;
 
@@ -77,8 +78,8 @@ struct Done {
 }
 
 impl<E: Element> Model<E> {
-    /// A model with PyTorch's default initial weights (uniform within 1/sqrt(H) in recurrent layers and within
-    /// 1/sqrt(fan-in) in the head, normal in the embedding), drawn from `seed`.
+    /// A model with weights drawn from `seed`, by default as PyTorch draws them (uniform within 1/sqrt(H) in recurrent
+    /// layers and within 1/sqrt(fan-in) in the head, normal in the embedding).
     pub fn new(spec: ModelSpec, seed: u64, pool: Arc<Pool>) -> Result<Self, EngineError> {
         Self::with_kernel(spec, seed, pool, KernelKind::picked())
     }
@@ -94,7 +95,8 @@ impl<E: Element> Model<E> {
         }
         let kernels = Kernels::of(kind);
         let mut parameters = Parameters::default();
-        let (embedding, input) = match spec.input {
+        check_options(&spec)?;
+        let (mut embedding, input) = match spec.input {
             InputSpec::Tokens { vocabulary_size: 0, .. } => {
                 return invalid("input.vocabularySize", "The vocabulary is empty.");
             }
@@ -105,14 +107,25 @@ impl<E: Element> Model<E> {
                 return invalid("input.inputSize", "The series needs at least one column.");
             }
             InputSpec::Tokens { vocabulary_size, embedding_size } => {
-                let embedding = Embedding::new(vocabulary_size, embedding_size, &mut parameters);
+                let mut embedding = if spec.options.tie_weights {
+                    Embedding::without_table(vocabulary_size, embedding_size)
+                } else {
+                    Embedding::new(vocabulary_size, embedding_size, &mut parameters)
+                };
+                embedding.dropout = spec.options.embedding_dropout;
                 (Some(embedding), Inner::panels(embedding_size, 1))
             }
             InputSpec::Series { input_size } => (None, Inner::plain(input_size)),
         };
-        let stack = Stack::new(&spec.layers, input, &mut parameters, kernels, pool.threads())?;
+        let mut stack = Stack::new(&spec.layers, input, &mut parameters, kernels, pool.threads())?;
         let top = stack.layers.last().expect("checked above").output_inner();
         let head = Head::new(spec.head, top, &mut parameters);
+        if let Some(embedding) = embedding.as_mut().filter(|_| spec.options.tie_weights) {
+            embedding.share(&mut parameters);
+        }
+        if spec.options.initial_state == InitialState::Learned {
+            stack.learn_initial_states(&mut parameters);
+        }
         let length = parameters.length;
         let mut model = Model {
             pool,
@@ -143,20 +156,33 @@ impl<E: Element> Model<E> {
         let flat = self.weights.slice_mut(self.parameters.length);
         for (number, tensor) in self.parameters.tensors.iter().enumerate() {
             let rng = Rng::new(seed, Purpose::Initial, number as u32);
-            let bound = if tensor.name.starts_with("head.") {
+            let tied = self.spec.options.tie_weights && tensor.name == "embedding.weight";
+            let bound = if tensor.name.starts_with("head.") || tied {
                 1.0 / (fan_in as f64).sqrt()
             } else {
                 let layer = self.stack.layers.iter().flat_map(|layer| &layer.directions);
                 let hidden = layer.filter(|d| tensor.name.ends_with(&format!("_{}", d.name))).map(|d| d.hidden).next();
                 1.0 / (hidden.unwrap_or(1) as f64).sqrt()
             };
-            let normal = tensor.name == "embedding.weight";
+            // The head's scale: logits of a table drawn as an embedding would be far too large.
+            let normal = tensor.name == "embedding.weight" && !tied;
             tensor.each(|index, place| {
                 let index = index as u64;
                 let drawn = if normal { rng.normal(index) } else { bound * (2.0 * rng.uniform(index) - 1.0) };
                 flat[place] = E::from_f64(if tensor.has(index as usize) { drawn } else { 0.0 });
             });
         }
+        for (gain, bias) in self.stack.layers.iter().filter_map(|layer| layer.between.as_ref()?.norm_tensors()) {
+            for tensor in self.parameters.tensors.iter().filter(|t| t.offset == gain || t.offset == bias) {
+                let value = if tensor.offset == gain { E::ONE } else { E::ZERO };
+                tensor.each(|_, place| flat[place] = value);
+            }
+        }
+        for tensor in self.parameters.tensors.iter().filter(|tensor| tensor.name.starts_with("initial.")) {
+            tensor.each(|_, place| flat[place] = E::ZERO);
+        }
+        let directions = self.stack.layers.iter().flat_map(|layer| &layer.directions);
+        initialize(&self.spec.options.initialization, directions, &self.parameters, flat, seed);
     }
 
     pub fn spec(&self) -> &ModelSpec {
@@ -227,7 +253,7 @@ impl<E: Element> Model<E> {
         self.moments = moments;
     }
 
-    /// Zero states for a batch.
+    /// States for a batch whose sequences all begin: zero, and marked so for learned initial states.
     pub fn zero_states(&self, batch: usize) -> States<E> {
         let mut entries = Vec::new();
         for direction in self.directions() {
@@ -236,6 +262,7 @@ impl<E: Element> Model<E> {
                     name: format!("{state}0_{}", direction.name),
                     hidden_size: direction.hidden,
                     data: vec![E::ZERO; batch * direction.hidden],
+                    begins: vec![true; batch],
                 });
             }
         }
@@ -450,7 +477,7 @@ impl<E: Element> Model<E> {
             gradients: self.gradients.at(0),
             source,
             dropout: work.dropout,
-            output_gradient: !last_step,
+            output_gradient: self.head.reads_outputs(&self.stack),
             final_gradients: if work.backward { self.head.final_gradients(&self.stack) } else { Vec::new() },
             traced: work.traced,
             input_gradient,
@@ -500,7 +527,7 @@ impl<E: Element> Model<E> {
             }
             if let Some(embedding) = &self.embedding {
                 if !pass.whole_vocabulary {
-                    embedding.gather(pass.weights, worker);
+                    embedding.gather(pass.weights, pass.dropout, worker);
                 }
                 if work.backward {
                     embedding.forget(pass.gradients, worker);
@@ -535,7 +562,7 @@ impl<E: Element> Model<E> {
                 if let Some(embedding) = &self.embedding {
                     worker.barrier();
                     stack.embedding_gradient(pass, worker, embedding.gradient.at(0));
-                    embedding.spread(pass.gradients, worker);
+                    embedding.spread(pass.gradients, pass.dropout, worker);
                 }
             }
             worker.barrier();
@@ -572,8 +599,10 @@ impl<E: Element> Model<E> {
                         row[..direction.hidden].copy_from_slice(from);
                         row[direction.hidden..].fill(E::ZERO);
                     }
+                    let weights = self.weights.slice(self.parameters.length);
+                    direction.initial.fill(s, entry, weights, &mut buffer.slice_mut(end)[first..]);
                     if s == direction.layout.reads {
-                        direction.starts_at_zero = entry.data.iter().all(|&value| value == E::ZERO);
+                        direction.starts_at_zero = buffer.slice(end)[first..].iter().all(|&value| value == E::ZERO);
                     }
                 }
             }
@@ -590,6 +619,7 @@ impl<E: Element> Model<E> {
                 let entry = entries.next().expect("load_states has compared them");
                 let rows = direction.states[s].slice(first + batch * direction.width);
                 copy_rows(&rows[first..], direction.width, direction.hidden, &mut entry.data);
+                entry.begins.fill(false);
             }
         }
     }

@@ -9,6 +9,7 @@ mod lstm_coupled;
 mod lstm_no_forget;
 mod lstm_peephole;
 mod lstm_peephole_cell_input;
+mod memory;
 mod options;
 mod rnn_relu;
 mod rnn_tanh;
@@ -25,6 +26,7 @@ use crate::simd::{Avx2, Avx512, Isa, Lanes, Neon, Portable};
 
 pub use info::{CellDescription, CellInfo, Equation, OnnxRecipe, OnnxRows, Signal, SignalKind, Source, TensorNames};
 use info::{equation, gate, signed, state, unbounded, unbounded_slot};
+pub use memory::Memory;
 pub use options::{CellOption, Chosen, OptionValue, OptionValues, choose_cell};
 pub use step::Op;
 use step::op;

@@ -16,7 +16,9 @@ impl<E: Element> Stack<E> {
         let weights = |layer: &super::Layer<E>| {
             layer.directions.iter().map(|d| d.panels * d.width * d.recurrent_line()).max().unwrap_or(0)
         };
-        batch < workers && self.layers.iter().any(|layer| weights(layer) >= LEAST_WEIGHTS)
+        // Zoneout mixes whole rows of states.
+        let mixes = self.layers.iter().flat_map(|layer| &layer.directions).any(|d| d.zoneout.is_some());
+        batch < workers && !mixes && self.layers.iter().any(|layer| weights(layer) >= LEAST_WEIGHTS)
     }
 
     /// All layers and the head for the whole batch; ends with a barrier.

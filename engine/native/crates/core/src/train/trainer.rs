@@ -729,7 +729,7 @@ fn load_states(
                 format!("the carried state {} does not fit the model", entry.name),
             ));
         };
-        entry.data.copy_from_slice(&found.data);
+        entry.give(&found.data);
     }
     Ok(())
 }
