@@ -169,6 +169,8 @@ describe('a configuration', { timeout: 60_000 }, () => {
     const job = textJob({ training: { average: { kind }, accumulate: 2, backwardLength: 15, labelSmoothing: 0.1, decay: 'weights-without-embedding', clip: { norm: 1, value: 0.5 }, batchSize: 4, sequenceLength: 10, maxSteps: 2 } });
     expect((await trained(job)).at(-1)).toMatchObject({ event: 'finished', steps: 2 });
     expect(existsSync(path.join(job.directory, 'checkpoints', 'step-2', 'raw.safetensors'))).toBe(kind === 'ema');
+  });
+
   it('with every option of the layers is understood', async () => {
     const layer = { hiddenSize: 10, dropout: 0.2, dropoutKind: 'variational', weightDrop: 0.3, zoneoutHidden: 0.1, zoneoutCell: 0.2, layerNorm: true, residual: true } as const;
     const model: RunConfigInput['model'] = {

@@ -71,7 +71,7 @@ export function buildModel(request: BuildRequest): BuiltModel {
   const layers = addStack(g, model, enter.value, request);
   const top = layers[layers.length - 1]!;
   if (forecast) addForecast(g, model, forecast, addHeadInput(g, model, top, request.opset), enter.last);
-  else if (sequences?.kind === 'values') addPrediction(g, model, sequences.targets, top);
+  else if (sequences?.kind === 'values') addPrediction(g, model, sequences.targets, addHeadInput(g, model, top, request.opset));
   else addLogits(g, model, addOutput(g, model, top, request.opset));
   if (sequences?.kind === 'bits') addProbabilities(g, sequences.entries);
   if (request.stateful) addFinalStates(g, model, layers);
@@ -187,7 +187,7 @@ function addLogits(g: GraphBuilder, model: ExportModel, hidden: string): void {
  */
 function addHeadInput(g: GraphBuilder, model: ExportModel, top: RecurrentLayer, opset: number): string {
   if (hasBetween(model, top.index)) return addLastOutput(g, top, addOutput(g, model, top, opset));
-  const batchFirst = g.node('Transpose', 'hidden.batch_first', [top.final.h], { perm: [1, 0, 2] });
+  const batchFirst = g.node('Transpose', 'hidden.batch_first', [top.final['h']!], { perm: [1, 0, 2] });
   return g.node('Reshape', 'hidden', [batchFirst, g.integers(-1, top.directions * top.hiddenSize)]);
 }
 

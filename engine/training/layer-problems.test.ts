@@ -15,7 +15,7 @@ describe('options of the layers', () => {
   });
 
   it('are refused at the field to change', () => {
-    const forecast = { kind: 'forecast', lookback: 4, horizon: 1, targets: ['a'], covariates: ['b'] } as const;
+    const forecast: RunConfigInput['task'] = { kind: 'forecast', lookback: 4, horizon: 1, targets: ['a'], covariates: ['b'] };
     expect(problems({ tieWeights: true, embeddingSize: 8, layers: [{ hiddenSize: 9 }] })).toEqual(['model.embeddingSize TIE_WIDTH']);
     expect(problems({ tieWeights: true }, forecast)).toEqual(['model.tieWeights TIE_WITHOUT_EMBEDDING']);
     expect(problems({ embeddingSize: 8, layers: [{ hiddenSize: 8, residual: true }, { hiddenSize: 9, residual: true }] })).toEqual(['model.layers.1.residual RESIDUAL_WIDTH']);

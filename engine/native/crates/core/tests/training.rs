@@ -10,7 +10,7 @@ use sluice_core::kernels::{KernelKind, Kernels};
 use sluice_core::loss::{Rows, Scope, row_losses, smoothed_row_losses};
 use sluice_core::optim::{Stretch, clip_factor, update_stretch};
 use sluice_core::spec::{
-    Batch, HeadMode, HeadSpec, Input, InputSpec, LayerSpec, ModelSpec, NamedTensor, Optimizer, Target, Update,
+    Batch, HeadMode, HeadSpec, Input, InputSpec, LayerSpec, ModelOptions, ModelSpec, NamedTensor, Optimizer, Target, Update,
 };
 use sluice_core::step::{Decay, StepOptions};
 use sluice_core::{Model, Pool};
@@ -166,6 +166,7 @@ fn small_model() -> (Model<f64>, Vec<u32>, Vec<u32>) {
         input: InputSpec::Tokens { vocabulary_size: 7, embedding_size: 3 },
         layers: vec![LayerSpec { cell: "lstm-peephole".into(), hidden_size: 5, ..LayerSpec::default() }],
         head: HeadSpec { output_size: 7, mode: HeadMode::EveryStep },
+        options: ModelOptions::default(),
     };
     let tokens: Vec<u32> = (0..24u32).map(|i| (i * i + 3) % 7).collect();
     let targets: Vec<u32> = (0..24u32).map(|i| (i * i + 5) % 7).collect();
