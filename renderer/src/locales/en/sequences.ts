@@ -74,6 +74,7 @@ export const messages = {
     highest: 'Last entry',
   },
   model: {
+    probe: 'Probed sequence',
     inputValues: 'values',
     inputVectors: 'vectors',
     inputSymbols: 'symbols',
@@ -86,7 +87,7 @@ export const messages = {
     lossRegress: 'squared error, scaled',
     lossVectors: 'nats per vector',
     lossLabel: 'nats per label',
-    notesOn: 'entries that are 1',
+    notesOn: 'ones',
     probe: 'Sequence',
     probeHint: 'Number of the sequence, from 0',
     answers: 'Answers',

@@ -77,6 +77,7 @@ export const messages: Translated<typeof english> = {
     highest: '마지막 자리',
   },
   model: {
+    probe: '탐침 시퀀스',
     inputValues: '값',
     inputVectors: '벡터',
     inputSymbols: '기호',
@@ -89,7 +90,7 @@ export const messages: Translated<typeof english> = {
     lossRegress: '제곱 오차(스케일된 값)',
     lossVectors: '벡터당 nat',
     lossLabel: '레이블당 nat',
-    notesOn: '1인 자리 수',
+    notesOn: '1의 수',
     probe: '시퀀스',
     probeHint: '시퀀스 번호, 0부터',
     answers: '답',
