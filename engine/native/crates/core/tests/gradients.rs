@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sluice_core::rng::{Purpose, Rng};
 use sluice_core::spec::{
-    Batch, HeadMode, HeadSpec, Input, InputSpec, LayerSpec, ModelSpec, NamedTensor, States, Target,
+    Batch, HeadMode, HeadSpec, Input, InputSpec, LayerSpec, ModelOptions, ModelSpec, NamedTensor, States, Target,
 };
 use sluice_core::{CellInfo, all_variants};
 use sluice_core::{Model, Pool};

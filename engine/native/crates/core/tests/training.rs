@@ -10,7 +10,8 @@ use sluice_core::kernels::{KernelKind, Kernels};
 use sluice_core::loss::{Rows, Scope, row_losses, smoothed_row_losses};
 use sluice_core::optim::{Stretch, clip_factor, update_stretch};
 use sluice_core::spec::{
-    Batch, HeadMode, HeadSpec, Input, InputSpec, LayerSpec, ModelOptions, ModelSpec, NamedTensor, Optimizer, Target, Update,
+    Batch, HeadMode, HeadSpec, Input, InputSpec, LayerSpec, ModelOptions, ModelSpec, NamedTensor, Optimizer, Target,
+    Update,
 };
 use sluice_core::step::{Decay, StepOptions};
 use sluice_core::{Model, Pool};
