@@ -30,6 +30,11 @@ export const messages = {
     hiddenNormalised: 'what the next layer sees of the normalised memory',
     depth: 'how much of the memory of the layer below to add',
     cellDepth: 'the memory itself, with that of the layer below',
+    candidateInput: 'what the new is, from the input alone',
+    outputOldState: 'how much to show, having seen the old state',
+    stabilizer: 'the largest exponent so far: it keeps the exponential gates within range',
+    normalizer: 'the weight of all that was taken in',
+    clockwork: 'a module computes when its period T divides the time step, and keeps its state otherwise',
     simple: 'everything at once: no gate protects the old state',
   },
 };

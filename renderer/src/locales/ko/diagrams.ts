@@ -33,6 +33,11 @@ export const messages: Translated<typeof english> = {
     hiddenNormalised: '정규화한 기억 가운데 다음 층이 보는 값',
     depth: '아래층의 기억을 얼마나 더할지',
     cellDepth: '아래층의 기억까지 더한 기억 그 자체',
+    candidateInput: '입력만으로 만든 새 값',
+    outputOldState: '옛 상태를 직접 보고 얼마나 내보일지',
+    stabilizer: '지금까지 가장 큰 지수. 지수 게이트가 넘치지 않게 함',
+    normalizer: '지금까지 받아들인 값의 가중치 합',
+    clockwork: '모듈은 주기 T가 시점을 나눌 때만 계산하고, 아니면 상태를 그대로 둠',
     simple: '한꺼번에 섞음. 옛 상태를 지키는 게이트가 없음',
   },
 };

@@ -1,6 +1,7 @@
 //! The registry of cells. A cell is one file with its equations forward and backward and one line in `CELLS`;
 //! nothing else enumerates cells.
 
+mod clockwork;
 mod dglstm;
 mod further;
 mod gru;
@@ -14,12 +15,14 @@ mod lstm_no_forget;
 mod lstm_peephole;
 mod lstm_peephole_cell_input;
 mod lstm_projection;
+mod memory;
 mod mgu;
 pub mod normalised;
 mod options;
 mod phase;
 mod rnn_relu;
 mod rnn_tanh;
+mod slstm;
 mod step;
 
 use std::marker::PhantomData;
@@ -28,13 +31,14 @@ use crate::element::Element;
 use crate::error::EngineError;
 use crate::kernels::KernelKind;
 use crate::kernels::recurrent::{Backward, BackwardStep, Derivatives, Forward, ForwardStep, Recorded};
-use crate::simd::{Avx2, Avx512, Isa, Lanes, Portable};
+use crate::simd::{Avx2, Avx512, Isa, Lanes, Neon, Portable};
 
 pub use further::{Extent, Further, FurtherTensor};
 pub use info::{CellDescription, CellInfo, Equation, OnnxRecipe, OnnxRows, Signal, SignalKind, Source, TensorNames};
 use info::{equation, gate, signed, state, unbounded, unbounded_slot};
 use lower::LowerEntry;
 pub use lower::{BELOW, Lower, lower_problem};
+pub use memory::Memory;
 use normalised::{NormalisedEntry, NormalisedNames};
 pub use options::{CellOption, Chosen, OptionValue, OptionValues, choose_cell};
 pub use phase::{Back, Phase, Second, SecondKernels};
@@ -59,10 +63,12 @@ static CELLS: &[&dyn CellEntry] = &[
     &Entry::<lstm_no_forget::LstmNoForget>(PhantomData),
     &NormalisedEntry::<lstm_layernorm::LstmLayerNorm>(PhantomData),
     &ProjectedEntry::<lstm_projection::LstmProjection>(PhantomData),
+    &Entry::<slstm::SLstm<{ slstm::SIGMOID }>>(PhantomData),
     &Entry::<gru::Gru>(PhantomData),
     &TwoPhaseEntry::<gru_reset_before::GruResetBefore>(PhantomData),
     &TwoPhaseEntry::<mgu::Mgu>(PhantomData),
     &LowerEntry::<dglstm::DgLstm>(PhantomData),
+    &Entry::<clockwork::Clockwork>(PhantomData),
 ];
 
 /// Which consecutive slots of the gate tensor a product adds to, and the gate of the stacked weights for each.
@@ -95,9 +101,18 @@ pub struct Layout {
     pub saved: usize,
     /// What the cell's weights of one number per unit stand for, in the order of `CellInfo::vectors`.
     pub vectors: &'static [Peephole],
+    /// Units compute only when the period of their module divides the time step: `vectors` then ends with 1 or 0 for
+    /// each unit, the recurrent weights are block upper triangular, and the first list among the options has the periods.
+    pub clocked: bool,
 }
 
 impl Layout {
+    /// Vectors of one number per unit that a step reads.
+    #[inline(always)]
+    pub const fn unit_vectors(&self) -> usize {
+        self.vectors.len() + self.clocked as usize
+    }
+
     /// What most cells have.
     const BASE: Self = Layout {
         slots: 0,
@@ -107,6 +122,7 @@ impl Layout {
         reads: 0,
         saved: 0,
         vectors: &[],
+        clocked: false,
     };
 }
 
@@ -220,6 +236,7 @@ fn compiled<E: Element, C: Phase>(kind: KernelKind) -> CellKernels<E> {
     let (forward, backward): (unsafe fn(ForwardStep<E>), unsafe fn(BackwardStep<E>)) = match kind {
         KernelKind::Avx512 => (forward::<E, C, Avx512>, backward::<E, C, Avx512>),
         KernelKind::Avx2 => (forward::<E, C, Avx2>, backward::<E, C, Avx2>),
+        KernelKind::Neon => (forward::<E, C, Neon>, backward::<E, C, Neon>),
         KernelKind::Portable => (forward::<E, C, Portable>, backward::<E, C, Portable>),
     };
     CellKernels { forward, backward, second: None }

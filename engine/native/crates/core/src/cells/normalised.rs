@@ -11,7 +11,7 @@ use crate::element::Element;
 use crate::kernels::KernelKind;
 use crate::kernels::normalised::{NormalisedBackward, NormalisedForward};
 use crate::kernels::recurrent::{BackwardStep, ForwardStep};
-use crate::simd::{Avx2, Avx512, Isa, Lanes, Portable};
+use crate::simd::{Avx2, Avx512, Isa, Lanes, Neon, Portable};
 
 /// Gates of such a cell; its gate tensor has three such groups of slots: the input's sums, the recurrent sums (backward
 /// their derivatives), and the gates (backward the derivatives of what stands inside them).
@@ -78,6 +78,7 @@ fn compiled<E: Element, C: Normalised>(kind: KernelKind) -> CellKernels<E> {
     let (forward, backward): (unsafe fn(ForwardStep<E>), unsafe fn(BackwardStep<E>)) = match kind {
         KernelKind::Avx512 => (forward::<E, C, Avx512>, backward::<E, C, Avx512>),
         KernelKind::Avx2 => (forward::<E, C, Avx2>, backward::<E, C, Avx2>),
+        KernelKind::Neon => (forward::<E, C, Neon>, backward::<E, C, Neon>),
         KernelKind::Portable => (forward::<E, C, Portable>, backward::<E, C, Portable>),
     };
     CellKernels { forward, backward, second: None }

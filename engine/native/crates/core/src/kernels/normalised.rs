@@ -157,11 +157,11 @@ impl<E: Element, C: Normalised> NormalisedForward<E, C> {
             let at = |panel: usize| row * step.width + panel * LANES;
             let scales = more.scales.add(row * SCALES);
             let from = |panel: usize| gates(panel).add(RECURRENT_SLOT * LANES).cast_const();
-            *scales.add(1) = normalise::<E, V>(more, step.panels, from, sums);
+            *scales.add(1) = normalise::<E, V>(more, step.end_panel, from, sums);
 
             let count = E::from_f64(more.hidden as f64);
             let mut sum = V::splat(E::ZERO);
-            for panel in 0..step.panels {
+            for panel in 0..step.end_panel {
                 let slots = gates(panel).add(GATE_SLOT * LANES);
                 let gain = load::<E, V>(more.recurrent_gain.add(panel * GATES * LANES));
                 let normal = load::<E, V>(sums(panel));
@@ -176,14 +176,14 @@ impl<E: Element, C: Normalised> NormalisedForward<E, C> {
             }
             let mean = V::splat(sum.sum() / count);
             let mut squares = V::splat(E::ZERO);
-            for panel in 0..step.panels {
+            for panel in 0..step.end_panel {
                 let mask = V::load(more.mask.add(panel * LANES));
                 let c = V::load(step.next[1].add(at(panel))).sub(mean).mul(mask);
                 squares = c.mul_add(c, squares);
             }
             let scale = scale::<E, V>(squares.sum(), count);
             *scales.add(2) = scale;
-            for panel in 0..step.panels {
+            for panel in 0..step.end_panel {
                 let mask = V::load(more.mask.add(panel * LANES));
                 let c = V::load(step.next[1].add(at(panel))).sub(mean).mul(mask).mul(V::splat(scale));
                 c.store(more.cell.add(at(panel)));
@@ -203,7 +203,7 @@ impl<E: Element, C: Normalised> NormalisedForward<E, C> {
             let step = &self.0;
             let more = &*step.normalisation;
             let zero = [V::splat(E::ZERO); GATES];
-            for panel in 0..step.panels {
+            for panel in 0..step.end_panel {
                 store(&zero, step.gates.add(panel * step.gates_panel + row * LINE + GATE_SLOT * LANES));
                 store(&zero, more.sums.add(panel * more.sums_panel + row * NORMALISED_LINE + GATES * LANES));
                 let at = row * step.width + panel * LANES;

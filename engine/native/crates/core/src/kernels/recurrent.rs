@@ -34,8 +34,9 @@ impl Valid {
 #[derive(Clone, Copy)]
 pub struct ForwardStep<E> {
     pub rows: usize,
-    /// Unit panels P.
-    pub panels: usize,
+    /// Unit panels to compute: all P, or a worker's share where the units are split.
+    pub first_panel: usize,
+    pub end_panel: usize,
     pub valid: Valid,
     /// Input part of the sums with bias, `[P][start rows][S * 16]`; may be `gates` itself.
     pub start: *const E,
@@ -76,7 +77,7 @@ pub struct Forward<E, C>(pub ForwardStep<E>, pub PhantomData<C>);
 impl<E: Element, C: Phase> Forward<E, C> {
     #[inline(always)]
     unsafe fn all_rows<V: Lanes<E>, const N: usize>(&self) {
-        for panel in 0..self.0.panels {
+        for panel in self.0.first_panel..self.0.end_panel {
             for (first, rows) in even_tiles(self.0.rows, most_rows(V::TILE, N)) {
                 unsafe { with_tile_rows!(rows, V, N, self.tile(panel, first)) }
             }
@@ -113,7 +114,7 @@ impl<E: Element, C: Phase> Forward<E, C> {
             // The loop below is not unrolled; a copy keeps the sums of the product in registers.
             let finished = sums;
             let mut vectors = [V::splat(E::ZERO); MAX_VECTORS];
-            for v in 0..C::LAYOUT.vectors.len() {
+            for v in 0..C::LAYOUT.unit_vectors() {
                 vectors[v] = V::load(step.vectors[v].add(panel * LANES));
             }
             for (i, sums) in finished.iter().enumerate() {
@@ -283,7 +284,7 @@ impl<E: Element, C: Phase> Backward<E, C> {
                         for s in 0..C::LAYOUT.saved {
                             recorded.saved[s] = V::load(step.saved[s].add(at));
                         }
-                        for v in 0..C::LAYOUT.vectors.len() {
+                        for v in 0..C::LAYOUT.unit_vectors() {
                             recorded.vectors[v] = V::load(step.vectors[v].add(unit));
                         }
                         C::backward::<E, V>(&recorded, &reaching)

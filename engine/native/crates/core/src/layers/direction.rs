@@ -1,8 +1,11 @@
 //! One direction of one recurrent layer: its place in the weights and its workspace.
 
+use super::initial::InitialStates;
 use super::lower::LowerPart;
 use super::normalised::NormalisedPart;
 use super::second::SecondPart;
+use super::weight_drop::WeightDrop;
+use super::zoneout::Zoneout;
 use crate::buffer::Buffer;
 use crate::cells::normalised::GATE_SLOT;
 use crate::cells::{CellEntry, CellKernels, Chosen, Feed, Layout, MAX_SAVED, MAX_STATES, Second, Signal, Source};
@@ -53,6 +56,9 @@ pub struct Direction<E: Element> {
     pub carry: [Buffer<E>; MAX_STATES],
     /// `[R][W]`: whole derivative of each state, only for traces.
     pub totals: [Buffer<E>; MAX_STATES],
+    /// Periods of the modules, where the cell has a clock, and `[T][W]`: 1 where a unit computes at a time step.
+    pub periods: Vec<usize>,
+    pub clock: Buffer<E>,
     /// `[P][S * 16]`: both biases, packed for this step, and the gradient of that.
     pub bias: Buffer<E>,
     pub bias_gradient: Buffer<E>,
@@ -65,6 +71,9 @@ pub struct Direction<E: Element> {
     pub table_gradient: Buffer<E>,
     /// All initial states of this batch are zero.
     pub starts_at_zero: bool,
+    pub initial: InitialStates,
+    pub weight_drop: Option<WeightDrop<E>>,
+    pub zoneout: Option<Zoneout<E>>,
 }
 
 impl<E: Element> Direction<E> {
@@ -135,7 +144,13 @@ impl<E: Element> Direction<E> {
             biases.push((lower.gate, add_from(lower.bias, Packing::GateBias { hidden, slots }, None)));
             LowerPart::new(lower, weight, input.padded(), width)
         });
+        let periods = if layout.clocked { chosen.numbers[0].clone() } else { Vec::new() };
+        if layout.clocked {
+            let last = parameters.tensors.iter_mut().rfind(|tensor| tensor.offset == weight_hh);
+            last.expect("added above").blocks = periods.len();
+        }
         let empty = || Buffer::new(0);
+        let place = (index * 2 + reverse as usize) as u32;
         Direction {
             reverse,
             cell,
@@ -155,6 +170,8 @@ impl<E: Element> Direction<E> {
             weight_hh,
             biases,
             vectors,
+            periods,
+            clock: empty(),
             gates: empty(),
             states: std::array::from_fn(|_| empty()),
             saved: std::array::from_fn(|_| empty()),
@@ -167,6 +184,9 @@ impl<E: Element> Direction<E> {
             table: empty(),
             table_gradient: empty(),
             starts_at_zero: true,
+            initial: InitialStates::default(),
+            weight_drop: WeightDrop::new(spec.weight_drop, place),
+            zoneout: Zoneout::new(spec.zoneout_hidden, spec.zoneout_cell, layout.states, place),
             name,
         }
     }
@@ -191,6 +211,22 @@ impl<E: Element> Direction<E> {
         }
         if let Some(normalised) = &mut self.normalised {
             normalised.reserve(rows);
+        }
+        if self.layout.clocked {
+            self.clock.reserve(time * self.width);
+            for (step, units) in self.clock.slice_mut(time * self.width).chunks_exact_mut(self.width).enumerate() {
+                for (unit, active) in units.iter_mut().enumerate().take(self.hidden) {
+                    let period = self.periods[unit * self.periods.len() / self.hidden];
+                    *active = if step.is_multiple_of(period) { E::ONE } else { E::ZERO };
+                }
+            }
+        }
+        let recurrent = self.width * self.output_width * self.layout.recurrent.gates.len();
+        if let Some(drop) = &mut self.weight_drop {
+            drop.reserve(recurrent);
+        }
+        if let Some(zoneout) = &mut self.zoneout {
+            zoneout.reserve(self.layout.states, rows, batch, [self.output_width, self.width]);
         }
     }
 
@@ -240,6 +276,16 @@ impl<E: Element> Direction<E> {
                 });
             }
         }
+    }
+
+    /// Numbers of the recurrent weights of panel `panel` that belong to absent blocks, by their place in the panel.
+    pub fn absent(&self, panel: usize) -> impl Iterator<Item = usize> {
+        let (blocks, hidden) = (self.periods.len(), self.hidden);
+        let units = panel * LANES..((panel + 1) * LANES).min(if blocks > 1 { hidden } else { 0 });
+        units.flat_map(move |unit| {
+            let first_column = unit * blocks / hidden * (hidden / blocks);
+            (0..first_column).map(move |column| column * LANES + unit % LANES)
+        })
     }
 
     /// Numbers in one row of the gate tensor's panel.

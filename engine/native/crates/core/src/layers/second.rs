@@ -77,10 +77,19 @@ impl<E: Element> SecondPart<E> {
     ///
     /// # Safety
     /// As in `layers`.
-    pub unsafe fn prepare(&self, width: usize, pass: &Pass<E>, worker: &Worker) {
+    pub unsafe fn prepare(&self, direction: &Direction<E>, pass: &Pass<E>, worker: &Worker) {
+        let width = direction.width;
         let panels: Vec<_> = (0..self.panels).map(|p| (p * width * self.line, self.line)).collect();
         let own = worker.share(self.panels);
-        unsafe { transpose(pass.weights.add(self.weights), &panels, own, width, self.transposed.at(0)) };
+        unsafe { transpose(self.weights(direction, pass), &panels, own, width, self.transposed.at(0)) };
+    }
+
+    /// The weights as the pass multiplies with them.
+    fn weights(&self, direction: &Direction<E>, pass: &Pass<E>) -> *const E {
+        match &self.kind {
+            Kind::Gates { .. } => direction.recurrent_weights(pass).wrapping_add(self.weights - direction.weight_hh),
+            Kind::Projection { .. } => pass.weights.wrapping_add(self.weights),
+        }
     }
 
     /// One step; `step` is that of a cell without a second product, `row` its first row.
@@ -91,13 +100,13 @@ impl<E: Element> SecondPart<E> {
         &self,
         kernels: &Kernels<E>,
         direction: &Direction<E>,
-        weights: *const E,
+        pass: &Pass<E>,
         row: usize,
         step: ForwardStep<E>,
     ) {
         let width = step.width;
         let middle = self.middle.at(row * width);
-        let weights = weights.wrapping_add(self.weights);
+        let weights = self.weights(direction, pass);
         let mut first = step;
         match &self.kind {
             Kind::Gates { kernels: then, .. } => {
