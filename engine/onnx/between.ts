@@ -1,5 +1,6 @@
 import type { GraphBuilder } from './graph';
-import { addLayerOutput, type RecurrentLayer } from './recurrent';
+import type { RecurrentLayer } from './layer';
+import { addLayerOutput } from './recurrent';
 import type { ExportModel, NamedTensor } from './weights';
 
 /** From this operator set on ONNX has LayerNormalization, whose usual axis and epsilon (the last, 1e-5) are the engine's. */

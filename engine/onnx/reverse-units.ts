@@ -1,3 +1,4 @@
+import type { CellOptions } from '../contracts';
 import type { RuntimeTensor } from '../inference';
 import type { ExportModel, NamedTensor } from './weights';
 
@@ -39,7 +40,7 @@ export function reverseUnits(model: ExportModel): ExportModel {
     for (const suffix of bidirectional ? [`l${layer}`, `l${layer}_reverse`] : [`l${layer}`]) {
       const { names, vectors, states } = model.cells[layer]!;
       for (const name of [names.input, names.recurrent, names.bias, names.recurrentBias, ...vectors]) {
-        if (name === null) continue;
+        if (name === null || !tensors[`recurrent.${name}_${suffix}`]) continue;
         change(`recurrent.${name}_${suffix}`, ({ shape, data }) => {
           const rows = reverseBlocks(data, own, shape[1] ?? 1);
           const block = name === names.recurrent ? own : name === names.input ? below : null;
@@ -51,7 +52,13 @@ export function reverseUnits(model: ExportModel): ExportModel {
     for (const part of ['weight', 'bias']) change(`norm.${layer}.${part}`, ({ data }) => reverseBlocks(data, own, 1));
   });
   change('head.weight', ({ data }) => reverseBlocks(data, blocks.at(-1)!, 1));
-  return { ...model, tensors };
+  const layers = model.spec.layers.map((layer) => ({ ...layer, options: reversedLists(layer.options) }));
+  return { ...model, spec: { ...model.spec, layers }, tensors };
+}
+
+/** A list of numbers among a cell's options stands for shares of the units in their order. */
+function reversedLists(options: CellOptions = {}): CellOptions {
+  return Object.fromEntries(Object.entries(options).map(([name, value]) => [name, Array.isArray(value) ? [...value].reverse() : value]));
 }
 
 /** The feeds of a file with reversed units: states turned along their last axis. */
@@ -59,7 +66,7 @@ export function reverseStates(model: ExportModel, feeds: Record<string, RuntimeT
   const blocks = unitBlocks(model);
   return Object.fromEntries(
     Object.entries(feeds).map(([name, tensor]) => {
-      const layer = /^[hc]0_l(\d+)$/.exec(name)?.[1];
+      const layer = /^[a-z]+0_l(\d+)$/.exec(name)?.[1];
       if (layer === undefined) return [name, tensor];
       return [name, { ...tensor, data: reverseBlocks(tensor.data as Float32Array, blocks[Number(layer) + 1]!, 1) }];
     }),

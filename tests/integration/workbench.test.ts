@@ -283,7 +283,7 @@ describe('runs', () => {
 
   it('that diverge stop at the last good checkpoint and say where it began', async () => {
     const wild = await config();
-    const diverging: RunConfig = { ...wild, training: { ...wild.training, optimizer: { kind: 'sgd', learningRate: 100, momentum: 0.99, nesterov: false, weightDecay: 10 }, clip: { norm: null } } };
+    const diverging: RunConfig = { ...wild, training: { ...wild.training, optimizer: { kind: 'sgd', learningRate: 100, momentum: 0.99, nesterov: false, weightDecay: 10 }, clip: { norm: null, value: null } } };
     await workbench.call('runs.start', { config: diverging, name: 'wild' });
     const failed = await of('wild', 'failed');
     expect(failed.event === 'failed' && failed.error.code).toBe('LOSS_NOT_FINITE');

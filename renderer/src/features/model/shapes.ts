@@ -2,7 +2,10 @@ import type { ModelDescription, RunConfig, StackBlock } from '../../../../engine
 
 /** `['B', 'T', 128]` with the draft's numbers: `[50, 50, 128]`. */
 export function shapeText(shape: (string | number)[], config: RunConfig): string {
-  const sizes: Record<string, number> = { B: config.training.batchSize, T: config.task.kind === 'forecast' ? config.task.lookback : config.training.sequenceLength };
+  const { task } = config;
+  // Sequences have lengths of their own.
+  const time = task.kind === 'forecast' ? task.lookback : task.kind === 'language-model' ? config.training.sequenceLength : 'T';
+  const sizes: Record<string, number | string> = { B: config.training.batchSize, T: time };
   return `[${shape.map((size) => sizes[size] ?? size).join(', ')}]`;
 }
 

@@ -1,16 +1,17 @@
 //! A whole model: embedding or series, recurrent layers, head; training steps, evaluation, traces.
 
+mod update;
+
 use std::sync::Arc;
 
 use crate::buffer::Buffer;
 use crate::cells::Source as SignalSource;
 use crate::element::Element;
 use crate::error::EngineError;
-use crate::kernels::elementwise::SquareSum;
 use crate::kernels::{KernelKind, Kernels};
-use crate::layers::{Direction, Embedding, Head, Pass, Source, Stack, initialize};
-use crate::loss::{Rows, Scope, row_losses};
-use crate::optim::{Moments, Stretch, clip_factor, update_stretch};
+use crate::layers::{Direction, Embedding, Head, Kept, Pass, Source, Stack, initialize};
+use crate::loss::{Rows, Scope, smoothed_row_losses};
+use crate::optim::Moments;
 use crate::options::check_options;
 use crate::params::{Inner, Parameters};
 use crate::pool::{Pool, Worker};
@@ -20,9 +21,17 @@ use crate::spec::{
     Batch, HeadMode, InitialState, Input, InputSpec, LossSum, ModelSpec, NamedTensor, NonFinite, StateEntry, States,
     StepOutcome, Tap, Taps, Target, Traced, Update,
 };
+use crate::step::StepOptions;
+
+pub use update::Movement;
+use update::Summed;
 
 /// Numbers per block of the gradient norm and the update: fixed, so that sums do not depend on threads.
 const BLOCK: usize = 4096;
+/// A vocabulary's sums of the first layer are kept while they are at most this many numbers and the weights stay the
+/// same for that many evaluations.
+const MOST_KEPT: usize = 16 << 20;
+const PASSES_BEFORE_KEEPING: usize = 8;
 
 /// Weights, gradients, optimiser state and workspace of one model.
 pub struct Model<E: Element> {
@@ -42,6 +51,12 @@ pub struct Model<E: Element> {
     squares: Buffer<f64>,
     /// dL/d(series) of a traced pass, `[T * B][padded I]`.
     input_gradient: Buffer<E>,
+    /// Forgotten whenever the weights change.
+    kept: Kept,
+    summed: Summed<E>,
+    /// Running average of the weights, and the weights before an update that is measured; both only where asked for.
+    average: Buffer<E>,
+    before: Buffer<E>,
 }
 
 /// What a pass does after the forward part.
@@ -53,6 +68,7 @@ struct Work<'a, E> {
     update: Option<(Update, u64)>,
     dropout: Option<(u64, u64)>,
     traced: bool,
+    options: StepOptions,
 }
 
 /// What a pass gives.
@@ -124,6 +140,10 @@ impl<E: Element> Model<E> {
             losses: Buffer::new(0),
             squares: Buffer::new(length.div_ceil(BLOCK)),
             input_gradient: Buffer::new(0),
+            kept: Kept::default(),
+            summed: Summed::default(),
+            average: Buffer::new(0),
+            before: Buffer::new(0),
             parameters,
             spec,
         };
@@ -148,8 +168,8 @@ impl<E: Element> Model<E> {
             let normal = tensor.name == "embedding.weight" && !tied;
             tensor.each(|index, place| {
                 let index = index as u64;
-                flat[place] =
-                    E::from_f64(if normal { rng.normal(index) } else { bound * (2.0 * rng.uniform(index) - 1.0) });
+                let drawn = if normal { rng.normal(index) } else { bound * (2.0 * rng.uniform(index) - 1.0) };
+                flat[place] = E::from_f64(if tensor.has(index as usize) { drawn } else { 0.0 });
             });
         }
         for (gain, bias) in self.stack.layers.iter().filter_map(|layer| layer.between.as_ref()?.norm_tensors()) {
@@ -186,6 +206,7 @@ impl<E: Element> Model<E> {
 
     /// Sets all weights; `PARAMETER_MISSING` or `PARAMETER_SHAPE` names the tensor, and then nothing has changed.
     pub fn load_parameters(&mut self, tensors: &[NamedTensor<E>]) -> Result<(), EngineError> {
+        self.kept = Kept::default();
         self.parameters.write(self.weights.slice_mut(self.parameters.length), "", tensors)
     }
 
@@ -263,24 +284,41 @@ impl<E: Element> Model<E> {
         step: u64,
         update: &Update,
     ) -> Result<StepOutcome, EngineError> {
+        self.train_step_with(batch, target, states, step, update, &StepOptions::default())
+    }
+
+    /// The same with options. A batch that is a part of an update gives its own norm, the last part that of the whole
+    /// update's gradient and the mean loss over all valid targets of the update.
+    pub fn train_step_with(
+        &mut self,
+        batch: &Batch<E>,
+        target: &Target<E>,
+        states: &mut States<E>,
+        step: u64,
+        update: &Update,
+        options: &StepOptions,
+    ) -> Result<StepOutcome, EngineError> {
         self.check_target(batch, target)?;
         self.use_moments(update.optimizer.moments());
+        self.summed.prepare(options.part, self.parameters.length);
         let work = Work {
             target: Some(*target),
             backward: true,
             update: Some((*update, step)),
-            dropout: Some((update.seed, step)),
+            dropout: Some((update.seed, options.draw.unwrap_or(step))),
             traced: false,
+            options: *options,
         };
         let done = self.pass(batch, states, work)?;
-        let (loss, grad_norm) = (done.loss.mean(), done.norm);
-        let non_finite = if loss.is_finite() && grad_norm.is_finite() {
-            self.store_states(states, batch.time);
+        let grad_norm = done.norm;
+        let non_finite = if done.loss.sum.is_finite() && grad_norm.is_finite() {
+            self.store_states(states, options.carry_after.unwrap_or(batch.time));
             None
         } else {
             Some(self.find_non_finite(batch, states, Work { backward: false, update: None, ..work })?)
         };
-        Ok(StepOutcome { loss, grad_norm, non_finite })
+        self.summed.add(done.loss);
+        Ok(StepOutcome { loss: self.summed.loss.mean(), grad_norm, non_finite })
     }
 
     /// Evaluation: outputs `[T*B*out]` (or `[B*out]` with `LastStep`); `states` receives the final states; `taps`
@@ -341,7 +379,7 @@ impl<E: Element> Model<E> {
         let rows = self.head.rows(batch.time, batch.batch);
         let (given, wanted) = match target {
             Target::Tokens(tokens) => (tokens.len(), rows),
-            Target::Values(values) => (values.len(), rows * self.head.outputs),
+            Target::Values(values) | Target::Bits(values) => (values.len(), rows * self.head.outputs),
         };
         if given != wanted {
             return Err(EngineError::new("BATCH_INVALID", format!("The target has {given} entries, not {wanted}.")));
@@ -391,10 +429,15 @@ impl<E: Element> Model<E> {
         self.check_batch(batch)?;
         let (time, size) = (batch.time, batch.batch);
         let rows = time * size;
-        if let (Some(embedding), Input::Tokens(tokens)) = (&mut self.embedding, batch.input) {
-            embedding.read(tokens);
-        }
-        let distinct = self.embedding.as_ref().map_or(0, |embedding| embedding.distinct.len());
+        let whole_vocabulary = self.uses_whole_vocabulary(&work);
+        let distinct = match (&mut self.embedding, batch.input) {
+            (Some(embedding), Input::Tokens(_)) if whole_vocabulary => embedding.vocabulary,
+            (Some(embedding), Input::Tokens(tokens)) => {
+                embedding.read(tokens);
+                embedding.distinct.len()
+            }
+            _ => 0,
+        };
         self.stack.reserve(time, size, distinct, work.dropout.is_some(), work.backward, work.traced);
         self.head.reserve(time, size, work.backward);
         self.losses.reserve(self.head.rows(time, size));
@@ -408,6 +451,12 @@ impl<E: Element> Model<E> {
         };
         let source = match (batch.input, &self.embedding) {
             (Input::Series(values), _) => Source::Series(values.as_ptr()),
+            (Input::Tokens(tokens), Some(embedding)) if whole_vocabulary => Source::Tokens {
+                embedded: self.weights.at(embedding.weight),
+                width: embedding.width,
+                distinct,
+                index: tokens.as_ptr(),
+            },
             (Input::Tokens(_), Some(embedding)) => Source::Tokens {
                 embedded: embedding.rows.at(0),
                 width: embedding.width,
@@ -432,6 +481,9 @@ impl<E: Element> Model<E> {
             final_gradients: if work.backward { self.head.final_gradients(&self.stack) } else { Vec::new() },
             traced: work.traced,
             input_gradient,
+            kept: self.kept,
+            whole_vocabulary,
+            narrow: !work.backward && self.stack.is_narrow(size, self.pool.threads()),
         };
         let result = std::sync::Mutex::new(Done { loss: LossSum::default(), norm: 0.0 });
         let this = &*self;
@@ -445,7 +497,20 @@ impl<E: Element> Model<E> {
         if let Some(embedding) = self.embedding.as_mut().filter(|_| work.backward) {
             embedding.remember();
         }
+        self.kept = match work.update {
+            Some(_) => Kept::default(),
+            None => Kept { biases: true, table: whole_vocabulary, passes: self.kept.passes + 1 },
+        };
         Ok(result.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()))
+    }
+
+    /// Whether a pass takes the first layer's sums from a table of the whole vocabulary, which then serves further
+    /// passes over the same weights.
+    fn uses_whole_vocabulary(&self, work: &Work<E>) -> bool {
+        let Some(embedding) = &self.embedding else { return false };
+        let sums = |d: &Direction<E>| d.panels * d.line() * embedding.vocabulary;
+        let fits = self.stack.layers[0].directions.iter().map(sums).sum::<usize>() <= MOST_KEPT;
+        fits && !work.backward && work.dropout.is_none() && self.kept.passes >= PASSES_BEFORE_KEEPING
     }
 
     /// A worker's way through a pass. Barriers stand where one worker reads what others wrote.
@@ -461,25 +526,32 @@ impl<E: Element> Model<E> {
                 head.prepare(pass, worker);
             }
             if let Some(embedding) = &self.embedding {
-                embedding.gather(pass.weights, pass.dropout, worker);
+                if !pass.whole_vocabulary {
+                    embedding.gather(pass.weights, pass.dropout, worker);
+                }
                 if work.backward {
                     embedding.forget(pass.gradients, worker);
                 }
             }
             worker.barrier();
-            if self.embedding.is_some() {
+            if self.embedding.is_some() && !(pass.whole_vocabulary && pass.kept.table) {
                 stack.token_tables(pass, worker);
                 worker.barrier();
             }
-            stack.forward(pass, worker);
-            head.forward(stack, pass, worker);
+            if pass.narrow {
+                stack.forward_narrow(head, pass, worker);
+            } else {
+                stack.forward(pass, worker);
+                head.forward(stack, pass, worker);
+            }
             let Some(target) = work.target else { return done };
             let scale = (work.backward && count > 0).then(|| 1.0 / count as f64);
             // Without a valid target there is no gradient; a factor of 0 then makes all of them 0.
             let scale = if work.backward { Some(scale.unwrap_or(0.0)) } else { None };
             for (first, rows) in head.blocks(pass, worker).stretches() {
                 let out = Rows { values: head.values.at(0), width: head.width, losses: self.losses.at(0) };
-                row_losses(&stack.kernels, scope, &target, first..first + rows, out, scale);
+                let smoothing = work.options.label_smoothing;
+                smoothed_row_losses(&stack.kernels, scope, &target, first..first + rows, out, scale, smoothing);
             }
             if work.backward {
                 head.backward(stack, pass, worker);
@@ -496,46 +568,13 @@ impl<E: Element> Model<E> {
             worker.barrier();
             done.loss.sum = self.losses.slice(head.rows(pass.time, pass.batch)).iter().sum();
             if let Some((update, step)) = &work.update {
-                done.norm = self.gradient_norm(pass, worker);
+                done.norm = self.gradient_norm(pass.gradients, worker);
                 if done.loss.sum.is_finite() && done.norm.is_finite() {
-                    self.update(pass, worker, update, *step, clip_factor(done.norm, update.clip_norm));
+                    done.norm = self.finish_batch(work, (update, *step), count, done.norm, worker);
                 }
             }
         }
         done
-    }
-
-    /// Global L2 norm, the same sum in every worker; a barrier is inside.
-    unsafe fn gradient_norm(&self, pass: &Pass<E>, worker: &Worker) -> f64 {
-        let length = self.parameters.length;
-        let blocks = length.div_ceil(BLOCK);
-        for block in worker.share(blocks) {
-            unsafe {
-                (self.stack.kernels.square_sum)(SquareSum {
-                    values: pass.gradients.add(block * BLOCK),
-                    count: (length - block * BLOCK).min(BLOCK),
-                    out: self.squares.at(block),
-                });
-            }
-        }
-        worker.barrier();
-        self.squares.slice(blocks).iter().sum::<f64>().sqrt()
-    }
-
-    unsafe fn update(&self, pass: &Pass<E>, worker: &Worker, update: &Update, step: u64, clip: f64) {
-        let length = self.parameters.length;
-        let own = worker.share(length.div_ceil(BLOCK));
-        let first = own.start * BLOCK;
-        let count = (own.end * BLOCK).min(length).saturating_sub(first);
-        let moment = |buffer: &Buffer<E>, used: bool| if used { buffer.at(first) } else { std::ptr::null_mut() };
-        let stretch = Stretch {
-            weights: self.weights.at(first),
-            gradients: unsafe { pass.gradients.add(first) },
-            first: moment(&self.first_moments, self.moments.first.is_some()),
-            second: moment(&self.second_moments, self.moments.second.is_some()),
-            count,
-        };
-        unsafe { update_stretch(&self.stack.kernels, stretch, update, step, clip) };
     }
 
     fn load_states(&mut self, states: &States<E>, time: usize, batch: usize) -> Result<(), EngineError> {
@@ -562,7 +601,7 @@ impl<E: Element> Model<E> {
                     }
                     let weights = self.weights.slice(self.parameters.length);
                     direction.initial.fill(s, entry, weights, &mut buffer.slice_mut(end)[first..]);
-                    if s == 0 {
+                    if s == direction.layout.reads {
                         direction.starts_at_zero = buffer.slice(end)[first..].iter().all(|&value| value == E::ZERO);
                     }
                 }

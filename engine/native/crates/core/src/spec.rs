@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::cells::OptionValues;
+
 /// The shape of a whole model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -75,11 +77,14 @@ impl InputSpec {
 }
 
 /// One recurrent layer: its output is `x + dropout(norm(h))`, of which only h is always there.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LayerSpec {
     /// Name in the registry of cells.
     pub cell: String,
+    /// The cell's own settings; missing ones are as usual.
+    #[serde(default)]
+    pub options: OptionValues,
     pub hidden_size: usize,
     #[serde(default)]
     pub bidirectional: bool,
@@ -159,6 +164,9 @@ pub enum Target<'a, E> {
     Tokens(&'a [u32]),
     /// Squared error; `[T*B*out]` with `EveryStep`, `[B*out]` with `LastStep`; NaN entries do not count.
     Values(&'a [E]),
+    /// Sigmoid cross-entropy of every output, each 0 or 1; shapes as of `Values`. The loss is summed over the outputs of
+    /// a row and its mean taken over the rows: nats per time step, as the music models of the literature are measured.
+    Bits(&'a [E]),
 }
 
 /// The rule that turns gradients into new weights (the forms of `torch.optim`).

@@ -140,6 +140,7 @@ fn layer() -> impl Strategy<Value = LayerSpec> {
             // A norm over one or two units is almost a step function.
             layer_norm: layer_norm && hidden_size > 2,
             residual,
+            ..LayerSpec::default()
         },
     )
 }

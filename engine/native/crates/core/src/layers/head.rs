@@ -110,36 +110,66 @@ impl<E: Element> Head<E> {
     /// As in `layers`; the stack's `forward` must be done for these rows.
     pub unsafe fn forward(&self, stack: &Stack<E>, pass: &Pass<E>, worker: &Worker) {
         let blocks = self.blocks(pass, worker);
-        if self.mode == HeadMode::LastStep {
-            for b in blocks.first..blocks.first + blocks.count {
-                let mut column = b * self.inner;
-                let top = stack.layers.last().expect("at least one layer");
-                for (d, direction) in top.directions.iter().enumerate() {
-                    let h = if top.between.is_some() {
-                        top.output.at(last_output(top, d, pass, b))
-                    } else {
-                        let block = direction.final_block(pass.time);
-                        direction.states[0].at((block * pass.batch + b) * direction.width)
-                    };
-                    unsafe { self.input.at(column).copy_from_nonoverlapping(h, direction.width) };
-                    column += direction.width;
-                }
+        unsafe {
+            self.read_states(stack, pass, blocks);
+            for chunk in self.chunks() {
+                self.multiply(stack, pass, blocks, chunk);
             }
         }
-        let input = self.input(stack, pass);
-        for (first, columns) in self.chunks() {
-            unsafe {
-                let product = Product {
-                    rows: 0,
-                    columns: columns / LANES,
-                    left: Left::rows(input.first, input.row, self.inner),
-                    right: pass.weights.add(self.weight + first * self.inner),
-                    start: Start::Same(pass.weights.add(self.bias + first)),
-                    out: self.values.at(first),
-                    out_row: self.width,
+    }
+
+    /// The worker's share of the outputs of all rows, for a batch with few of them.
+    ///
+    /// # Safety
+    /// As in `layers`; all states must be there.
+    pub unsafe fn forward_columns(&self, stack: &Stack<E>, pass: &Pass<E>, worker: &Worker) {
+        let time = if self.mode == HeadMode::EveryStep { pass.time } else { 1 };
+        let all = RowBlocks { time, batch: pass.batch, first: 0, count: pass.batch };
+        let chunks: Vec<_> = self.chunks().collect();
+        for &chunk in &chunks[worker.share(chunks.len())] {
+            unsafe { self.multiply(stack, pass, all, chunk) };
+        }
+    }
+
+    /// With `LastStep`, copies the final states of some rows side by side.
+    ///
+    /// # Safety
+    /// As `forward`.
+    pub(super) unsafe fn read_states(&self, stack: &Stack<E>, pass: &Pass<E>, blocks: RowBlocks) {
+        if self.mode == HeadMode::EveryStep {
+            return;
+        }
+        for b in blocks.first..blocks.first + blocks.count {
+            let mut column = b * self.inner;
+            let top = stack.layers.last().expect("at least one layer");
+            for (d, direction) in top.directions.iter().enumerate() {
+                let h = if top.between.is_some() {
+                    top.output.at(last_output(top, d, pass, b))
+                } else {
+                    let block = direction.final_block(pass.time);
+                    direction.states[0].at((block * pass.batch + b) * direction.width)
                 };
-                dense(&stack.kernels, blocks, product);
+                unsafe { self.input.at(column).copy_from_nonoverlapping(h, direction.width) };
+                column += direction.width;
             }
+        }
+    }
+
+    /// One column chunk `(first output, outputs)` of the outputs of some rows.
+    unsafe fn multiply(&self, stack: &Stack<E>, pass: &Pass<E>, blocks: RowBlocks, chunk: (usize, usize)) {
+        let (first, columns) = chunk;
+        let input = self.input(stack, pass);
+        unsafe {
+            let product = Product {
+                rows: 0,
+                columns: columns / LANES,
+                left: Left::rows(input.first, input.row, self.inner),
+                right: pass.weights.add(self.weight + first * self.inner),
+                start: Start::Same(pass.weights.add(self.bias + first)),
+                out: self.values.at(first),
+                out_row: self.width,
+            };
+            dense(&stack.kernels, blocks, product);
         }
     }
 

@@ -5,7 +5,7 @@ use super::dense::{Inputs, RowBlocks, dense, outer_blocks};
 use super::direction::Direction;
 use super::masks::{EVERY_STEP, Masks, kept};
 use crate::buffer::Buffer;
-use crate::cells::{MAX_SAVED, MAX_STATES, MAX_VECTORS, find_cell};
+use crate::cells::{MAX_SAVED, MAX_STATES, MAX_VECTORS, choose_cell};
 use crate::element::Element;
 use crate::error::EngineError;
 use crate::kernels::Kernels;
@@ -81,6 +81,24 @@ pub struct Pass<'a, E> {
     pub traced: bool,
     /// dL/d(series), `[R][padded I]`, when traced.
     pub input_gradient: *mut E,
+    /// What earlier passes over the same weights left ready.
+    pub kept: Kept,
+    /// The source's tokens are those of the vocabulary itself, not of a batch's distinct ones.
+    pub whole_vocabulary: bool,
+    /// The batch has so few rows that the workers share the units (evaluation only).
+    pub narrow: bool,
+}
+
+/// What passes over unchanged weights need not compute again: stepping through a text one token at a time would
+/// otherwise spend more time on it than on the step.
+#[derive(Clone, Copy, Default)]
+pub struct Kept {
+    /// Both biases are packed.
+    pub biases: bool,
+    /// The first layer's table holds the sums of the whole vocabulary.
+    pub table: bool,
+    /// Evaluations since the weights changed.
+    pub passes: usize,
 }
 
 unsafe impl<E> Sync for Pass<'_, E> {}
@@ -127,7 +145,6 @@ impl<E: Element> Stack<E> {
         let mut layers: Vec<Layer<E>> = Vec::with_capacity(specs.len());
         for (index, spec) in specs.iter().enumerate() {
             let field = |name: &str| format!("layers.{index}.{name}");
-            let cell = find_cell(&spec.cell).map_err(|error| EngineError { location: Some(field("cell")), ..error })?;
             if spec.hidden_size == 0 {
                 let message = format!("Layer {} needs a hidden size of at least 1.", index + 1);
                 return Err(EngineError::at("MODEL_INVALID", field("hiddenSize"), message));
@@ -136,9 +153,11 @@ impl<E: Element> Stack<E> {
                 let message = format!("The dropout of layer {} must lie in [0, 1).", index + 1);
                 return Err(EngineError::at("MODEL_INVALID", field("dropout"), message));
             }
+            let chosen = choose_cell(&spec.cell, &spec.options, spec.hidden_size)
+                .map_err(|error| EngineError { location: error.location.as_deref().map(&field), ..error })?;
             let input = layers.last().map_or(input, Layer::output_inner);
             let directions: Vec<_> = (0..spec.directions())
-                .map(|d| Direction::new(spec, cell, index, d == 1, input, parameters, kernels.kind))
+                .map(|d| Direction::new(spec, &chosen, index, d == 1, input, parameters, kernels.kind))
                 .collect();
             let output = Inner::panels(directions[0].hidden, directions.len());
             let between = Between::new(spec, index, input, output, parameters);
@@ -202,7 +221,7 @@ impl<E: Element> Stack<E> {
     }
 
     /// True when the layer's output is a copy of h and not h itself.
-    fn copies_output(&self, layer: usize, pass: &Pass<E>) -> bool {
+    pub(super) fn copies_output(&self, layer: usize, pass: &Pass<E>) -> bool {
         let layer = &self.layers[layer];
         let is_dropped = pass.dropout.is_some() && layer.dropout > 0.0;
         layer.directions.len() > 1 || pass.lengths.is_some() || is_dropped || layer.between.is_some()
@@ -219,7 +238,7 @@ impl<E: Element> Stack<E> {
         Strided { first, row: width }
     }
 
-    /// Packs biases, and for a backward pass the transposed weights. A barrier must follow.
+    /// Packs biases where the weights changed, and for a backward pass the transposed weights. A barrier must follow.
     ///
     /// # Safety
     /// As the module says; `pass.weights` must cover all tensors.
@@ -228,7 +247,9 @@ impl<E: Element> Stack<E> {
             for direction in &layer.directions {
                 let own = worker.share(direction.panels);
                 unsafe {
-                    self.pack_bias(direction, pass, own.clone());
+                    if !pass.kept.biases {
+                        self.pack_bias(direction, pass, own.clone());
+                    }
                     direction.drop_weights(pass, own.clone());
                     if backward {
                         let line = direction.recurrent_line();
@@ -312,7 +333,7 @@ impl<E: Element> Stack<E> {
                 for direction in &self.layers[index].directions {
                     let tokens = index == 0 && matches!(pass.source, Source::Tokens { .. });
                     if !tokens {
-                        self.project(index, direction, pass, blocks);
+                        self.project(index, direction, pass, blocks, 0..direction.panels);
                     }
                     self.recur(direction, pass, blocks, tokens);
                 }
@@ -332,11 +353,18 @@ impl<E: Element> Stack<E> {
         }
     }
 
-    /// Input sums of all time steps, into the gate tensor.
-    unsafe fn project(&self, index: usize, direction: &Direction<E>, pass: &Pass<E>, blocks: RowBlocks) {
+    /// Input sums of all time steps for some unit panels, into the gate tensor.
+    pub(super) unsafe fn project(
+        &self,
+        index: usize,
+        direction: &Direction<E>,
+        pass: &Pass<E>,
+        blocks: RowBlocks,
+        panels: std::ops::Range<usize>,
+    ) {
         let input = self.layer_input(index, pass);
         let slot = direction.layout.input.first * LANES;
-        for panel in 0..direction.panels {
+        for panel in panels {
             unsafe {
                 let product = Product {
                     rows: 0,
@@ -353,57 +381,71 @@ impl<E: Element> Stack<E> {
     }
 
     unsafe fn recur(&self, direction: &Direction<E>, pass: &Pass<E>, blocks: RowBlocks, tokens: bool) {
-        let (batch, width, line) = (pass.batch, direction.width, direction.line());
-        for (order, step) in direction.steps(pass.time).enumerate() {
-            let row = step * batch + blocks.first;
-            let before = (direction.block_before(step) * batch + blocks.first) * width;
-            let after = (direction.block_after(step) * batch + blocks.first) * width;
-            let gates = direction.gates.at(row * line);
-            let (start, start_panel, start_index) = match pass.source {
-                Source::Tokens { index, distinct, .. } if tokens => {
-                    (direction.table.at(0), distinct * line, unsafe { index.add(row) })
-                }
-                _ => (gates, pass.rows() * line, std::ptr::null()),
-            };
-            let mut previous = [std::ptr::null(); MAX_STATES];
-            let mut next = [std::ptr::null_mut(); MAX_STATES];
-            for s in 0..direction.layout.states {
-                previous[s] = direction.states[s].at(before).cast_const();
-                next[s] = match &direction.zoneout {
-                    None => direction.states[s].at(after),
-                    Some(zoneout) => zoneout.proposed[s].at(row * width),
-                };
-            }
-            let mut saved = [std::ptr::null_mut(); MAX_SAVED];
-            for s in 0..direction.layout.saved {
-                saved[s] = direction.saved[s].at(row * width);
-            }
+        for step in direction.steps(pass.time) {
             unsafe {
-                (direction.kernels.forward)(ForwardStep {
-                    rows: blocks.count,
-                    panels: direction.panels,
-                    valid: pass.valid(step, blocks.first),
-                    start,
-                    start_panel,
-                    start_index,
-                    bias: direction.bias.at(0),
-                    gates,
-                    gates_panel: pass.rows() * line,
-                    weights: direction.recurrent_weights(pass),
-                    multiply: !(order == 0 && direction.starts_at_zero),
-                    previous,
-                    next,
-                    saved,
-                    vectors: unit_weights(direction, pass),
-                    width,
-                });
+                (direction.kernels.forward)(self.forward_step(direction, pass, blocks, tokens, step));
                 direction.mix_states(pass, blocks, step);
             }
         }
     }
 
+    /// Step `step` of the recurrence for all units of some rows.
+    pub(super) unsafe fn forward_step(
+        &self,
+        direction: &Direction<E>,
+        pass: &Pass<E>,
+        blocks: RowBlocks,
+        tokens: bool,
+        step: usize,
+    ) -> ForwardStep<E> {
+        let (batch, width, line) = (pass.batch, direction.width, direction.line());
+        let row = step * batch + blocks.first;
+        let before = (direction.block_before(step) * batch + blocks.first) * width;
+        let after = (direction.block_after(step) * batch + blocks.first) * width;
+        let gates = direction.gates.at(row * line);
+        let (start, start_panel, start_index) = match pass.source {
+            Source::Tokens { index, distinct, .. } if tokens => {
+                (direction.table.at(0), distinct * line, unsafe { index.add(row) })
+            }
+            _ => (gates, pass.rows() * line, std::ptr::null()),
+        };
+        let mut previous = [std::ptr::null(); MAX_STATES];
+        let mut next = [std::ptr::null_mut(); MAX_STATES];
+        for s in 0..direction.layout.states {
+            previous[s] = direction.states[s].at(before).cast_const();
+            next[s] = match &direction.zoneout {
+                None => direction.states[s].at(after),
+                Some(zoneout) => zoneout.proposed[s].at(row * width),
+            };
+        }
+        let mut saved = [std::ptr::null_mut(); MAX_SAVED];
+        for s in 0..direction.layout.saved {
+            saved[s] = direction.saved[s].at(row * width);
+        }
+        let first_step = direction.steps(pass.time).next() == Some(step);
+        ForwardStep {
+            rows: blocks.count,
+            first_panel: 0,
+            end_panel: direction.panels,
+            valid: pass.valid(step, blocks.first),
+            start,
+            start_panel,
+            start_index,
+            bias: direction.bias.at(0),
+            gates,
+            gates_panel: pass.rows() * line,
+            weights: direction.recurrent_weights(pass),
+            multiply: !(first_step && direction.starts_at_zero),
+            previous,
+            next,
+            saved,
+            vectors: unit_weights(direction, pass, step),
+            width,
+        }
+    }
+
     /// Joins the directions, zeroes padded steps, applies norm, dropout and residual connection.
-    unsafe fn copy_output(&self, index: usize, pass: &Pass<E>, blocks: RowBlocks) {
+    pub(super) unsafe fn copy_output(&self, index: usize, pass: &Pass<E>, blocks: RowBlocks) {
         let layer = &self.layers[index];
         let total = layer.output_width();
         let dropout = pass.dropout.filter(|_| layer.dropout > 0.0);
@@ -557,7 +599,7 @@ impl<E: Element> Stack<E> {
                 previous: [std::ptr::null(); MAX_STATES],
                 state: [std::ptr::null(); MAX_STATES],
                 saved: [std::ptr::null(); MAX_SAVED],
-                vectors: unit_weights(direction, pass),
+                vectors: unit_weights(direction, pass, step),
                 total: [std::ptr::null_mut(); MAX_STATES],
                 width,
             };
@@ -582,7 +624,7 @@ impl<E: Element> Stack<E> {
         }
     }
 
-    /// Completes the derivative of the initial h: the recurrent product of the first step's derivatives.
+    /// Completes the derivative of the initial state that the recurrent product reads: the recurrent product of the first step's derivatives.
     unsafe fn initial_gradient(&self, direction: &Direction<E>, pass: &Pass<E>, blocks: RowBlocks) {
         let first_step = direction.steps(pass.time).next().expect("at least one step");
         let line = direction.line();
@@ -591,7 +633,7 @@ impl<E: Element> Stack<E> {
             let columns = (direction.width - chunk).min(CHUNK_COLUMNS) / LANES;
             unsafe {
                 let slot = direction.layout.recurrent.first * LANES;
-                let carry = direction.carry[0].at(chunk);
+                let carry = direction.carry[direction.layout.reads].at(chunk);
                 let product = Product {
                     rows: 0,
                     columns,
@@ -709,7 +751,7 @@ impl<E: Element> Stack<E> {
         let layout = direction.layout;
         let fed = layout.recurrent;
         // The state before step t of row b, as one matrix: block t (forward) or t + 1 (reverse).
-        let before = direction.states[0].at(direction.block_before(0) * pass.batch * width);
+        let before = direction.states[layout.reads].at(direction.block_before(0) * pass.batch * width);
         let inputs = Inputs { first: before.cast_const(), row: width, columns: width };
         unsafe {
             outer_blocks(&self.kernels, inputs, pass.rows(), fed.gates.len(), self.pack(worker), |row, outer| {
@@ -733,6 +775,10 @@ impl<E: Element> Stack<E> {
                 }
             });
             for panel in own {
+                let recurrent = pass.gradients.add(direction.weight_hh + panel * width * direction.recurrent_line());
+                for place in direction.absent(panel) {
+                    *recurrent.add(place) = E::ZERO;
+                }
                 for (&offset, peephole) in direction.vectors.iter().zip(layout.vectors) {
                     let seen = if peephole.after { direction.block_after(0) } else { direction.block_before(0) };
                     let states = match &direction.zoneout {
@@ -841,11 +887,14 @@ impl<E: Element> Stack<E> {
     }
 }
 
-/// Where the weights of one number per unit of `direction` begin.
-fn unit_weights<E: Element>(direction: &Direction<E>, pass: &Pass<E>) -> [*const E; MAX_VECTORS] {
+/// Where the weights of one number per unit of `direction` begin, and behind them its clock at a time step.
+fn unit_weights<E: Element>(direction: &Direction<E>, pass: &Pass<E>, step: usize) -> [*const E; MAX_VECTORS] {
     let mut vectors = [std::ptr::null(); MAX_VECTORS];
     for (vector, &offset) in vectors.iter_mut().zip(&direction.vectors) {
         *vector = pass.weights.wrapping_add(offset);
+    }
+    if direction.layout.clocked {
+        vectors[direction.vectors.len()] = direction.clock.at(step * direction.width);
     }
     vectors
 }
