@@ -117,6 +117,7 @@ const optimizer = (directory: string, step: number) => readFileSync(path.join(di
 
 const specOf = (job: TrainJob): ModelSpec => {
   const data = job.data;
+  if (data.kind === 'sequences') throw new RangeError('no job of this file has sequences');
   return {
     input: data.kind === 'tokens' ? { kind: 'tokens', vocabularySize: data.vocabularySize, embeddingSize: job.config.model.embeddingSize } : { kind: 'series', inputSize: data.inputs.length },
     layers: job.config.model.layers,
@@ -128,6 +129,7 @@ describe('what the engine says of itself', () => {
   it('names version, kernel, cores and cells', () => {
     expect(engine.version()).toMatch(/^\d+\.\d+\.\d+$/);
     expect(['avx512', 'avx2', 'neon', 'portable']).toContain(engine.kernel());
+    expect(engine.kernelProblem()).toBeNull();
     expect(engine.physicalCores()).toBeGreaterThan(0);
     const cells = engine.cells();
     expect(new Set(cells.map((cell) => cell.name)).size).toBe(cells.length);
@@ -169,8 +171,18 @@ describe('a configuration', { timeout: 60_000 }, () => {
     expect(existsSync(path.join(job.directory, 'checkpoints', 'step-2', 'raw.safetensors'))).toBe(kind === 'ema');
   });
 
+  it('with every option of the layers is understood', async () => {
+    const layer = { hiddenSize: 10, dropout: 0.2, dropoutKind: 'variational', weightDrop: 0.3, zoneoutHidden: 0.1, zoneoutCell: 0.2, layerNorm: true, residual: true } as const;
+    const model: RunConfigInput['model'] = {
+      embeddingSize: 10, tieWeights: true, embeddingDropout: 0.1, initialState: 'learned', initialization: { weights: 'glorot-orthogonal', chrono: 20 },
+      layers: [{ ...layer, cell: 'lstm' }, { ...layer, cell: 'gru' }],
+    };
+    const events = await trained(textJob({ model, training: { batchSize: 4, sequenceLength: 10, maxSteps: 2 } }));
+    expect(events.at(-1)).toMatchObject({ event: 'finished', steps: 2, status: 'finished' });
+  });
+
   it('with an unknown field is refused, wherever the field is', () => {
-    const paths = ['', 'task', 'model', 'model.layers.0', 'model.head', 'training', 'training.optimizer', 'training.schedule', 'training.clip', 'training.average', 'evaluation', 'checkpoint', 'earlyStopping', 'probe'];
+    const paths = ['', 'task', 'model', 'model.layers.0', 'model.head', 'model.initialization', 'training', 'training.optimizer', 'training.schedule', 'training.clip', 'training.average', 'evaluation', 'checkpoint', 'earlyStopping', 'probe'];
     for (const place of paths) {
       const job = structuredClone(textJob());
       let target = job.config as unknown as Record<string, unknown>;

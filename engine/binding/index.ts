@@ -33,6 +33,7 @@ function bindingOf(native: Native): EngineBinding {
   return {
     version: () => native.version(),
     kernel: () => native.kernel(),
+    kernelProblem: () => native.kernelProblem(),
     physicalCores: () => native.physicalCores(),
     cells: () => coded(() => JSON.parse(native.cells()) as CellInfo[]),
     describe: (model, work) =>
@@ -117,5 +118,6 @@ function modelOf(model: NativeEngineModel): OpenModel {
       codedLater(() => model.sample(prompt, length, temperature, topK, topP, seed)),
     trace: ({ time, batch, tokens, series, target, gradients }) =>
       codedLater(() => model.trace(time, batch, tokens, series, target, gradients)),
+    traceSequence: (data, number, gradients) => codedLater(() => model.traceSequence(JSON.stringify(data), number, gradients)),
   };
 }

@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 export interface Native {
   version(): string;
   kernel(): string;
+  kernelProblem(): string | null;
   physicalCores(): number;
   cells(): string;
   describeModel(specJson: string, time: number, batch: number): string;
@@ -40,6 +41,7 @@ export interface NativeEngineModel {
     target: Float32Array | null,
     gradients: boolean,
   ): Promise<Uint8Array>;
+  traceSequence(dataJson: string, number: number, gradients: boolean): Promise<Uint8Array>;
 }
 
 export interface NativeTraining {

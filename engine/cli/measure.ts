@@ -42,11 +42,13 @@ async function measure(context: Context, spec: unknown, place: string): Promise<
     const { code, message, where, details } = error;
     throw new SluiceError({ code, message, where: where === undefined ? place : `${place}, ${where}`, details }, { cause: error });
   });
-  context.output.object(result);
+  // The largest that this process has been: of the shape alone where nothing was measured before it.
+  context.output.object({ ...result, peakMegabytes: process.resourceUsage().maxRSS / 1024 });
   const milliseconds = result['stepMilliseconds'] as { min: number; median: number; p95: number } | undefined;
   const speed = result['tokensPerSecond'];
+  const share = Number(result['gigaflops']) / Number(result['peakGigaflops']);
   context.output.line(
-    `${String(result['name'])}  ${typeof speed === 'number' ? count(speed) : '?'} tokens/s  ${milliseconds ? `min ${figure(milliseconds.min)}  median ${figure(milliseconds.median)}  p95 ${figure(milliseconds.p95)} ms` : ''}  ${String(result['kernel'])}`,
+    `${String(result['name'])}  ${typeof speed === 'number' ? count(speed) : '?'} tokens/s  ${milliseconds ? `min ${figure(milliseconds.min)}  median ${figure(milliseconds.median)}  p95 ${figure(milliseconds.p95)} ms` : ''}  ${Number.isFinite(share) ? `${(share * 100).toFixed(0)} % of peak` : ''}  ${String(result['kernel'])}`,
   );
 }
 

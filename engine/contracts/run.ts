@@ -24,7 +24,40 @@ const forecastMetrics = z.object({
   }),
   windows: z.number(),
 });
-export const metrics = z.union([forecastMetrics, languageModelMetrics]);
+const regressMetrics = z.object({
+  /** Scaled as trained; the errors are in the targets' own units. */
+  loss: z.number(),
+  mse: z.number(),
+  mae: z.number(),
+  /** Coefficient of determination; null where a target of the split does not vary. */
+  r2: z.number().nullable(),
+  /** Always answering the mean of the training targets. */
+  baseline: z.object({ mse: z.number(), mae: z.number() }),
+  sequences: z.number(),
+});
+const binaryVectorMetrics = z.object({
+  /** Nats per vector, summed over its entries. */
+  loss: z.number(),
+  /** The same for always giving each entry its share of ones in training. */
+  baseline: z.number(),
+  frames: z.number(),
+  sequences: z.number(),
+});
+const labelMetrics = z.object({
+  /** Nats per label. */
+  loss: z.number(),
+  accuracy: z.number(),
+  /** Share of sequences whose labels are all right. */
+  sequencesRight: z.number(),
+  /** Answering by the frequencies of the labels in training. */
+  baseline: z.object({ loss: z.number(), accuracy: z.number() }),
+  labels: z.number(),
+  sequences: z.number(),
+});
+export const metrics = z.union([forecastMetrics, languageModelMetrics, regressMetrics, labelMetrics, binaryVectorMetrics]);
+export type RegressMetrics = z.infer<typeof regressMetrics>;
+export type BinaryVectorMetrics = z.infer<typeof binaryVectorMetrics>;
+export type LabelMetrics = z.infer<typeof labelMetrics>;
 export type LanguageModelMetrics = z.infer<typeof languageModelMetrics>;
 export type ForecastMetrics = z.infer<typeof forecastMetrics>;
 export type Metrics = z.infer<typeof metrics>;
@@ -112,6 +145,8 @@ export interface RunDetails extends RunSummary {
   config: RunConfig;
   checkpoints: number[];
   traceSteps: number[];
+  /** The file of weights it started from, by its name and whose layout that had; null = drawn ones. */
+  startedFrom: { file: string; kind: string } | null;
   /** Settings changed while it trained, by rising step; `config` is as it began. */
   changes: RunChange[];
 }

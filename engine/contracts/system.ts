@@ -1,7 +1,7 @@
 export interface SystemInfo {
   version: string;
   workspace: string;
-  /** `avx512`, `portable`. */
+  /** Instruction set in use: `avx512`, `avx2`, `neon` or `portable`. */
   kernel: string;
   cores: number;
   threadsDefault: number;

@@ -1,4 +1,4 @@
-import type { NativeEvent, Probe, SeriesData, TokenData, TrainingHandle } from '../binding/types';
+import type { NativeEvent, Probe, TrainingData, TrainingHandle } from '../binding/types';
 import { SluiceError, toErrorShape, type RunChange, type RunConfig, type RunEvent, type RunStatus } from '../contracts';
 import type { Ports, Tokenizer } from '../ports';
 import { writeJson } from '../workspace';
@@ -17,12 +17,14 @@ export interface ActiveRunSetup {
   directory: string;
   status: RunStatus;
   config: RunConfig;
-  data: TokenData | SeriesData;
+  data: TrainingData;
   tokenizer: Tokenizer | null;
   probe: Probe & { everyMs: number };
   prompt: number[];
   lock: RunLock;
   resumeFrom: string | null;
+  /** The file of weights that a new training starts from. */
+  initialWeights: string | null;
   resumed: boolean;
   damaged: { checkpoint: string; reason: string }[];
   /** Settings changed before. */
@@ -295,6 +297,7 @@ export function createActiveRun(ports: Ports, setup: ActiveRunSetup, onFrame: ()
             samplePrompt: setup.prompt,
             threads: config.training.threads ?? ports.defaultThreads(),
             resumeFrom: setup.resumeFrom,
+            initialWeights: setup.initialWeights,
           },
           onEvent,
           onFrame,

@@ -2,7 +2,7 @@ import { open, readdir, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import protobuf from 'protobufjs';
-import type { MetricsRecord } from '../contracts';
+import type { Metrics, MetricsRecord } from '../contracts';
 import { isMissing } from '../workspace';
 import { parseRecord } from './metrics-log';
 
@@ -81,6 +81,13 @@ export function* decodeEvents(bytes: Uint8Array): Generator<{ record: EventRecor
 
 /** TensorBoard draws over steps, so of the lags a few stand for all. */
 const shownLags = new Set([0, 1, 3, 7, 15, 31, 63]);
+function namedMetrics(metrics: Metrics): [string, number][] {
+  if ('bitsPerCharacter' in metrics) return [['bitsPerCharacter', metrics.bitsPerCharacter], ['perplexity', metrics.perplexity]];
+  if ('accuracy' in metrics) return [['accuracy', metrics.accuracy], ['sequencesRight', metrics.sequencesRight]];
+  if ('frames' in metrics) return [];
+  if ('r2' in metrics) return [['mse', metrics.mse], ['mae', metrics.mae], ...(metrics.r2 === null ? [] : [['r2', metrics.r2] as [string, number]])];
+  return [['mse', metrics.mse], ['mae', metrics.mae], ['rawMse', metrics.raw.mse], ['rawMae', metrics.raw.mae]];
+}
 
 /** A line of the log as TensorBoard's scalars; null where it has none. Train and test of an end belong to the best step and would go back in time. */
 export function scalars(record: MetricsRecord): { tag: string; simpleValue: number }[] | null {
@@ -106,10 +113,7 @@ export function scalars(record: MetricsRecord): { tag: string; simpleValue: numb
   }
   if (record.kind !== 'evaluation' || record.split !== 'validation') return null;
   const { metrics } = record;
-  const named: [string, number][] =
-    'bitsPerCharacter' in metrics
-      ? [['bitsPerCharacter', metrics.bitsPerCharacter], ['perplexity', metrics.perplexity]]
-      : [['mse', metrics.mse], ['mae', metrics.mae], ['rawMse', metrics.raw.mse], ['rawMae', metrics.raw.mae]];
+  const named = namedMetrics(metrics);
   return [{ tag: 'loss/validation', simpleValue: metrics.loss }, ...named.map(([name, simpleValue]) => ({ tag: `validation/${name}`, simpleValue }))];
 }
 

@@ -1,4 +1,4 @@
-import type { ChangeRecord, InsightRecord, LanguageModelMetrics, ForecastMetrics, Metrics, MetricsRecord, StepRecord } from '../../../engine/contracts';
+import type { ChangeRecord, ForecastMetrics, InsightRecord, Metrics, MetricsRecord, StepRecord } from '../../../engine/contracts';
 
 export type EvaluationRecord = Extract<MetricsRecord, { kind: 'evaluation' }>;
 
@@ -65,11 +65,12 @@ function place<T extends { step: number }>(list: T[], item: T, same: (other: T) 
 }
 
 export function isForecast(metrics: Metrics): metrics is ForecastMetrics {
-  return 'mse' in metrics;
+  return 'baselines' in metrics;
 }
 
-/** The figure a run is judged by: bits per character, or the standardized squared error. */
+/** The figure a run is judged by: bits per character, the squared error (of a forecast standardized), or nats. */
 export function headline(metrics: Metrics | null): number | null {
   if (!metrics) return null;
-  return isForecast(metrics) ? metrics.mse : (metrics as LanguageModelMetrics).bitsPerCharacter;
+  if ('bitsPerCharacter' in metrics) return metrics.bitsPerCharacter;
+  return 'mse' in metrics ? metrics.mse : metrics.loss;
 }

@@ -1,6 +1,6 @@
 import { defineStore } from 'pinia';
 import { computed, ref, shallowRef, triggerRef, watch } from 'vue';
-import type { RunConfig, RunDetails, RunEvent, RunSummary } from '../../../engine/contracts';
+import type { RunConfig, RunDetails, RunEvent, RunSummary, WeightsSource } from '../../../engine/contracts';
 import { t } from '../locales';
 import { useDatasets } from './datasets';
 import { addRecord, emptyLog, fillSteps, type MetricsLog } from './metrics-log';
@@ -234,8 +234,8 @@ export const useRuns = defineStore('runs', () => {
     return logs.get(id) ?? null;
   }
 
-  async function start(config: RunConfig, name: string | null = null): Promise<string> {
-    const run = await useWorkbench().call('runs.start', { config, name });
+  async function start(config: RunConfig, weights: WeightsSource | null = null): Promise<string> {
+    const run = await useWorkbench().call('runs.start', { config, name: null, weights });
     await refresh();
     selectedId.value = run.id;
     details.value = run;

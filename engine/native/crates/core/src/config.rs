@@ -5,8 +5,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cells::OptionValues;
 use crate::error::EngineError;
-use crate::spec::{HeadMode, HeadSpec, InputSpec, LayerSpec, ModelSpec, Optimizer, Update};
+use crate::spec::{
+    HeadMode, HeadSpec, InitialState, Initialization, InputSpec, LayerSpec, ModelOptions, ModelSpec, Optimizer, Update,
+};
 use crate::step::{Decay, StepOptions};
 
 /// One recurrent layer of a configuration.
@@ -14,9 +17,30 @@ use crate::step::{Decay, StepOptions};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LayerConfig {
     pub cell: String,
+    pub options: OptionValues,
     pub hidden_size: usize,
     pub bidirectional: bool,
     pub dropout: f32,
+    #[serde(default)]
+    pub dropout_kind: DropoutKind,
+    #[serde(default)]
+    pub weight_drop: f32,
+    #[serde(default)]
+    pub zoneout_hidden: f32,
+    #[serde(default)]
+    pub zoneout_cell: f32,
+    #[serde(default)]
+    pub layer_norm: bool,
+    #[serde(default)]
+    pub residual: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DropoutKind {
+    #[default]
+    Independent,
+    Variational,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +55,14 @@ pub struct ModelConfig {
     pub embedding_size: usize,
     pub layers: Vec<LayerConfig>,
     pub head: HeadConfig,
+    #[serde(default)]
+    pub tie_weights: bool,
+    #[serde(default)]
+    pub embedding_dropout: f32,
+    #[serde(default)]
+    pub initial_state: InitialState,
+    #[serde(default)]
+    pub initialization: Initialization,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +84,16 @@ pub enum TaskConfig {
         scaling: Scaling,
         subtract_last: bool,
     },
+    /// A value from a sequence.
+    Regress {
+        inputs: Vec<String>,
+        targets: Vec<String>,
+        scaling: Scaling,
+    },
+    /// The next vector of zeros and ones.
+    BinaryVectors {},
+    /// A label at every step of a sequence of symbols.
+    Label {},
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -273,11 +315,47 @@ pub struct SeriesData {
     pub windows: Splits<Vec<Span>>,
 }
 
+/// What the steps of a sequence hold, and what is asked of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum SequenceContent {
+    /// float32 `[steps, columns]`, and float32 `[sequences, targetColumns]` in `targets.bin`.
+    Values {
+        columns: usize,
+        /// Columns fed to the model.
+        inputs: Vec<usize>,
+        scaler: Scaler,
+        target_columns: usize,
+        /// Columns of the targets that are learned.
+        targets: Vec<usize>,
+        target_scaler: Scaler,
+    },
+    /// Bytes 0 or 1 `[steps, columns]`; the target of a step is the step after it.
+    Bits { columns: usize },
+    /// uint16 `[steps]`, and uint16 `[steps]` in `targets.bin`: 65535 = no label is asked for here.
+    Labels { vocabulary_size: usize, label_count: usize },
+}
+
+/// Sequences on disk, one behind the other: `values.bin`, beside it `lengths.bin` (uint32 per sequence) and, where the
+/// content says so, `targets.bin`; all little-endian.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SequenceData {
+    pub path: PathBuf,
+    pub sequences: usize,
+    /// Of all sequences together.
+    pub steps: usize,
+    pub content: SequenceContent,
+    /// Ranges of sequences.
+    pub split: Splits<Span>,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub enum DataConfig {
     Tokens(TokenData),
     Series(SeriesData),
+    Sequences(SequenceData),
 }
 
 /// The sequence whose gates are recorded.
@@ -308,6 +386,9 @@ pub struct TrainJob {
     pub sample_prompt: Vec<u32>,
     pub threads: usize,
     pub resume_from: Option<PathBuf>,
+    /// A safetensors file with every weight under its own name: a new training starts from them, not from drawn ones.
+    #[serde(default)]
+    pub initial_weights: Option<PathBuf>,
 }
 
 /// The part of a job that an evaluation needs.
@@ -330,11 +411,24 @@ impl RunConfig {
             .iter()
             .map(|layer| LayerSpec {
                 cell: layer.cell.clone(),
+                options: layer.options.clone(),
                 hidden_size: layer.hidden_size,
                 bidirectional: layer.bidirectional,
                 dropout: layer.dropout,
+                variational: layer.dropout_kind == DropoutKind::Variational,
+                residual: layer.residual,
+                layer_norm: layer.layer_norm,
+                weight_drop: layer.weight_drop,
+                zoneout_hidden: layer.zoneout_hidden,
+                zoneout_cell: layer.zoneout_cell,
             })
             .collect();
+        let options = ModelOptions {
+            initialization: self.model.initialization,
+            tie_weights: self.model.tie_weights,
+            initial_state: self.model.initial_state,
+            embedding_dropout: self.model.embedding_dropout,
+        };
         match (&self.task, data) {
             (TaskConfig::LanguageModel {}, DataConfig::Tokens(tokens)) => {
                 if let Some(layer) = layers.iter().position(|layer| layer.bidirectional) {
@@ -351,20 +445,59 @@ impl RunConfig {
                     },
                     layers,
                     head: HeadSpec { output_size: tokens.vocabulary_size, mode: HeadMode::EveryStep },
+                    options,
                 })
             }
             (TaskConfig::Forecast { .. }, DataConfig::Series(series)) => Ok(ModelSpec {
                 input: InputSpec::Series { input_size: series.inputs.len() },
                 layers,
                 head: HeadSpec { output_size: series.horizon * series.target_count, mode: HeadMode::LastStep },
+                options,
             }),
-            _ => Err(EngineError::at(
-                "CONFIG_INVALID",
-                "task.kind",
-                "the task does not fit the dataset: a language model needs a text, a forecast a table",
-            )),
+            (task, DataConfig::Sequences(data)) => {
+                sequence_spec(task, data, layers, self.model.embedding_size, options)
+            }
+            _ => Err(unfitting()),
         }
     }
+}
+
+fn unfitting() -> EngineError {
+    EngineError::at(
+        "CONFIG_INVALID",
+        "task.kind",
+        "the task does not fit the dataset: a language model needs a text, a forecast a table, the other tasks sequences",
+    )
+}
+
+/// The model of a task on sequences.
+fn sequence_spec(
+    task: &TaskConfig,
+    data: &SequenceData,
+    layers: Vec<LayerSpec>,
+    embedding_size: usize,
+    options: ModelOptions,
+) -> Result<ModelSpec, EngineError> {
+    let (input, output_size, mode) = match (task, &data.content) {
+        (TaskConfig::Regress { .. }, SequenceContent::Values { inputs, targets, .. }) => {
+            (InputSpec::Series { input_size: inputs.len() }, targets.len(), HeadMode::LastStep)
+        }
+        (TaskConfig::BinaryVectors {}, &SequenceContent::Bits { columns }) => {
+            if let Some(layer) = layers.iter().position(|layer| layer.bidirectional) {
+                return Err(EngineError::at(
+                    "CONFIG_INVALID",
+                    format!("model.layers.{layer}.bidirectional"),
+                    "a model of the next vector cannot read in both directions: it would see what it is to predict; set bidirectional to false",
+                ));
+            }
+            (InputSpec::Series { input_size: columns }, columns, HeadMode::EveryStep)
+        }
+        (TaskConfig::Label {}, &SequenceContent::Labels { vocabulary_size, label_count }) => {
+            (InputSpec::Tokens { vocabulary_size, embedding_size }, label_count, HeadMode::EveryStep)
+        }
+        _ => return Err(unfitting()),
+    };
+    Ok(ModelSpec { input, layers, head: HeadSpec { output_size, mode }, options })
 }
 
 impl ScheduleConfig {

@@ -1,8 +1,10 @@
-//! Losses of the head's outputs: softmax cross-entropy and squared error, means over the valid targets.
+//! Losses of the head's outputs: softmax cross-entropy, squared error and sigmoid cross-entropy, means over the valid
+//! targets.
 
 use crate::element::Element;
 use crate::kernels::Kernels;
 use crate::kernels::elementwise::{SoftmaxRow, padding_logit};
+use crate::kernels::logistic::LogisticRow;
 use crate::spec::{IGNORED, Target};
 
 /// Which entries count: those with a target, in rows that belong to their sequence.
@@ -28,6 +30,7 @@ impl Scope<'_> {
                 .filter(|&r| self.has(r))
                 .map(|r| values[r * self.outputs..(r + 1) * self.outputs].iter().filter(|&&v| !is_nan(v)).count())
                 .sum(),
+            Target::Bits(_) => (0..rows).filter(|&r| self.has(r)).count(),
         }
     }
 }
@@ -98,6 +101,15 @@ pub unsafe fn row_losses<E: Element>(
                     }
                     *loss = sum;
                 }
+                Target::Bits(targets) if counts => (kernels.logistic_row)(LogisticRow {
+                    row: outputs,
+                    width,
+                    outputs: scope.outputs,
+                    targets: targets.as_ptr().add(row * scope.outputs),
+                    scale: E::from_f64(scale.unwrap_or(0.0)),
+                    gradient: scale.is_some(),
+                    loss,
+                }),
                 _ => {
                     if scale.is_some() {
                         outputs.write_bytes(0, width);

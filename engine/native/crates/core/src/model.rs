@@ -9,16 +9,17 @@ use crate::cells::Source as SignalSource;
 use crate::element::Element;
 use crate::error::EngineError;
 use crate::kernels::{KernelKind, Kernels};
-use crate::layers::{Direction, Embedding, Head, Pass, Source, Stack};
+use crate::layers::{Direction, Embedding, Head, Kept, Pass, Source, Stack, initialize};
 use crate::loss::{Rows, Scope, smoothed_row_losses};
 use crate::optim::Moments;
+use crate::options::check_options;
 use crate::params::{Inner, Parameters};
 use crate::pool::{Pool, Worker};
 use crate::rng::{Purpose, Rng};
 use crate::simd::LANES;
 use crate::spec::{
-    Batch, HeadMode, Input, InputSpec, LossSum, ModelSpec, NamedTensor, NonFinite, StateEntry, States, StepOutcome,
-    Tap, Taps, Target, Traced, Update,
+    Batch, HeadMode, InitialState, Input, InputSpec, LossSum, ModelSpec, NamedTensor, NonFinite, StateEntry, States,
+    StepOutcome, Tap, Taps, Target, Traced, Update,
 };
 use crate::step::StepOptions;
 
@@ -27,6 +28,10 @@ use update::Summed;
 
 /// Numbers per block of the gradient norm and the update: fixed, so that sums do not depend on threads.
 const BLOCK: usize = 4096;
+/// A vocabulary's sums of the first layer are kept while they are at most this many numbers and the weights stay the
+/// same for that many evaluations.
+const MOST_KEPT: usize = 16 << 20;
+const PASSES_BEFORE_KEEPING: usize = 8;
 
 /// Weights, gradients, optimiser state and workspace of one model.
 pub struct Model<E: Element> {
@@ -46,6 +51,8 @@ pub struct Model<E: Element> {
     squares: Buffer<f64>,
     /// dL/d(series) of a traced pass, `[T * B][padded I]`.
     input_gradient: Buffer<E>,
+    /// Forgotten whenever the weights change.
+    kept: Kept,
     summed: Summed<E>,
     /// Running average of the weights, and the weights before an update that is measured; both only where asked for.
     average: Buffer<E>,
@@ -71,8 +78,8 @@ struct Done {
 }
 
 impl<E: Element> Model<E> {
-    /// A model with PyTorch's default initial weights (uniform within 1/sqrt(H) in recurrent layers and within
-    /// 1/sqrt(fan-in) in the head, normal in the embedding), drawn from `seed`.
+    /// A model with weights drawn from `seed`, by default as PyTorch draws them (uniform within 1/sqrt(H) in recurrent
+    /// layers and within 1/sqrt(fan-in) in the head, normal in the embedding).
     pub fn new(spec: ModelSpec, seed: u64, pool: Arc<Pool>) -> Result<Self, EngineError> {
         Self::with_kernel(spec, seed, pool, KernelKind::picked())
     }
@@ -88,7 +95,8 @@ impl<E: Element> Model<E> {
         }
         let kernels = Kernels::of(kind);
         let mut parameters = Parameters::default();
-        let (embedding, input) = match spec.input {
+        check_options(&spec)?;
+        let (mut embedding, input) = match spec.input {
             InputSpec::Tokens { vocabulary_size: 0, .. } => {
                 return invalid("input.vocabularySize", "The vocabulary is empty.");
             }
@@ -99,14 +107,25 @@ impl<E: Element> Model<E> {
                 return invalid("input.inputSize", "The series needs at least one column.");
             }
             InputSpec::Tokens { vocabulary_size, embedding_size } => {
-                let embedding = Embedding::new(vocabulary_size, embedding_size, &mut parameters);
+                let mut embedding = if spec.options.tie_weights {
+                    Embedding::without_table(vocabulary_size, embedding_size)
+                } else {
+                    Embedding::new(vocabulary_size, embedding_size, &mut parameters)
+                };
+                embedding.dropout = spec.options.embedding_dropout;
                 (Some(embedding), Inner::panels(embedding_size, 1))
             }
             InputSpec::Series { input_size } => (None, Inner::plain(input_size)),
         };
-        let stack = Stack::new(&spec.layers, input, &mut parameters, kernels, pool.threads())?;
+        let mut stack = Stack::new(&spec.layers, input, &mut parameters, kernels, pool.threads())?;
         let top = stack.layers.last().expect("checked above").output_inner();
         let head = Head::new(spec.head, top, &mut parameters);
+        if let Some(embedding) = embedding.as_mut().filter(|_| spec.options.tie_weights) {
+            embedding.share(&mut parameters);
+        }
+        if spec.options.initial_state == InitialState::Learned {
+            stack.learn_initial_states(&mut parameters);
+        }
         let length = parameters.length;
         let mut model = Model {
             pool,
@@ -121,6 +140,7 @@ impl<E: Element> Model<E> {
             losses: Buffer::new(0),
             squares: Buffer::new(length.div_ceil(BLOCK)),
             input_gradient: Buffer::new(0),
+            kept: Kept::default(),
             summed: Summed::default(),
             average: Buffer::new(0),
             before: Buffer::new(0),
@@ -136,20 +156,33 @@ impl<E: Element> Model<E> {
         let flat = self.weights.slice_mut(self.parameters.length);
         for (number, tensor) in self.parameters.tensors.iter().enumerate() {
             let rng = Rng::new(seed, Purpose::Initial, number as u32);
-            let bound = if tensor.name.starts_with("head.") {
+            let tied = self.spec.options.tie_weights && tensor.name == "embedding.weight";
+            let bound = if tensor.name.starts_with("head.") || tied {
                 1.0 / (fan_in as f64).sqrt()
             } else {
                 let layer = self.stack.layers.iter().flat_map(|layer| &layer.directions);
                 let hidden = layer.filter(|d| tensor.name.ends_with(&format!("_{}", d.name))).map(|d| d.hidden).next();
                 1.0 / (hidden.unwrap_or(1) as f64).sqrt()
             };
-            let normal = tensor.name == "embedding.weight";
+            // The head's scale: logits of a table drawn as an embedding would be far too large.
+            let normal = tensor.name == "embedding.weight" && !tied;
             tensor.each(|index, place| {
                 let index = index as u64;
-                flat[place] =
-                    E::from_f64(if normal { rng.normal(index) } else { bound * (2.0 * rng.uniform(index) - 1.0) });
+                let drawn = if normal { rng.normal(index) } else { bound * (2.0 * rng.uniform(index) - 1.0) };
+                flat[place] = E::from_f64(if tensor.has(index as usize) { drawn } else { 0.0 });
             });
         }
+        for (gain, bias) in self.stack.layers.iter().filter_map(|layer| layer.between.as_ref()?.norm_tensors()) {
+            for tensor in self.parameters.tensors.iter().filter(|t| t.offset == gain || t.offset == bias) {
+                let value = if tensor.offset == gain { E::ONE } else { E::ZERO };
+                tensor.each(|_, place| flat[place] = value);
+            }
+        }
+        for tensor in self.parameters.tensors.iter().filter(|tensor| tensor.name.starts_with("initial.")) {
+            tensor.each(|_, place| flat[place] = E::ZERO);
+        }
+        let directions = self.stack.layers.iter().flat_map(|layer| &layer.directions);
+        initialize(&self.spec.options.initialization, directions, &self.parameters, flat, seed);
     }
 
     pub fn spec(&self) -> &ModelSpec {
@@ -173,6 +206,7 @@ impl<E: Element> Model<E> {
 
     /// Sets all weights; `PARAMETER_MISSING` or `PARAMETER_SHAPE` names the tensor, and then nothing has changed.
     pub fn load_parameters(&mut self, tensors: &[NamedTensor<E>]) -> Result<(), EngineError> {
+        self.kept = Kept::default();
         self.parameters.write(self.weights.slice_mut(self.parameters.length), "", tensors)
     }
 
@@ -219,7 +253,7 @@ impl<E: Element> Model<E> {
         self.moments = moments;
     }
 
-    /// Zero states for a batch.
+    /// States for a batch whose sequences all begin: zero, and marked so for learned initial states.
     pub fn zero_states(&self, batch: usize) -> States<E> {
         let mut entries = Vec::new();
         for direction in self.directions() {
@@ -228,6 +262,7 @@ impl<E: Element> Model<E> {
                     name: format!("{state}0_{}", direction.name),
                     hidden_size: direction.hidden,
                     data: vec![E::ZERO; batch * direction.hidden],
+                    begins: vec![true; batch],
                 });
             }
         }
@@ -344,7 +379,7 @@ impl<E: Element> Model<E> {
         let rows = self.head.rows(batch.time, batch.batch);
         let (given, wanted) = match target {
             Target::Tokens(tokens) => (tokens.len(), rows),
-            Target::Values(values) => (values.len(), rows * self.head.outputs),
+            Target::Values(values) | Target::Bits(values) => (values.len(), rows * self.head.outputs),
         };
         if given != wanted {
             return Err(EngineError::new("BATCH_INVALID", format!("The target has {given} entries, not {wanted}.")));
@@ -394,10 +429,15 @@ impl<E: Element> Model<E> {
         self.check_batch(batch)?;
         let (time, size) = (batch.time, batch.batch);
         let rows = time * size;
-        if let (Some(embedding), Input::Tokens(tokens)) = (&mut self.embedding, batch.input) {
-            embedding.read(tokens);
-        }
-        let distinct = self.embedding.as_ref().map_or(0, |embedding| embedding.distinct.len());
+        let whole_vocabulary = self.uses_whole_vocabulary(&work);
+        let distinct = match (&mut self.embedding, batch.input) {
+            (Some(embedding), Input::Tokens(_)) if whole_vocabulary => embedding.vocabulary,
+            (Some(embedding), Input::Tokens(tokens)) => {
+                embedding.read(tokens);
+                embedding.distinct.len()
+            }
+            _ => 0,
+        };
         self.stack.reserve(time, size, distinct, work.dropout.is_some(), work.backward, work.traced);
         self.head.reserve(time, size, work.backward);
         self.losses.reserve(self.head.rows(time, size));
@@ -411,6 +451,12 @@ impl<E: Element> Model<E> {
         };
         let source = match (batch.input, &self.embedding) {
             (Input::Series(values), _) => Source::Series(values.as_ptr()),
+            (Input::Tokens(tokens), Some(embedding)) if whole_vocabulary => Source::Tokens {
+                embedded: self.weights.at(embedding.weight),
+                width: embedding.width,
+                distinct,
+                index: tokens.as_ptr(),
+            },
             (Input::Tokens(_), Some(embedding)) => Source::Tokens {
                 embedded: embedding.rows.at(0),
                 width: embedding.width,
@@ -431,10 +477,13 @@ impl<E: Element> Model<E> {
             gradients: self.gradients.at(0),
             source,
             dropout: work.dropout,
-            output_gradient: !last_step,
+            output_gradient: self.head.reads_outputs(&self.stack),
             final_gradients: if work.backward { self.head.final_gradients(&self.stack) } else { Vec::new() },
             traced: work.traced,
             input_gradient,
+            kept: self.kept,
+            whole_vocabulary,
+            narrow: !work.backward && self.stack.is_narrow(size, self.pool.threads()),
         };
         let result = std::sync::Mutex::new(Done { loss: LossSum::default(), norm: 0.0 });
         let this = &*self;
@@ -448,7 +497,20 @@ impl<E: Element> Model<E> {
         if let Some(embedding) = self.embedding.as_mut().filter(|_| work.backward) {
             embedding.remember();
         }
+        self.kept = match work.update {
+            Some(_) => Kept::default(),
+            None => Kept { biases: true, table: whole_vocabulary, passes: self.kept.passes + 1 },
+        };
         Ok(result.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()))
+    }
+
+    /// Whether a pass takes the first layer's sums from a table of the whole vocabulary, which then serves further
+    /// passes over the same weights.
+    fn uses_whole_vocabulary(&self, work: &Work<E>) -> bool {
+        let Some(embedding) = &self.embedding else { return false };
+        let sums = |d: &Direction<E>| d.panels * d.line() * embedding.vocabulary;
+        let fits = self.stack.layers[0].directions.iter().map(sums).sum::<usize>() <= MOST_KEPT;
+        fits && !work.backward && work.dropout.is_none() && self.kept.passes >= PASSES_BEFORE_KEEPING
     }
 
     /// A worker's way through a pass. Barriers stand where one worker reads what others wrote.
@@ -464,18 +526,24 @@ impl<E: Element> Model<E> {
                 head.prepare(pass, worker);
             }
             if let Some(embedding) = &self.embedding {
-                embedding.gather(pass.weights, worker);
+                if !pass.whole_vocabulary {
+                    embedding.gather(pass.weights, pass.dropout, worker);
+                }
                 if work.backward {
                     embedding.forget(pass.gradients, worker);
                 }
             }
             worker.barrier();
-            if self.embedding.is_some() {
+            if self.embedding.is_some() && !(pass.whole_vocabulary && pass.kept.table) {
                 stack.token_tables(pass, worker);
                 worker.barrier();
             }
-            stack.forward(pass, worker);
-            head.forward(stack, pass, worker);
+            if pass.narrow {
+                stack.forward_narrow(head, pass, worker);
+            } else {
+                stack.forward(pass, worker);
+                head.forward(stack, pass, worker);
+            }
             let Some(target) = work.target else { return done };
             let scale = (work.backward && count > 0).then(|| 1.0 / count as f64);
             // Without a valid target there is no gradient; a factor of 0 then makes all of them 0.
@@ -494,7 +562,7 @@ impl<E: Element> Model<E> {
                 if let Some(embedding) = &self.embedding {
                     worker.barrier();
                     stack.embedding_gradient(pass, worker, embedding.gradient.at(0));
-                    embedding.spread(pass.gradients, worker);
+                    embedding.spread(pass.gradients, pass.dropout, worker);
                 }
             }
             worker.barrier();
@@ -531,8 +599,10 @@ impl<E: Element> Model<E> {
                         row[..direction.hidden].copy_from_slice(from);
                         row[direction.hidden..].fill(E::ZERO);
                     }
-                    if s == 0 {
-                        direction.starts_at_zero = entry.data.iter().all(|&value| value == E::ZERO);
+                    let weights = self.weights.slice(self.parameters.length);
+                    direction.initial.fill(s, entry, weights, &mut buffer.slice_mut(end)[first..]);
+                    if s == direction.layout.reads {
+                        direction.starts_at_zero = buffer.slice(end)[first..].iter().all(|&value| value == E::ZERO);
                     }
                 }
             }
@@ -549,6 +619,7 @@ impl<E: Element> Model<E> {
                 let entry = entries.next().expect("load_states has compared them");
                 let rows = direction.states[s].slice(first + batch * direction.width);
                 copy_rows(&rows[first..], direction.width, direction.hidden, &mut entry.data);
+                entry.begins.fill(false);
             }
         }
     }

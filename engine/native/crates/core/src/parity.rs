@@ -6,11 +6,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::buffer::Buffer;
-use crate::cells::Source as SignalSource;
+use crate::cells::{OptionValues, Source as SignalSource, find_cell};
 use crate::element::Element;
 use crate::error::EngineError;
 use crate::kernels::{KernelKind, Kernels};
-use crate::layers::{Pass, Source, Stack, Strided};
+use crate::layers::{Kept, Pass, Source, Stack, Strided};
 use crate::params::{Inner, Parameters};
 use crate::parity_training;
 use crate::pool::Pool;
@@ -157,6 +157,31 @@ struct Sizes {
 struct Options {
     layers: usize,
     bidirectional: bool,
+    /// Settings of the cell.
+    #[serde(flatten)]
+    cell: BTreeMap<String, serde_json::Value>,
+}
+
+/// Names of fixtures' options where the engine's are others.
+const OPTION_NAMES: [(&str, &str); 1] = [("sigma_h", "outputActivation")];
+
+/// The fixture's settings that are options of its cell; others say what the cell always is.
+fn cell_options(fixture: &Fixture) -> Result<OptionValues, EngineError> {
+    let known = find_cell(&fixture.cell)?.info().options;
+    let mut options = OptionValues::new();
+    for (given, value) in &fixture.options.cell {
+        let name = OPTION_NAMES.iter().find(|(theirs, _)| theirs == given).map_or(given.as_str(), |(_, ours)| ours);
+        if known.iter().any(|option| option.name == name) {
+            let value = serde_json::from_value(value.clone()).map_err(|error| {
+                EngineError::new(
+                    "FIXTURE_INVALID",
+                    format!("The fixture's option \"{given}\" cannot be read: {error}."),
+                )
+            })?;
+            options.insert(name.to_string(), value);
+        }
+    }
+    Ok(options)
 }
 
 #[derive(Debug, Deserialize)]
@@ -242,9 +267,10 @@ fn compute<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<Computed, 
     let rows = time * batch;
     let layer = LayerSpec {
         cell: fixture.cell.clone(),
+        options: cell_options(fixture)?,
         hidden_size: hidden,
         bidirectional: fixture.options.bidirectional,
-        dropout: 0.0,
+        ..LayerSpec::default()
     };
     let mut parameters = Parameters::default();
     let specs = vec![layer; fixture.options.layers];
@@ -296,7 +322,8 @@ fn compute<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<Computed, 
                         *to = E::from_f64(value);
                     }
                 }
-                let wanted = fixture.loss_coefficients.get(*state).ok_or_else(|| missing(state))?.flat();
+                // A state without coefficients takes no part in the loss.
+                let wanted = fixture.loss_coefficients.get(*state).map_or_else(|| vec![0.0; part.end], Nested::flat);
                 let mut padded = Buffer::<E>::new(batch * width_of(hidden));
                 let buffer = padded.slice_mut(batch * width_of(hidden));
                 for (row, from) in buffer.chunks_exact_mut(width).zip(wanted[part].chunks_exact(hidden)) {
@@ -332,6 +359,9 @@ fn compute<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<Computed, 
             .collect(),
         traced: true,
         input_gradient: input_gradient.at(0),
+        kept: Kept::default(),
+        whole_vocabulary: false,
+        narrow: false,
     };
     let pool = Arc::new(Pool::new(1));
     pool.run(|worker| unsafe {

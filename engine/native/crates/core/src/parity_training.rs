@@ -18,7 +18,8 @@ use crate::parity::{Comparison, Nested, Tolerance, tolerances};
 use crate::pool::Pool;
 use crate::simd::LANES;
 use crate::spec::{
-    Batch, HeadMode, HeadSpec, Input, InputSpec, LayerSpec, ModelSpec, NamedTensor, Optimizer, Target, Update,
+    Batch, HeadMode, HeadSpec, Input, InputSpec, LayerSpec, ModelOptions, ModelSpec, NamedTensor, Optimizer, Target,
+    Update,
 };
 
 #[derive(Debug, Deserialize)]
@@ -252,8 +253,9 @@ fn run<E: Element>(run: &Run, kind: KernelKind, out: &mut Comparison) -> Result<
     }
     let spec = ModelSpec {
         input: InputSpec::Series { input_size: classes },
-        layers: vec![LayerSpec { cell: "lstm".into(), hidden_size: hidden, bidirectional: false, dropout: 0.0 }],
+        layers: vec![LayerSpec { cell: "lstm".into(), hidden_size: hidden, ..LayerSpec::default() }],
         head: HeadSpec { output_size: classes, mode: HeadMode::EveryStep },
+        options: ModelOptions::default(),
     };
     let mut model = Model::<E>::with_kernel(spec, 1, Arc::new(Pool::new(1)), kind)?;
     let file_name = |name: &str| name.trim_start_matches("recurrent.").replace('.', "_");

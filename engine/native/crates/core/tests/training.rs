@@ -7,10 +7,11 @@ use serde_json::Value;
 use sluice_core::buffer::Buffer;
 use sluice_core::element::Element;
 use sluice_core::kernels::{KernelKind, Kernels};
-use sluice_core::loss::{Rows, Scope, smoothed_row_losses};
+use sluice_core::loss::{Rows, Scope, row_losses, smoothed_row_losses};
 use sluice_core::optim::{Stretch, clip_factor, update_stretch};
 use sluice_core::spec::{
-    Batch, HeadMode, HeadSpec, Input, InputSpec, LayerSpec, ModelSpec, NamedTensor, Optimizer, Target, Update,
+    Batch, HeadMode, HeadSpec, Input, InputSpec, LayerSpec, ModelOptions, ModelSpec, NamedTensor, Optimizer, Target,
+    Update,
 };
 use sluice_core::step::{Decay, StepOptions};
 use sluice_core::{Model, Pool};
@@ -78,13 +79,17 @@ fn check_losses<E: Element>(tolerance: f64) {
                     let values: Vec<E> = wanted.iter().map(|&t| E::from_f64(t)).collect();
                     loss::<E>(kind, &fixture, &Target::Values(&values))
                 }
+                "binary-cross-entropy" => {
+                    let bits: Vec<E> = wanted.iter().map(|&t| E::from_f64(t)).collect();
+                    loss::<E>(kind, &fixture, &Target::Bits(&bits))
+                }
                 _ => continue,
             };
             close(name, &[value], &[case["loss"].as_f64().unwrap()], tolerance);
             close(name, &gradient, &flat(&case["grad"]), tolerance);
             seen += 1;
         }
-        assert_eq!(seen, 2);
+        assert_eq!(seen, 3);
     }
 }
 
@@ -160,8 +165,9 @@ fn label_smoothing_follows_torch() {
 fn small_model() -> (Model<f64>, Vec<u32>, Vec<u32>) {
     let spec = ModelSpec {
         input: InputSpec::Tokens { vocabulary_size: 7, embedding_size: 3 },
-        layers: vec![LayerSpec { cell: "lstm-peephole".into(), hidden_size: 5, bidirectional: false, dropout: 0.0 }],
+        layers: vec![LayerSpec { cell: "lstm-peephole".into(), hidden_size: 5, ..LayerSpec::default() }],
         head: HeadSpec { output_size: 7, mode: HeadMode::EveryStep },
+        options: ModelOptions::default(),
     };
     let tokens: Vec<u32> = (0..24u32).map(|i| (i * i + 3) % 7).collect();
     let targets: Vec<u32> = (0..24u32).map(|i| (i * i + 5) % 7).collect();
@@ -415,8 +421,9 @@ fn check_run<E: Element>(kind: KernelKind, threads: usize, loss_tolerance: f64, 
     let (classes, hidden, batch, time) = (4, 5, 2, 6);
     let spec = ModelSpec {
         input: InputSpec::Series { input_size: classes },
-        layers: vec![LayerSpec { cell: "lstm".into(), hidden_size: hidden, bidirectional: false, dropout: 0.0 }],
+        layers: vec![LayerSpec { cell: "lstm".into(), hidden_size: hidden, ..LayerSpec::default() }],
         head: HeadSpec { output_size: classes, mode: HeadMode::EveryStep },
+        options: Default::default(),
     };
     let mut model = Model::<E>::with_kernel(spec, 1, Arc::new(Pool::new(threads)), kind).unwrap();
     let file_name = |name: &str| match name {
@@ -475,6 +482,23 @@ fn twelve_steps_follow_the_reference_run() {
         for threads in [1, 2] {
             check_run::<f64>(kind, threads, 1e-9, 1e-8);
             check_run::<f32>(kind, threads, 1e-5, 1e-4);
+        }
+    }
+}
+
+#[test]
+fn far_logits_of_bits_cost_their_distance() {
+    for kind in KernelKind::available() {
+        let kernels = Kernels::<f32>::of(kind);
+        for (logit, bit, wanted) in [(200.0, 0.0, 200.0), (-200.0, 1.0, 200.0), (200.0, 1.0, 0.0), (-1e30, 0.0, 0.0)] {
+            let mut values = Buffer::<f32>::new(16);
+            values.slice_mut(16)[0] = logit;
+            let mut losses = Buffer::<f64>::new(1);
+            let out = Rows { values: values.at(0), width: 16, losses: losses.at(0) };
+            let scope = Scope { batch: 1, lengths: None, outputs: 1 };
+            unsafe { row_losses(&kernels, scope, &Target::Bits(&[bit]), 0..1, out, Some(1.0)) };
+            close("far", losses.slice_mut(1), &[wanted], 1e-7);
+            assert!(values.slice(16).iter().all(|slope| slope.is_finite()));
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::buffer::Buffer;
 use crate::element::Element;
 use crate::kernels::blend::{Blend, Clamp};
 use crate::kernels::elementwise::SquareSum;
+use crate::layers::Kept;
 use crate::optim::{Stretch, clip_factor, update_stretch};
 use crate::pool::Worker;
 use crate::spec::{LossSum, NamedTensor, Update};
@@ -197,6 +198,7 @@ impl<E: Element> Model<E> {
     /// takes it back. `keep_average` must have been called.
     pub fn swap_average(&mut self) {
         std::mem::swap(&mut self.weights, &mut self.average);
+        self.kept = Kept::default();
     }
 
     /// Sets the average; errors as `load_parameters`.

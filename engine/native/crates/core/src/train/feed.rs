@@ -1,7 +1,7 @@
 //! What the steps are made of: the batches of a dataset in the order of a training, and the state carried between them.
 
 use crate::config::{DataConfig, SplitName, TrainingConfig};
-use crate::data::{TokenWindows, WindowBatch, shuffle};
+use crate::data::{SequenceBatch, TokenWindows, WindowBatch, shuffle};
 use crate::error::EngineError;
 use crate::evaluate::Source;
 use crate::model::Model;
@@ -11,6 +11,7 @@ use crate::step::{Part, StepOptions};
 enum Batches {
     Tokens { windows: TokenWindows, inputs: Vec<u32>, targets: Vec<u32> },
     Series { batch_size: usize, order: Vec<u32>, order_epoch: Option<u64>, gathered: WindowBatch },
+    Sequences { batch_size: usize, order: Vec<u32>, order_epoch: Option<u64>, gathered: SequenceBatch },
 }
 
 /// A position is a number of finished updates alone: epoch, batches and random draws follow from it.
@@ -46,6 +47,13 @@ fn batches_per_epoch(data: &DataConfig, batch_size: usize, sequence_length: usiz
             }
             Ok(count.div_ceil(batch_size as u64))
         }
+        DataConfig::Sequences(sequences) => {
+            let (start, end) = sequences.split.train;
+            match end.saturating_sub(start) {
+                0 => Err(EngineError::at("DATASET_TOO_SHORT", "split", "the training part holds no sequence")),
+                count => Ok(count.div_ceil(batch_size as u64)),
+            }
+        }
     }
 }
 
@@ -64,6 +72,12 @@ impl Feed {
                 order: Vec::new(),
                 order_epoch: None,
                 gathered: WindowBatch::default(),
+            },
+            DataConfig::Sequences(_) => Batches::Sequences {
+                batch_size: training.batch_size,
+                order: Vec::new(),
+                order_epoch: None,
+                gathered: SequenceBatch::default(),
             },
         };
         Ok(Feed {
@@ -146,6 +160,22 @@ impl Feed {
                     let target = Target::Values(&gathered.targets);
                     let outcome = model.train_step_with(&batch, &target, &mut states, done, &update, &options)?;
                     (outcome, time * starts.len())
+                }
+                (Batches::Sequences { batch_size, order, order_epoch, gathered }, Source::Sequences(reader)) => {
+                    if *order_epoch != Some(epoch) {
+                        *order = shuffle::permutation(reader.count(SplitName::Train), self.seed, epoch);
+                        *order_epoch = Some(epoch);
+                    }
+                    let first = index as usize * *batch_size;
+                    let chosen = &order[first..order.len().min(first + *batch_size)];
+                    let numbers: Vec<usize> =
+                        chosen.iter().map(|&at| reader.number(SplitName::Train, at as usize)).collect();
+                    reader.gather(&numbers, gathered)?;
+                    // Sequences begin with zero states.
+                    let mut states = model.zero_states(numbers.len());
+                    let (batch, target) = (gathered.batch(), gathered.target());
+                    let outcome = model.train_step_with(&batch, &target, &mut states, done, &update, &options)?;
+                    (outcome, gathered.steps())
                 }
                 _ => unreachable!("batches and source are made from the same data"),
             };

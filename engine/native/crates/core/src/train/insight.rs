@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::cells::{SignalKind, find_cell};
 use crate::config::Probe;
-use crate::data::WindowBatch;
+use crate::data::{SequenceBatch, WindowBatch};
 use crate::error::EngineError;
 use crate::evaluate::Source;
 use crate::model::Model;
@@ -88,6 +88,27 @@ pub fn lag_norms(model: &mut Model<f32>, source: &Source, probe: &Probe) -> Resu
             reader.gather(&[start], &mut gathered);
             let batch = Batch { time: data.lookback, batch: 1, input: Input::Series(&gathered.inputs), lengths: None };
             Ok(norms(&model.backward_traced(&batch, &Target::Values(&gathered.targets), &states)?.gradients))
+        }
+        (Probe::Window { start, .. }, Source::Sequences(reader)) => {
+            let number = *start as usize;
+            if number >= reader.data().sequences {
+                return Ok(Vec::new());
+            }
+            let mut gathered = SequenceBatch::default();
+            reader.gather(&[number], &mut gathered)?;
+            let batch = gathered.batch();
+            // Of targets at every step only the last one counts: the lag is the distance from it.
+            let traced = match gathered.target() {
+                Target::Values(values) => model.backward_traced(&batch, &Target::Values(values), &states)?,
+                Target::Tokens(labels) => {
+                    let Some(last) = labels.iter().rposition(|&label| label != IGNORED) else { return Ok(Vec::new()) };
+                    let mut only = vec![IGNORED; labels.len()];
+                    only[last] = labels[last];
+                    model.backward_traced(&batch, &Target::Tokens(&only), &states)?
+                }
+                Target::Bits(_) => return Ok(Vec::new()),
+            };
+            Ok(norms(&traced.gradients))
         }
         _ => Ok(Vec::new()),
     }

@@ -15,6 +15,8 @@ mod stopwatch;
 mod trainer;
 
 #[cfg(test)]
+mod sequence_tests;
+#[cfg(test)]
 mod tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -18,7 +18,7 @@ use crate::evaluate::{Limit, Measured, Source, measure};
 use crate::metrics::Metrics;
 use crate::model::Model;
 use crate::pool::Pool;
-use crate::spec::{Batch, Input, Target};
+use crate::spec::{Batch, Input, NamedTensor, Target};
 use crate::testing::TempFolder;
 
 type Act = Box<dyn Fn(&Event, &Mailbox) + Send + Sync>;
@@ -42,7 +42,11 @@ impl Listener for Script {
 }
 
 /// Trains to the end with commands that wait from the start, and gives all events.
-fn play(job: &TrainJob, before: &[Command], act: impl Fn(&Event, &Mailbox) + Send + Sync + 'static) -> Vec<Event> {
+pub(super) fn play(
+    job: &TrainJob,
+    before: &[Command],
+    act: impl Fn(&Event, &Mailbox) + Send + Sync + 'static,
+) -> Vec<Event> {
     let mailbox = Arc::new(Mailbox::default());
     for command in before {
         mailbox.post(command.clone());
@@ -52,7 +56,7 @@ fn play(job: &TrainJob, before: &[Command], act: impl Fn(&Event, &Mailbox) + Sen
     script.events.into_inner().unwrap()
 }
 
-fn job(directory: &Path, task: &str, training: serde_json::Value) -> TrainJob {
+pub(super) fn job(directory: &Path, task: &str, training: serde_json::Value) -> TrainJob {
     let mut whole = json!({
         "optimizer": { "kind": "adam", "learningRate": 0.01, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "weightDecay": 0.0 },
         "schedule": { "kind": "cosine", "warmupSteps": 3, "minimum": 0.1 },
@@ -103,7 +107,7 @@ fn job(directory: &Path, task: &str, training: serde_json::Value) -> TrainJob {
 }
 
 /// Weights, moments and carried states, as bytes.
-fn bits(directory: &Path, step: u64) -> Vec<Vec<u8>> {
+pub(super) fn bits(directory: &Path, step: u64) -> Vec<Vec<u8>> {
     let folder = checkpoint::directory_of(directory, step);
     ["model.safetensors", "raw.safetensors", "optimizer.safetensors", "states.safetensors"]
         .iter()
@@ -112,7 +116,7 @@ fn bits(directory: &Path, step: u64) -> Vec<Vec<u8>> {
 }
 
 /// Lines of the metrics without times.
-fn history(directory: &Path) -> Vec<serde_json::Value> {
+pub(super) fn history(directory: &Path) -> Vec<serde_json::Value> {
     fs::read_to_string(directory.join("metrics.jsonl"))
         .unwrap()
         .lines()
@@ -126,7 +130,7 @@ fn history(directory: &Path) -> Vec<serde_json::Value> {
         .collect()
 }
 
-fn finished(events: &[Event]) -> bool {
+pub(super) fn finished(events: &[Event]) -> bool {
     matches!(events.last(), Some(Event::Finished { .. }))
 }
 
@@ -186,6 +190,48 @@ fn a_resumed_training_reaches_the_same_bits() {
             assert_eq!(history(&part.directory), history(&whole.directory), "{task}, resumed at {at}");
         }
     }
+}
+
+#[test]
+fn starts_from_given_weights_and_may_stop_there() {
+    let folder = TempFolder::new();
+    let drawn = job(&folder.path().join("drawn"), "language-model", json!({ "maxSteps": 0 }));
+    let events = play(&drawn, &[], |_, _| {});
+    let Some(Event::Finished { steps: 0, best_step: None, metrics, .. }) = events.last() else { panic!("{events:?}") };
+    assert!(metrics.validation.is_some() && metrics.test.is_some());
+    let file = checkpoint::directory_of(&drawn.directory, 0).join("model.safetensors");
+    // Another seed draws other weights, but the given ones win: same measurements, same bits.
+    let mut given = job(&folder.path().join("given"), "language-model", json!({ "maxSteps": 0, "seed": 6 }));
+    given.initial_weights = Some(file.clone());
+    let again = play(&given, &[], |_, _| {});
+    assert_eq!(bits(&given.directory, 0)[0], bits(&drawn.directory, 0)[0]);
+    let Some(Event::Finished { metrics: measured, .. }) = again.last() else { panic!("{again:?}") };
+    assert_eq!(measured.test.unwrap().loss(), metrics.test.unwrap().loss());
+    // From there a training goes on as if it had drawn them, also one that was killed before its first checkpoint.
+    let whole = job(&folder.path().join("whole"), "language-model", json!({}));
+    assert!(finished(&play(&whole, &[], |_, _| {})));
+    let mut part = job(&folder.path().join("part"), "language-model", json!({}));
+    part.initial_weights = Some(file);
+    assert!(finished(&play(&part, &[], |_, _| {})));
+    assert_eq!(bits(&part.directory, 30), bits(&whole.directory, 30));
+}
+
+#[test]
+fn given_weights_that_do_not_fit_end_it_before_anything_is_written() {
+    let folder = TempFolder::new();
+    let mut wrong = job(&folder.path().join("wrong"), "forecast", json!({}));
+    let path = folder.path().join("weights.safetensors");
+    let stranger = NamedTensor { name: "head.bias".into(), shape: vec![2], data: vec![0.0f32; 2] };
+    fs::write(&path, crate::tensor_file::encode(&[stranger], &[]).unwrap()).unwrap();
+    wrong.initial_weights = Some(path.clone());
+    let events = play(&wrong, &[], |_, _| {});
+    let Some(Event::Failed { step: 0, error }) = events.last() else { panic!("{events:?}") };
+    assert_eq!((error.code.as_str(), error.location.as_deref()), ("PARAMETER_SHAPE", Some("recurrent.weight_ih_l0")));
+    assert!(!wrong.directory.join("checkpoints").exists());
+    fs::write(&path, "torn").unwrap();
+    let events = play(&wrong, &[], |_, _| {});
+    let Some(Event::Failed { error, .. }) = events.last() else { panic!("{events:?}") };
+    assert_eq!(error.code, "CHECKPOINT_DAMAGED");
 }
 
 /// The average that a checkpoint holds beside the weights in training.

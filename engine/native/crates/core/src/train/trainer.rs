@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::cells::find_cell;
 use crate::checkpoint::{self, Best, CheckpointState, CheckpointTensors, DataPosition, RandomState};
-use crate::config::{DataConfig, Probe, RunConfig, SplitName, Splits, TrainJob};
+use crate::config::{DataConfig, Probe, RunConfig, SequenceContent, SequenceData, SplitName, Splits, TrainJob};
 use crate::error::EngineError;
 use crate::evaluate::{Limit, Measured, Source, measure};
 use crate::generate::{self, SampleRequest};
@@ -19,6 +19,7 @@ use crate::model::Model;
 use crate::pool::Pool;
 use crate::rng::{Purpose, Rng};
 use crate::spec::{InputSpec, ModelSpec, NamedTensor, NonFinite, States};
+use crate::tensor_file;
 use crate::trace::{self, TraceLabel};
 
 use super::averaging::Averaging;
@@ -170,6 +171,9 @@ impl<'a> Trainer<'a> {
                 step_ms: state.step_ms,
                 tokens_seen: state.tokens_seen,
             };
+        } else if let Some(path) = &job.initial_weights {
+            let bytes = std::fs::read(path).map_err(|error| crate::files::io_error("read", path, &error))?;
+            model.load_parameters(&tensor_file::decode(&bytes, path)?)?;
         }
         std::fs::create_dir_all(&job.directory)
             .map_err(|error| crate::files::io_error("write", &job.directory, &error))?;
@@ -555,7 +559,10 @@ impl<'a> Trainer<'a> {
     }
 
     fn sample(&mut self) -> Result<(), Failure> {
-        let InputSpec::Tokens { vocabulary_size, .. } = self.spec.input else { return Ok(()) };
+        // Labels of symbols are no text.
+        let (InputSpec::Tokens { vocabulary_size, .. }, Source::Tokens { .. }) = (self.spec.input, &self.source) else {
+            return Ok(());
+        };
         let step = self.progress.step;
         let request = SampleRequest {
             prompt: self.job.sample_prompt.clone(),
@@ -594,7 +601,10 @@ impl<'a> Trainer<'a> {
             evaluated_step: self.progress.evaluated_step,
             scaler: match &self.job.data {
                 DataConfig::Series(series) => Some(series.scaler.clone()),
-                DataConfig::Tokens(_) => None,
+                DataConfig::Sequences(SequenceData { content: SequenceContent::Values { scaler, .. }, .. }) => {
+                    Some(scaler.clone())
+                }
+                DataConfig::Tokens(_) | DataConfig::Sequences(_) => None,
             },
             kernel: kernel_name().to_string(),
             threads: self.job.threads,
@@ -719,7 +729,7 @@ fn load_states(
                 format!("the carried state {} does not fit the model", entry.name),
             ));
         };
-        entry.data.copy_from_slice(&found.data);
+        entry.give(&found.data);
     }
     Ok(())
 }
