@@ -100,7 +100,7 @@ export const messages = {
     probeWindow: 'Probe window',
     probeEvery: 'Gates every',
     clipValue: 'Clip gradient value',
-    backwardLength: 'Gradient reaches back',
+    backwardLength: 'Backward length',
     accumulate: 'Batches per update',
     average: 'Average weights',
     averageDecay: 'Kept per step',

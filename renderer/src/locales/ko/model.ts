@@ -103,7 +103,7 @@ export const messages: Translated<typeof english> = {
     probeWindow: '탐침 창',
     probeEvery: '게이트 간격',
     clipValue: '기울기 값 자르기',
-    backwardLength: '기울기가 거슬러 가는 길이',
+    backwardLength: '역전파 길이',
     accumulate: '갱신당 배치',
     average: '가중치 평균',
     averageDecay: '스텝마다 남기는 비율',
