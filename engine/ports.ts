@@ -1,5 +1,5 @@
 import type { EngineBinding, ModelSpec, TrainingData } from './binding/types';
-import type { Dataset, JobProgress, LogLine, MethodInput, MethodOutput, RunConfig, RunDetails, Split, WorkbenchEvent } from './contracts';
+import type { CheckpointChoice, Dataset, JobProgress, LogLine, MethodInput, MethodOutput, RunConfig, RunDetails, Split, WorkbenchEvent } from './contracts';
 
 /**
  * What services need from outside, and what they offer each other. `workbench.ts` composes them; a test
@@ -85,12 +85,12 @@ export interface DatasetService extends Methods<'datasets', 'list' | 'get' | 'sa
 
 /** `engine/training/index.ts` exports `createRunService(ports, datasets): RunService`. */
 export interface RunService
-  extends Methods<'runs', 'list' | 'get' | 'start' | 'pause' | 'resume' | 'stop' | 'continue' | 'rename' | 'delete' | 'restore' | 'metrics' | 'trace' | 'probe' | 'sample' | 'forecast' | 'record' | 'predict' | 'evaluate'> {
+  extends Methods<'runs', 'list' | 'get' | 'start' | 'pause' | 'resume' | 'stop' | 'tune' | 'continue' | 'rename' | 'delete' | 'restore' | 'metrics' | 'trace' | 'probe' | 'sample' | 'forecast' | 'record' | 'predict' | 'weights' | 'evaluate'> {
   /**
-   * Which checkpoint stands for a run (best, else newest whole), its folder, the complete configuration, the
+   * Which checkpoint stands for a run (best, else newest whole; or the one asked for), its folder, the complete configuration, the
    * data as the run saw them when it began (its scaler and windows), and the model to load.
    */
-  checkpoint(id: string): Promise<{ run: RunDetails; directory: string; step: number; data: TrainingData; model: ModelSpec }>;
+  checkpoint(id: string, which?: CheckpointChoice): Promise<{ run: RunDetails; directory: string; step: number; data: TrainingData; model: ModelSpec }>;
   /** Runs name their dataset: called after one was renamed. */
   datasetRenamed(from: string, to: string): Promise<void>;
   onFrame(listener: (run: string) => void): () => void;

@@ -1,4 +1,4 @@
-import type { CellInfo, ErrorShape, Metrics, MetricsRecord, Range, RunConfig, Split, SplitName } from '../contracts';
+import type { CellInfo, CellOptions, ErrorShape, InsightRecord, Metrics, LayerConfig, MetricsRecord, ModelConfig, Range, RatePoint, RateTest, RunChange, RunConfig, Split, SplitName, TunableField } from '../contracts';
 
 /**
  * What the native engine is given and gives: the same JSON is read by serde on the other side
@@ -69,6 +69,8 @@ export interface TrainJob {
   threads: number;
   /** Absolute path of a checkpoint folder. */
   resumeFrom: string | null;
+  /** Absolute path of a safetensors file with every weight by name; a new training starts from them. */
+  initialWeights?: string | null;
 }
 
 /** Events of a training thread, as JSON. Same names as `RunEvent`; text is not decoded yet. */
@@ -79,6 +81,10 @@ export type NativeEvent =
   | { event: 'sample'; step: number; tokens: number[] }
   | { event: 'checkpoint'; step: number; best: boolean }
   | { event: 'trace'; step: number }
+  | { event: 'insight'; record: InsightRecord }
+  | ({ event: 'changed'; totalSteps: number | null } & RunChange)
+  /** Settings that could not be changed so; nothing was. */
+  | { event: 'refused'; step: number; error: ErrorShape }
   | { event: 'paused' | 'resumed'; step: number }
   | { event: 'failed'; step: number; error: ErrorShape }
   | {
@@ -100,12 +106,25 @@ export interface TrainingHandle {
   /** Ends at once after the current step with a checkpoint and no evaluation (application quits). */
   interrupt(): void;
   setProbe(probe: Probe & { everyMs: number }): void;
+  /** Changes settings before the next step; answered by `changed` events (none for what is so already) or `refused`. */
+  change(settings: Setting[]): void;
   /** While off, no live frames are made; recorded traces go on. */
   setLive(live: boolean): void;
   /** The newest trace not yet taken (a safetensors buffer), or null. */
   takeFrame(): Uint8Array | null;
   /** Resolves when the thread has ended, whatever the reason. */
   wait(): Promise<void>;
+}
+
+export interface Setting {
+  field: TunableField;
+  to: number | null;
+}
+
+export interface RateTestJob extends Pick<TrainJob, 'config' | 'data' | 'threads'> {
+  from: number;
+  to: number;
+  steps: number;
 }
 
 export interface StateTensor {
@@ -153,7 +172,10 @@ export interface NativeModel {
 
 export interface EngineBinding {
   version(): string;
+  /** Instruction set in use: `avx512`, `avx2`, `neon` or `portable`. */
   kernel(): string;
+  /** Why SLUICE_KERNEL is not followed, as a sentence; null where it is, or is not set. */
+  kernelProblem(): string | null;
   physicalCores(): number;
   cells(): CellInfo[];
   /**
@@ -162,6 +184,8 @@ export interface EngineBinding {
    */
   describe(model: ModelSpec, work?: { time: number; batch: number }): { parameters: number; tensors: { name: string; shape: number[] }[]; trainingBytes: number };
   train(job: TrainJob, onEvent: (event: NativeEvent) => void, onFrame: () => void): TrainingHandle;
+  /** Rejects with CANCELLED where the signal says so. */
+  rateTest(job: RateTestJob, onPoint: (point: RatePoint) => void, signal: AbortSignal): Promise<RateTest>;
   loadModel(checkpointDirectory: string, model: ModelSpec): Promise<NativeModel>;
   /** A model with freshly drawn weights, for verification. */
   randomModel(model: ModelSpec, seed: number): Promise<NativeModel & { tensors(): Record<string, { shape: number[]; data: Float32Array }> }>;
@@ -176,8 +200,15 @@ export interface EngineBinding {
 
 export interface ModelSpec {
   input: { kind: 'tokens'; vocabularySize: number; embeddingSize: number } | { kind: 'series'; inputSize: number };
-  layers: { cell: string; hiddenSize: number; bidirectional: boolean; dropout: number }[];
+  layers: LayerSpec[];
   head: { outputSize: number; mode: 'everyStep' | 'lastStep' };
+  options?: Partial<Pick<ModelConfig, 'tieWeights' | 'embeddingDropout' | 'initialState' | 'initialization'>>;
+}
+
+/** `output = x + dropout(norm(h))`, of which only h is always there. */
+export interface LayerSpec extends Pick<LayerConfig, 'cell' | 'hiddenSize' | 'bidirectional' | 'dropout'>, Partial<Pick<LayerConfig, 'weightDrop' | 'zoneoutHidden' | 'zoneoutCell' | 'layerNorm' | 'residual'>> {
+  options?: CellOptions;
+  variational?: boolean;
 }
 
 export interface ParityResult {
@@ -188,4 +219,6 @@ export interface ParityResult {
   passed: boolean;
   /** Tensor with the largest error. */
   worst: string;
+  /** What the fixture holds and the engine does not have. */
+  leftOut?: string[];
 }

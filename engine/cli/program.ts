@@ -1,11 +1,13 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { generatedFrom, SluiceError, textEncoding } from '../contracts';
+import { generatedFrom, SluiceError, textEncoding, tunableFields } from '../contracts';
 import { createContext, type CommonOptions, type Context } from './context';
 import { generate, importFiles, type GenerateOptions, type ImportOptions } from './import';
 import { bench, benchServe, parity } from './measure';
 import { evaluate, exportOnnx, forecast, infer, predict, sample, trace, type PredictOptions, type SampleOptions, type TraceOptions } from './models';
 import { configFields, presetLines } from '../workbench';
 import { train, type TrainOptions } from './train';
+import { exportWeights, importModel, type ExportWeightsOptions, type ImportModelOptions } from './weights';
+import { rateTest, tune, type RateTestOptions } from './tune';
 
 function wholeNumber(minimum: number, maximum: number = Number.MAX_SAFE_INTEGER) {
   const range = maximum === Number.MAX_SAFE_INTEGER ? `of at least ${minimum}` : `from ${minimum} to ${maximum}`;
@@ -49,6 +51,15 @@ function indented(rows: readonly [string, string][]): string[] {
   return rows.map(([first, second]) => `  ${first.padEnd(width)}  ${second}`);
 }
 
+const weightsFrom = (): Option => new Option('--weights-from <framework>', 'whose layout the weights have (default: told by their names)').choices(['torch', 'keras', 'sluice']);
+const vocabularyHelp = "JSON list of the weights' tokens in their order (default: the dataset's order)";
+
+function checkpointName(text: string): 'best' | 'last' | number {
+  if (text === 'best' || text === 'last') return text;
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('Give best, last or the step of a checkpoint.');
+  return Number(text);
+}
+
 const splitChoice = (): Option => new Option('--split <name>', 'part of the data').choices(['train', 'validation', 'test']).default('test');
 
 const programHelp = `
@@ -57,6 +68,10 @@ First steps:
   sluice train --preset char-lstm --dataset mine --name first
   sluice sample first --prompt "Once"
   sluice export first --out first.onnx
+
+Environment:
+  SLUICE_WORKSPACE   workspace folder
+  SLUICE_KERNEL      instruction set to compute with: avx512, avx2, neon or portable (default: the fastest)
 
 Exit status: 0 success, 1 the work failed, 2 wrong use.`;
 
@@ -141,8 +156,24 @@ export function createProgram(version: string, ran: (context: Context, debug: bo
     .option('--set <path=value>', 'change one field, for example model.layers.0.cell=gru; repeat for several', repeated)
     .option('--name <name>', 'name of the run')
     .option('--resume <run>', 'go on with an interrupted, stopped or failed run')
+    .option('--weights <file>', 'start from these weights: .safetensors, .npz, .weights.h5')
+    .addOption(weightsFrom())
+    .option('--vocabulary <file>', vocabularyHelp)
     .addHelpText('after', () => ['', 'Presets:', ...indented(presetLines().map(({ name, layers }) => [name, layers])), '', 'Fields for --set:', ...indented(configFields().map(({ path, takes }) => [path, takes]))].join('\n'))
     .action((config: string | undefined, options: TrainOptions & CommonOptions) => train(contextOf(options), config, options));
+
+  command('tune', ['<run>', 'id or name of a run that trains, here or in another process'], 'Changes settings between two steps; recorded in the run.')
+    .option('--set <path=value>', `one of ${tunableFields.join(', ')}; repeat for several`, repeated)
+    .action((run: string, options: { set?: string[] } & CommonOptions) => tune(contextOf(options), run, options));
+
+  command('lr-test', ['[config]', 'configuration file (JSON), in place of --preset'], 'Tries learning rates in a short training that leaves nothing behind, and suggests one.')
+    .option('--preset <name>', 'a ready-made configuration')
+    .option('--dataset <name>', 'dataset to train on')
+    .option('--set <path=value>', 'change one field; repeat for several', repeated)
+    .option('--from <rate>', 'first learning rate', decimal(1e-12, 1000), 1e-6)
+    .option('--to <rate>', 'last learning rate', decimal(1e-12, 1000), 10)
+    .option('--steps <number>', 'steps, 10 to 10000', wholeNumber(10, 10_000), 100)
+    .action((config: string | undefined, options: RateTestOptions & CommonOptions) => rateTest(contextOf(options), config, options));
 
   command('evaluate', ['<run>', 'id or name of a run'], "Metrics of a run's best checkpoint.")
     .addOption(splitChoice())
@@ -187,6 +218,20 @@ export function createProgram(version: string, ran: (context: Context, debug: bo
     .option('--gates', 'gates as further outputs')
     .option('--opset <number>', 'ONNX opset, 14 to 22', wholeNumber(14, 22), 17)
     .action((run: string, options: { out?: string; stateful?: boolean; gates?: boolean; opset: number } & CommonOptions) => exportOnnx(contextOf(options), run, options));
+
+  command('weights', ['<run>', 'id or name of a run'], 'Writes the weights for PyTorch, Keras or another run.')
+    .requiredOption('--out <file>', 'file to write: .safetensors or .npz')
+    .addOption(new Option('--as <framework>', 'whose names, order of gates and layout').choices(['sluice', 'torch', 'keras']).default('torch'))
+    .option('--checkpoint <which>', 'best, last, or the step of a checkpoint', checkpointName, 'best')
+    .action((run: string, options: ExportWeightsOptions & CommonOptions) => exportWeights(contextOf(options), run, options));
+
+  command('import-model', ['<weights>', 'file of weights: .safetensors, .npz, .weights.h5'], 'Makes a run of weights trained elsewhere: measured, not trained, ready for sample, trace and export.')
+    .requiredOption('--dataset <name>', 'dataset to measure it on')
+    .option('--name <name>', 'name of the run')
+    .option('--set <path=value>', 'what the weights do not say, for example model.layers.0.cell=rnn-relu; repeat for several', repeated)
+    .addOption(weightsFrom())
+    .option('--vocabulary <file>', vocabularyHelp)
+    .action((weights: string, options: ImportModelOptions & CommonOptions) => importModel(contextOf(options), weights, options));
 
   command('infer', ['<model>', 'ONNX file, by Sluice or by anyone'], 'Runs any ONNX file.')
     .requiredOption('--input <file>', 'data: .json, .csv, .npz, .safetensors, .txt')

@@ -4,10 +4,10 @@ import { basename, dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { SeriesData, TokenData } from '../binding/types';
 import { exportReport, exportRequest, inferRequest, methodInputs, SluiceError, type ExportReport, type InferResult, type OpenedModel, type ProviderInfo, type RunConfig } from '../contracts';
-import { generateTokens, measureLatency, modelNotes, OnnxRuntime, readFeeds, runtimeVersion, sampler, toNumbers, zeroStates, type OnnxSession, type RuntimeTensor } from '../inference';
+import { generateTokens, measureLatency, modelNotes, OnnxRuntime, readFeeds, runtimeVersion, sampler, toNumbers, initialStates, type OnnxSession, type RuntimeTensor } from '../inference';
 import type { DatasetService, ExportService, JobContext, Ports, RunService } from '../ports';
 import { checkName, ensureFolder, isTaken, moveToTrash, nameTaken, outputPlace, readJson, restoreFromTrash, syncFolder, temporaryPath, uniqueName, workspacePaths, writeError, writeJson } from '../workspace';
-import { buildModel, modelMetadata, statePairs, type BuildRequest, type ForecastScaling } from './build';
+import { buildModel, modelMetadata, pairsOf, type BuildRequest, type ForecastScaling } from './build';
 import { GraphBuilder } from './graph';
 import { encodeModel } from './proto';
 import { readModel } from './reader';
@@ -15,6 +15,9 @@ import { borderOf } from './sequence-border';
 import { snippets } from './snippets';
 import { verifyExport } from './verify';
 import { exportModel, readWeights } from './weights';
+
+export { onnxGateOrder } from './gate-order';
+export { readWeights, type NamedTensor } from './weights';
 
 const extension = '.onnx';
 const reportSuffix = '.onnx.report.json';
@@ -95,7 +98,7 @@ export function createExportService(ports: Ports, datasets: DatasetService, runs
           vocabulary,
           forecast,
           sequences,
-          pairs: request.stateful ? statePairs(model).map(({ input: into, output }) => [into, output]) : [],
+          pairs: request.stateful ? pairsOf(model) : [],
           run: run.id,
           step,
         }),
@@ -221,7 +224,7 @@ export function createExportService(ports: Ports, datasets: DatasetService, runs
       if (data.kind !== 'series') throw exportNotFound(id);
       const series = await windowOf(datasets, data, run, base.window, runs);
       return using(path, device, async (session, notes) => {
-        const { outputs, milliseconds } = await session.run({ series, ...zeroStates(session, notes.states, 1) }, ['forecast']);
+        const { outputs, milliseconds } = await session.run({ series, ...initialStates(session, notes.states, 1) }, ['forecast']);
         const values = outputs['forecast']!.data as Float32Array;
         const targets = base.targets.map((target, place) => ({
           ...target,

@@ -2,7 +2,6 @@ import type { SequenceData } from '../binding/types';
 import type { RunConfig } from '../contracts';
 import type { RuntimeTensor } from '../inference';
 import type { GraphBuilder } from './graph';
-import type { RecurrentLayer } from './recurrent';
 import type { ExportModel } from './weights';
 
 /** Values as a file takes or gives them: names and how they are scaled. */
@@ -49,13 +48,11 @@ export function addProbabilities(g: GraphBuilder, entries: number): void {
   g.output('probabilities', 'float32', ['batch', 'time', entries]);
 }
 
-/** The head on the last step, back in the targets' own units. */
-export function addPrediction(g: GraphBuilder, model: ExportModel, { columns, scaler }: ScaledColumns, top: RecurrentLayer): void {
+/** The head on the last step (`hidden` as `[batch, width]`), back in the targets' own units. */
+export function addPrediction(g: GraphBuilder, model: ExportModel, { columns, scaler }: ScaledColumns, hidden: string): void {
   const weight = model.tensors['head.weight'];
   const bias = model.tensors['head.bias'];
   if (!weight || !bias) throw new RangeError('the weights have no head');
-  const batchFirst = g.node('Transpose', 'hidden.batch_first', [top.final.h], { perm: [1, 0, 2] });
-  const hidden = g.node('Reshape', 'hidden', [batchFirst, g.integers(-1, top.directions * top.hiddenSize)]);
   const head = g.node('Gemm', 'head', [hidden, g.constant('head.weight', weight.shape, weight.data), g.constant('head.bias', bias.shape, bias.data)], { transB: 1 });
   const exact = g.node('Cast', 'prediction.exact', [head], { to: 11 });
   const spread = g.node('Mul', 'prediction.spread', [exact, g.constant('target_scaler.deviation', [columns.length], Float64Array.from(scaler.deviation))]);

@@ -1,10 +1,11 @@
 import { setImmediate } from 'node:timers/promises';
 import type { ForwardRequest, NativeModel } from '../binding/types';
-import { float32Tensor, readSafetensors, SluiceError, type ExportReport, type VerificationCase } from '../contracts';
-import { generateTokens, randomNumbers, runtimeVersion, zeroStates, type OnnxRuntime, type OnnxSession, type RuntimeTensor, type StatePairs } from '../inference';
-import { statePairs, type ForecastScaling } from './build';
+import { float32Tensor, readSafetensors, SluiceError, type CellForm, type ExportReport, type VerificationCase } from '../contracts';
+import { generateTokens, randomNumbers, runtimeVersion, initialStates, type OnnxRuntime, type OnnxSession, type RuntimeTensor } from '../inference';
+import { pairsOf, statePairs, type ForecastScaling } from './build';
 import { drawVectors, type SequenceBorder } from './sequence-border';
-import { reverseStates, reverseUnits } from './reverse-units';
+import { namesRead } from './step';
+import { reverseStates, reverseUnits, reversedUnit, unitBlocks } from './reverse-units';
 import type { ExportModel } from './weights';
 
 /**
@@ -24,6 +25,9 @@ const largestRounding = 5e-4;
 export const batchSizes = [1, 3, 17];
 export const lengths = [1, 2, 7, 100];
 const greedyCharacters = 200;
+
+/** The cell looks at the number of the time step, which begins at 0 with every call and is not carried on with the states. */
+const hasClock = ({ step }: Pick<CellForm, 'step'>): boolean => namesRead(step).includes('t');
 
 export interface VerifyRequest {
   runtime: OnnxRuntime;
@@ -80,7 +84,7 @@ export async function verifyExport(request: VerifyRequest): Promise<ExportReport
     }
     request.throwIfAborted();
     const splitEqual = await compareSplit(request, file);
-    const greedyEqual = request.forecast || request.sequences ? null : await compareGreedy(request, file);
+    const greedyEqual = request.forecast || request.sequences || model.cells.some(hasClock) ? null : await compareGreedy(request, file);
     request.progress(1);
     return {
       maxAbsoluteError: cases.reduce((worst, { maxAbsoluteError }) => Math.max(worst, maxAbsoluteError), 0),
@@ -194,7 +198,7 @@ async function compareShape(round: Round, borders: Borders, batch: number, time:
   const { model, session, engine } = round;
   const draw = randomNumbers(seed);
   const inputs = drawInputs(borders, model, round.tokens, batch, time, draw);
-  if (round.stateful) addStates(inputs, model, batch, round.randomStates ? draw : () => 0.5);
+  if (round.stateful) addStates(inputs, model, batch, round.randomStates ? draw : null);
   const expected = await engine.forward(inputs.request);
   const { outputs } = await session.run(inputs.feeds);
   const pairs: Pair[] = answerPairs(borders, outputs, expected.output, inputs.last);
@@ -209,21 +213,22 @@ async function compareShape(round: Round, borders: Borders, batch: number, time:
   }
   const difference = await measure(pairs, () => 0);
   if (difference.boundShare <= 1 || !Number.isFinite(difference.boundShare)) return { difference, rounding: 0 };
-  const again = await (await reordered()).run(reverseStates(inputs.feeds));
-  const left = await measureRounding(pairs, outputs, again.outputs, borders);
+  const again = await (await reordered()).run(reverseStates(model, inputs.feeds));
+  const left = await measureRounding(model, pairs, outputs, again.outputs, borders);
   const allowance = (output: string): number => Math.min(largestRounding, roundingMargin * (left.get(output) ?? 0));
   return { difference: await measure(pairs, allowance), rounding: Math.max(...pairs.map(({ output }) => allowance(output))) };
 }
 
 /** Largest difference of each output between the file and its twin with reversed units. */
-async function measureRounding(pairs: Pair[], outputs: Record<string, RuntimeTensor>, twin: Record<string, RuntimeTensor>, borders: Borders): Promise<Map<string, number>> {
+async function measureRounding(model: ExportModel, pairs: Pair[], outputs: Record<string, RuntimeTensor>, twin: Record<string, RuntimeTensor>, borders: Borders): Promise<Map<string, number>> {
   const left = new Map<string, number>();
   for (const output of new Set(pairs.map((pair) => pair.output))) {
     const values = outputs[output]!.data as Float32Array;
     const other = twin[output]!;
-    const perUnit = !answers.has(output);
-    const size = other.shape.at(-1)!;
-    const same = (k: number): number => (perUnit ? k - (k % size) + (size - 1 - (k % size)) : k);
+    // A layer's states and gates, `hn_l0` or `l0_reverse.f`.
+    const layer = answers.has(output) ? undefined : /l(\d+)(?:_reverse\.|\.|$)/.exec(output)?.[1];
+    const block = layer === undefined ? null : unitBlocks(model)[Number(layer) + 1]!;
+    const same = (k: number): number => (block === null ? k : reversedUnit(k, block));
     const scale = scaleOf(borders, output);
     const data = other.data as Float32Array;
     const { maxAbsoluteError } = await measure([{ output, actual: Float64Array.from(values, (value, k) => value / scale(k)), expected: (k) => data[same(k)]! / scale(k) }], () => 0);
@@ -282,13 +287,15 @@ function drawSeries(forecast: ForecastScaling, batch: number, time: number, draw
   };
 }
 
-/** States in ±1 (all 0 where `draw` gives a half), forward half before reverse half in the file. */
-function addStates(inputs: Inputs, model: ExportModel, batch: number, draw: () => number): void {
-  for (const { input, engine, layer } of statePairs(model)) {
+/** States in ±1, those that are never below 0 between a half and one and a half, or those that sequences begin with where nothing is drawn; forward half before reverse half in the file. */
+function addStates(inputs: Inputs, model: ExportModel, batch: number, draw: (() => number) | null): void {
+  for (const { state, input, engine, layer, start } of statePairs(model)) {
     const { hiddenSize, bidirectional } = model.spec.layers[layer]!;
+    const isPositive = model.cells[layer]!.positiveStates.includes(state);
     const directions = bidirectional ? 2 : 1;
     const half = batch * hiddenSize;
-    const data = Float32Array.from({ length: directions * half }, () => 2 * draw() - 1);
+    const begin = (k: number): number => start?.[Math.floor(k / half) * hiddenSize + (k % hiddenSize)] ?? 0;
+    const data = Float32Array.from({ length: directions * half }, (_, k) => (draw === null ? begin(k) : isPositive ? draw() + 0.5 : 2 * draw() - 1));
     inputs.feeds[input] = { type: 'float32', shape: [directions, batch, hiddenSize], data };
     inputs.request.states[engine] = data.slice(0, half);
     if (bidirectional) inputs.request.states[`${engine}_reverse`] = data.slice(half);
@@ -325,7 +332,7 @@ function forecastPair(forecast: RuntimeTensor, expected: Float32Array, scaling: 
 
 /** 100 steps in one call against 40 and 60 with the states handed on; null where no state can be carried. */
 async function compareSplit({ stateful, model, forecast, sequences = null, tokens }: VerifyRequest, session: OnnxSession): Promise<boolean | null> {
-  if (!stateful || forecast?.subtractLast || model.spec.layers.some(({ bidirectional }) => bidirectional)) return null;
+  if (!stateful || forecast?.subtractLast || model.cells.some(hasClock) || model.spec.layers.some(({ bidirectional }) => bidirectional)) return null;
   const draw = randomNumbers(77);
   const { feeds } = drawInputs({ forecast, sequences }, model, tokens, 1, 100, draw);
   const input = feeds['series'] ? 'series' : 'tokens';
@@ -335,9 +342,9 @@ async function compareSplit({ stateful, model, forecast, sequences = null, token
     [input]: { type, shape: [1, to - from, ...shape.slice(2)], data: data.slice(from * width, to * width) },
   });
   const pairs = pairsOf(model);
-  const zero = zeroStates(session, pairs, 1);
-  const whole = (await session.run({ ...part(0, 100), ...zero })).outputs;
-  const first = (await session.run({ ...part(0, 40), ...zero })).outputs;
+  const start = initialStates(session, pairs, 1);
+  const whole = (await session.run({ ...part(0, 100), ...start })).outputs;
+  const first = (await session.run({ ...part(0, 40), ...start })).outputs;
   const handed = Object.fromEntries(pairs.map(([name, output]) => [name, first[output]!]));
   const second = (await session.run({ ...part(40, 100), ...handed })).outputs;
   const compared: Pair[] = [];
@@ -376,10 +383,6 @@ async function compareGreedy({ engine, model, stateful, tokens, throwIfAborted }
   };
   await generateTokens(session, prompt, stateful ? pairsOf(model) : [], { length: greedyCharacters, choose }, throwIfAborted);
   return true;
-}
-
-function pairsOf(model: ExportModel): StatePairs {
-  return statePairs(model).map(({ input, output }) => [input, output]);
 }
 
 /** Largest difference over all pairs; gives the event loop a turn between slices. */

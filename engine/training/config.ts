@@ -1,10 +1,12 @@
 import type { EngineBinding, TrainingData } from '../binding/types';
 import { runConfig, SluiceError, taskKinds, type CellInfo, type Dataset, type PresetName, type RunConfig } from '../contracts';
 import { issueProblems, problem, valueAt, type FieldProblem } from './field-problems';
-import { memoryProblem, trainingPeakBytes } from './memory';
+import { layerProblems } from './layer-problems';
+import { besideBytes, memoryProblem, trainingPeakBytes } from './memory';
 import { dataSizes, modelSpec } from './model-spec';
 import { nearestName, editDistance } from './nearest-name';
 import { defaultPreset, presetConfig } from './presets';
+import { optionProblems, withUsualOptions } from './cell-options';
 import { isRecord, type Path } from './schema-paths';
 
 export interface ConfigContext {
@@ -111,7 +113,9 @@ export async function completeConfig(input: unknown, context: ConfigContext, pre
     return nothing(first.error.issues.flatMap((issue) => issueProblems(runConfig, issue, merged, usual)));
   }
 
-  const problems = [...cellProblems(first.data, context.cells()), ...columnProblems(first.data, dataset)];
+  const cells = context.cells();
+  const problems = [...cellProblems(first.data, cells), ...optionProblems(first.data, cells), ...layerProblems(first.data, context.cells()), ...columnProblems(first.data, dataset)];
+  problems.push(...trainingProblems(first.data));
   if (first.data.training.maxSteps === null && first.data.training.maxEpochs === null && first.data.earlyStopping.patience === null) {
     problems.push(problem('training.maxSteps', 'NO_END', 'the training would never end: give training.maxSteps, training.maxEpochs or earlyStopping.patience', {}));
   }
@@ -124,7 +128,7 @@ export async function completeConfig(input: unknown, context: ConfigContext, pre
     return { config: first.data, data: null, problems: [...problems, errorProblem(error, 'task')] };
   }
   const given = (path: Path): boolean => valueAt(input, path) !== undefined;
-  const { config, sizeProblems } = fitSizes(first.data, data, given);
+  const { config, sizeProblems } = fitSizes(withUsualOptions(first.data, cells), data, given);
   problems.push(...sizeProblems);
   // Only a model without other faults can be sized.
   return { config, data, problems: problems.length > 0 ? problems : sizeOnMachine(config, data, context) };
@@ -132,10 +136,11 @@ export async function completeConfig(input: unknown, context: ConfigContext, pre
 
 /** Whether the training fits into memory, said at the largest layer's size. */
 function sizeOnMachine(config: RunConfig, data: TrainingData, { describe, memoryBytes }: ConfigContext): FieldProblem[] {
-  const { batchSize, sequenceLength } = config.training;
-  const described = describe(modelSpec(config, dataSizes(data)), { time: data.kind === 'series' ? data.lookback : data.kind === 'sequences' ? Math.ceil(data.steps / data.sequences) : sequenceLength, batch: batchSize });
+  const { batchSize } = config.training;
+  const described = describe(modelSpec(config, dataSizes(data)), { time: data.kind === 'series' ? data.lookback : data.kind === 'sequences' ? Math.ceil(data.steps / data.sequences) : reach(config.training), batch: batchSize });
   const sizes = config.model.layers.map(({ hiddenSize }) => hiddenSize);
-  const found = memoryProblem(`model.layers.${sizes.indexOf(Math.max(...sizes))}.hiddenSize`, trainingPeakBytes(described), memoryBytes());
+  const needed = trainingPeakBytes(described) + besideBytes(config.training, described.parameters);
+  const found = memoryProblem(`model.layers.${sizes.indexOf(Math.max(...sizes))}.hiddenSize`, needed, memoryBytes());
   return found ? [found] : [];
 }
 
@@ -167,6 +172,26 @@ function fitSizes(config: RunConfig, data: TrainingData, given: (path: Path) => 
     if (!given(['training', 'maxEpochs']) && !given(['training', 'maxSteps'])) training.maxEpochs = fitting.maxEpochs;
   }
   return { config: { ...config, training }, sizeProblems };
+}
+
+/** Time steps of a gradient. */
+export function reach({ sequenceLength, backwardLength }: Pick<RunConfig['training'], 'sequenceLength' | 'backwardLength'>): number {
+  return Math.max(sequenceLength, backwardLength ?? 0);
+}
+
+function trainingProblems({ task, training }: RunConfig): FieldProblem[] {
+  const found: FieldProblem[] = [];
+  const textOnly = (path: string, off: string) =>
+    problem(path, 'LANGUAGE_MODEL_ONLY', `${path} belongs to language models; a forecast has no use for it, leave it at ${off}`, { usual: off });
+  const { sequenceLength, backwardLength, labelSmoothing } = training;
+  if (task.kind === 'forecast') {
+    if (labelSmoothing > 0) found.push(textOnly('training.labelSmoothing', '0'));
+    if (backwardLength !== null) found.push(textOnly('training.backwardLength', 'null'));
+  } else if (backwardLength !== null && backwardLength < sequenceLength) {
+    const path = 'training.backwardLength';
+    found.push(problem(path, 'TOO_SMALL', `${path} is ${backwardLength}; it must be at least training.sequenceLength, which is ${sequenceLength}`, { value: backwardLength, minimum: sequenceLength, usual: sequenceLength }));
+  }
+  return found;
 }
 
 function cellProblems(config: RunConfig, cells: readonly CellInfo[]): FieldProblem[] {

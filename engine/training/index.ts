@@ -1,17 +1,21 @@
 import { rm } from 'node:fs/promises';
 import type { ModelSpec, NativeModel, SeriesData, TrainingData } from '../binding/types';
-import { probeConfig, readSafetensors, runConfig, SluiceError, type Dataset, type MethodInput, type MethodOutput, type ModelDescription, type RunConfig, type RunDetails, type RunStatus, type RunSummary, type TaskConfig } from '../contracts';
-import type { DatasetService, Ports, RunService } from '../ports';
+import { probeConfig, readSafetensors, runConfig, SluiceError, weightsSource, type Dataset, type MethodInput, type MethodOutput, type MethodParsed, type ModelDescription, type RunConfig, type RunDetails, type RunStatus, type RunSummary, type TaskConfig } from '../contracts';
+import type { DatasetService, JobContext, Ports, RunService } from '../ports';
 import { checkName, isTaken, moveToTrash, nameTaken, outputPlace, restoreFromTrash, workspacePaths, writeAtomic, writeJson } from '../workspace';
 import { createActiveRun, type ActiveRun } from './active-run';
+import { readChanges } from './changes';
 import { checkpointFault } from './checkpoints';
 import { completeConfig, requireConfig, type ConfigContext } from './config';
 import { describeModel } from './describe';
+import { writeWeights } from './export-weights';
 import { findWindow, forecastWindow, intervalLevel } from './forecasting';
+import { initialWeightsOf, startedFrom, startingWeights, weightsReport } from './initial-weights';
 import { machineBytes } from './memory';
 import { readMetrics } from './metrics-log';
 import { architecture, dataSizes, modelSpec } from './model-spec';
 import { nearestName } from './nearest-name';
+import { runRateTest, type RateTestRequest } from './rate-test';
 import { presetConfig, presetNamed, presetsFor, presetTask } from './presets';
 import { predictSequences } from './predictions';
 import { encodeAt, resolveProbe, samplePrompt, sequenceNumber } from './probe';
@@ -22,6 +26,7 @@ import { isActive, observedState, requireTransition, withReason } from './run-st
 import { seriesToTrace } from './series-input';
 import { doing } from './task-words';
 import { withMetadata } from './trace-file';
+import { askOwner } from './tune-requests';
 
 export { applyAssignments } from './assignments';
 export { requireBenchCase } from './bench-case';
@@ -34,6 +39,8 @@ export interface ModelService {
   cells(): Promise<MethodOutput<'models.cells'>>;
   preset(input: MethodInput<'models.preset'>): Promise<MethodOutput<'models.preset'>>;
   describe(input: MethodInput<'models.describe'>): Promise<MethodOutput<'models.describe'>>;
+  weights(input: MethodParsed<'models.weights'>): Promise<MethodOutput<'models.weights'>>;
+  rateTest(request: RateTestRequest, job: JobContext): Promise<MethodOutput<'models.rateTest'>>;
 }
 
 /** The task of a preset that is looked at before there is a dataset; nothing is trained with it. */
@@ -77,6 +84,11 @@ export function createModelService(ports: Ports, datasets: DatasetService): Mode
       const description: ModelDescription = describeModel(completed, ports.engine);
       return { config: completed.config, description };
     },
+    async weights({ source, config: given }) {
+      const { config, data } = await requireConfig(given, context);
+      return weightsReport(source, config, data, datasets, ports.engine);
+    },
+    rateTest: (request, job) => runRateTest(ports, context, request, job),
   };
 }
 
@@ -188,7 +200,9 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
 
   const detailsOf = async (id: string): Promise<RunDetails> => {
     const { summary, config, checkpoints } = await summaryOf(id);
-    return { ...summary, config, checkpoints, traceSteps: await traceSteps(workspace.run(id)) };
+    const directory = workspace.run(id);
+    const changes = active.get(id)?.changes() ?? (await readChanges(directory));
+    return { ...summary, config, checkpoints, traceSteps: await traceSteps(directory), startedFrom: await startedFrom(directory), changes };
   };
 
   const dataOf = async (id: string, config: RunConfig): Promise<TrainingData> => {
@@ -267,10 +281,15 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
     throw new SluiceError({ code: 'CHECKPOINT_MISSING', message: `run ${id} has no checkpoint yet; train it first`, where: workspace.run(id) });
   };
 
-  const checkpoint: RunService['checkpoint'] = async (given) => {
+  const checkpoint: RunService['checkpoint'] = async (given, which = 'best') => {
     const id = await resolveId(given);
     const run = await detailsOf(id);
-    const found = await findCheckpoint(id, run.bestStep);
+    if (typeof which === 'number' && !run.checkpoints.includes(which)) {
+      const steps = run.checkpoints.length === 0 ? 'none' : `those of steps ${run.checkpoints.join(', ')}`;
+      throw new SluiceError({ code: 'INPUT_INVALID', message: `run ${id} has no checkpoint of step ${which}; there are ${steps}`, where: 'checkpoint' });
+    }
+    const found = await findCheckpoint(id, which === 'best' ? run.bestStep : which === 'last' ? null : which);
+    if (typeof which === 'number' && found.step !== which) throw noneWhole(id, [{ checkpoint: runFile.checkpoint(workspace.run(id), which), reason: 'it is damaged' }]);
     const data = await dataOf(id, run.config);
     return { run, ...found, data, model: modelSpec(run.config, dataSizes(data)) };
   };
@@ -329,8 +348,11 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
       return detailsOf(await resolveId(id));
     },
 
-    async start({ config: given, name }) {
+    async start({ config: given, name, weights = null }) {
       const { config, data } = await requireConfig(given, context);
+      const source = weights === null ? null : weightsSource.parse(weights);
+      const initial = source === null ? null : await startingWeights(source, config, data, datasets, ports.engine);
+      for (const note of initial?.notes ?? []) ports.log('info', `${source!.path}: ${note.message}`);
       const dataset = await datasets.get({ id: config.dataset });
       const tokenizer = await tokenizerOf(data, config.dataset);
       const probe = await resolveProbe(config.probe, data, tokenizer);
@@ -340,12 +362,13 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
         config,
         status: freshStatus(id, createdAt),
         data: { sourceSha256: dataset.source.sha256, data },
+        initialWeights: initial?.bytes ?? null,
       }));
       const status = freshStatus(created.id, createdAt);
       enlist(
         createActiveRun(
           ports,
-          { directory: created.directory, status, config, data, tokenizer, probe, prompt, lock: created.lock, resumeFrom: null, resumed: false, damaged: [], live: watched.has(created.id) },
+          { directory: created.directory, status, config, data, tokenizer, probe, prompt, lock: created.lock, resumeFrom: null, initialWeights: await initialWeightsOf(created.directory), resumed: false, damaged: [], changes: [], live: watched.has(created.id) },
           notifyFrame(created.id),
         ),
       );
@@ -370,6 +393,18 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
       const run = await ownRun(id, 'stop');
       await run.stop();
       return { step: run.status().step };
+    },
+
+    async tune({ id: given, set }) {
+      const id = await resolveId(given);
+      const own = active.get(id);
+      if (own) return { changes: await own.tune(set) };
+      const { summary } = await summaryOf(id);
+      if (!isActive(summary.state)) {
+        throw new SluiceError({ code: 'RUN_NOT_ACTIVE', message: `run ${id} is ${summary.state}; its settings can be changed while it trains`, where: id, details: { state: summary.state } });
+      }
+      const directory = workspace.run(id);
+      return { changes: await askOwner(directory, id, set, async () => (await lockOwner(directory)) !== null) };
     },
 
     async continue({ id: given }) {
@@ -402,7 +437,7 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
         enlist(
           createActiveRun(
             ports,
-            { directory, status, config, data, tokenizer, probe, prompt, lock, resumeFrom: newest?.directory ?? null, resumed: true, damaged, live: watched.has(id) },
+            { directory, status, config, data, tokenizer, probe, prompt, lock, resumeFrom: newest?.directory ?? null, initialWeights: await initialWeightsOf(directory), resumed: true, damaged, changes: await readChanges(directory), live: watched.has(id) },
             notifyFrame(id),
           ),
         );
@@ -503,7 +538,8 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
       // Asked first: a long trace that has nowhere to go is work for nothing.
       const place = await outputPlace(out);
       const { run, directory, step, data, model: spec } = await checkpoint(id);
-      const describing = { format: 'sluice-trace/1', run: run.id, step: String(step), cells: JSON.stringify(run.config.model.layers.map((layer) => layer.cell)) };
+      const { layers } = run.config.model;
+      const describing = { format: 'sluice-trace/1', run: run.id, step: String(step), cells: JSON.stringify(layers.map((layer) => layer.cell)), options: JSON.stringify(layers.map((layer) => layer.options)) };
       const write = async (bytes: Uint8Array) => {
         const file = withMetadata(bytes, describing);
         await writeAtomic(place, file);
@@ -548,6 +584,14 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
       const rows = page.kind === 'sequences' ? page.sequences.filter(({ number }) => number >= first && number < end) : [];
       const sequences = await predictSequences(await loadModel(directory, spec), data.content, rows);
       return { targets: run.config.task.targets, total: end - start, sequences: sequences.map((sequence) => ({ ...sequence, number: sequence.number - start })), checkpoint: step };
+    },
+
+    async weights({ run: given, as, checkpoint: which = 'best', out }) {
+      const { run, directory, step, data, model } = await checkpoint(given, which);
+      const tokenizer = await tokenizerOf(data, run.config.dataset);
+      const { task } = run.config;
+      const series = data.kind === 'series' && task.kind === 'forecast' ? { columns: [...task.targets, ...task.covariates], ...data.scaler } : null;
+      return writeWeights({ run: run.id, step, directory, config: run.config, model, vocabulary: tokenizer?.vocabulary ?? null, series, as, out }, ports.engine);
     },
 
     async evaluate({ id, split = 'test' }) {

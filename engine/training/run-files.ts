@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { z } from 'zod';
 import type { TrainingData } from '../binding/types';
 import { range, runConfig, runStatus, split, SluiceError, type RunConfig, type RunStatus } from '../contracts';
-import { ensureFolder, isMissing, readJson, removeStaleTemporaries, syncFolder, temporaryPath, writeError, writeJson, type WorkspacePaths } from '../workspace';
+import { ensureFolder, isMissing, readJson, removeStaleTemporaries, syncFolder, temporaryPath, writeAtomic, writeError, writeJson, type WorkspacePaths } from '../workspace';
 import { acquireLock, type RunLock } from './run-lock';
 
 const columnScaler = z.strictObject({ mean: z.array(z.number()), deviation: z.array(z.number()) });
@@ -53,6 +53,9 @@ export const runFile = {
   config: (directory: string): string => join(directory, 'config.json'),
   status: (directory: string): string => join(directory, 'status.json'),
   data: (directory: string): string => join(directory, 'data.json'),
+  /** Weights of another program that the run started from. */
+  initialWeights: (directory: string): string => join(directory, 'initial.safetensors'),
+  changes: (directory: string): string => join(directory, 'changes.json'),
   metrics: (directory: string): string => join(directory, 'metrics.jsonl'),
   checkpoints: (directory: string): string => join(directory, 'checkpoints'),
   checkpoint: (directory: string, step: number): string => join(directory, 'checkpoints', `step-${step}`),
@@ -135,7 +138,7 @@ export async function createRun(
   workspace: WorkspacePaths,
   name: string | null,
   base: string,
-  content: (id: string) => { config: RunConfig; status: RunStatus; data: RunData },
+  content: (id: string) => { config: RunConfig; status: RunStatus; data: RunData; initialWeights: Uint8Array | null },
 ): Promise<{ id: string; directory: string; lock: RunLock }> {
   await ensureFolder(workspace.runs);
   const taken = await runIds(workspace);
@@ -149,10 +152,11 @@ export async function createRun(
     const temporary = temporaryPath(directory);
     try {
       await ensureFolder(temporary);
-      const { config, status, data } = content(id);
+      const { config, status, data, initialWeights } = content(id);
       const lock = await acquireLock(temporary);
       await writeJson(runFile.config(temporary), config);
       await writeRunData(temporary, data);
+      if (initialWeights) await writeAtomic(runFile.initialWeights(temporary), initialWeights);
       await writeJson(runFile.status(temporary), status);
       await rename(temporary, directory);
       await syncFolder(workspace.runs);

@@ -1,12 +1,12 @@
 import { defineStore } from 'pinia';
 import { computed, ref, shallowRef } from 'vue';
-import type { CellInfo, Dataset, MethodOutput, ModelDescription, PresetName, RunConfig, TaskKind } from '../../../engine/contracts';
+import { cellForm, type CellForm, type CellInfo, type Dataset, type MethodOutput, type ModelDescription, type PresetName, type RunConfig, type TaskKind, type WeightsSource } from '../../../engine/contracts';
 import { t } from '../locales';
 import { useDatasets } from './datasets';
 import { useRuns } from './runs';
 import { useSession } from './session';
 import { useSettings } from './settings';
-import { addLayer, fieldKey, moveLayer, removeLayer, setAt } from './stack';
+import { addLayer, fieldKey, moveLayer, removeLayer, setAt, withCell } from './stack';
 import { useUndo } from './undo';
 import { useWorkbench } from './workbench';
 
@@ -41,7 +41,7 @@ export const useArchitecture = defineStore('architecture', () => {
   const changed = computed(() => JSON.stringify(draft.value) !== JSON.stringify(base.value));
   const problems = computed<ConfigProblem[]>(() => description.value?.problems ?? []);
   const layer = computed(() => (typeof selected.value === 'number' ? (draft.value?.model.layers[selected.value] ?? null) : null));
-  const cell = computed<CellInfo | null>(() => cells.value.find((info) => info.name === layer.value?.cell) ?? null);
+  const cell = computed<CellForm | null>(() => (layer.value && cellForm(cells.value, layer.value)) ?? null);
 
   function problemAt(path: string): ConfigProblem | null {
     return problems.value.find((problem) => problem.path === path) ?? null;
@@ -135,6 +135,11 @@ export const useArchitecture = defineStore('architecture', () => {
     if (draft.value) edit(() => t('model.edits.field', { field: t(fieldKey(path)) }), setAt(draft.value, path, value), path);
   }
 
+  /** Another cell for a layer, with its own options as usual. */
+  function setCell(index: number, cell: string): void {
+    if (draft.value) edit(() => t('model.edits.field', { field: t('model.fields.cell') }), withCell(draft.value, index, cell), `model.layers.${index}.cell`);
+  }
+
   function insertLayer(index: number): void {
     if (!draft.value) return;
     edit(() => t('model.edits.added', { n: index + 1 }), addLayer(draft.value, index));
@@ -191,20 +196,25 @@ export const useArchitecture = defineStore('architecture', () => {
     return null;
   });
 
-  /** Starts a run of the draft, shows it on the Train screen and returns its id. */
-  async function train(): Promise<string | null> {
+  /** Takes the model that a file of weights holds. Can be undone. */
+  function takeModel(model: RunConfig['model']): void {
+    if (draft.value) edit(() => t('weights.taken'), { ...draft.value, model });
+  }
+
+  /** Starts a run of the draft, shows it on the Train screen and returns its id. `isReady`: weights are measured, not trained. */
+  async function train(start: { weights: WeightsSource; isReady: boolean } | null = null): Promise<string | null> {
     await load();
     if (asking) await asking;
     if (!draft.value || blocked.value) return null;
     const threads = draft.value.training.threads ?? useSettings().current.threads;
-    const config: RunConfig = { ...draft.value, training: { ...draft.value.training, threads } };
-    const run = await useRuns().start(config);
+    const config: RunConfig = { ...draft.value, training: { ...draft.value.training, threads, ...(start?.isReady && { maxSteps: 0 }) } };
+    const run = await useRuns().start(config, start?.weights ?? null);
     useSession().open('train');
     return run;
   }
 
   return {
     cells, presets, preset, draft, description, shown, describing, selected, changed, problems, layer, cell, blocked,
-    problemAt, load, choosePreset, forget, set, insertLayer, deleteLayer, shiftLayer, train,
+    problemAt, load, choosePreset, forget, set, setCell, insertLayer, deleteLayer, shiftLayer, takeModel, train,
   };
 });

@@ -29,6 +29,10 @@ const symbols: Record<string, string> = { weight_ih: 'W_{x}', weight_hh: 'W_{h}'
 
 /** `W_{x}` for `recurrent.weight_ih_l0`, `p_{i}` for a peephole, and so on, with `reverse` told apart; `gates`: its rows are stacked by gate. */
 export function weightLabel(name: string): { symbol: string; reverse: boolean; gates: boolean } {
+  const norm = /^norm\.\d+\.(weight|bias)$/.exec(name);
+  if (norm) return { symbol: norm[1] === 'weight' ? 'γ' : 'β', reverse: false, gates: false };
+  const initial = /^initial\.(.+)_l\d+(_reverse)?$/.exec(name);
+  if (initial) return { symbol: `${initial[1]}_{0}`, reverse: initial[2] !== undefined, gates: false };
   const recurrent = /^recurrent\.(.+)_l\d+(_reverse)?$/.exec(name);
   if (!recurrent) return { symbol: name.startsWith('embedding') ? 'E' : name.endsWith('.bias') ? 'b' : 'W', reverse: false, gates: false };
   const [, stem = '', reverse] = recurrent;

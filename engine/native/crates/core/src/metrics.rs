@@ -3,6 +3,8 @@
 use serde::Serialize;
 
 use crate::config::SplitName;
+use crate::model::Movement;
+use crate::train::{Change, GateSaturation, LagNorms};
 
 /// Of a language model. The state is carried in one stream over all measured tokens: the numbers are those of
 /// reading the text once from its start, exactly. A measurement may be bounded to the first tokens of a long
@@ -154,6 +156,45 @@ pub struct StepRecord {
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub enum MetricsRecord {
     Step(StepRecord),
-    Evaluation { step: u64, split: SplitName, metrics: Metrics, best: bool },
-    Sample { step: u64, tokens: Vec<u32> },
+    Evaluation {
+        step: u64,
+        split: SplitName,
+        metrics: Metrics,
+        best: bool,
+    },
+    Sample {
+        step: u64,
+        tokens: Vec<u32>,
+    },
+    /// How far one update moved the weights of each part of the model.
+    Movement {
+        step: u64,
+        groups: Vec<GroupMovement>,
+    },
+    /// Gates over the probe that are stuck at an end.
+    Saturation {
+        step: u64,
+        gates: Vec<GateSaturation>,
+    },
+    /// How far back a gradient reaches over the probe.
+    Lags {
+        step: u64,
+        layers: Vec<LagNorms>,
+    },
+    /// A setting changed while the run trained.
+    Change(Change),
+}
+
+/// ‖Δw‖ / ‖w‖ of one part of the model.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct GroupMovement {
+    pub name: String,
+    pub ratio: f64,
+}
+
+impl MetricsRecord {
+    pub fn movement(step: u64, movements: Vec<Movement>) -> Self {
+        let groups = movements.into_iter().map(|Movement { group, ratio }| GroupMovement { name: group, ratio });
+        MetricsRecord::Movement { step, groups: groups.collect() }
+    }
 }

@@ -32,14 +32,17 @@ fn batch_first(values: &[f32], time: usize, batch: usize, width: usize) -> Vec<f
     out
 }
 
-fn encode(spec: &ModelSpec, label: &TraceLabel, tensors: &[NamedTensor<f32>]) -> Result<Vec<u8>, EngineError> {
+pub fn encode(spec: &ModelSpec, label: &TraceLabel, tensors: &[NamedTensor<f32>]) -> Result<Vec<u8>, EngineError> {
     let cells: Vec<&str> = spec.layers.iter().map(|layer| layer.cell.as_str()).collect();
     let cells = serde_json::to_string(&cells).map_err(|error| EngineError::new("INTERNAL", error.to_string()))?;
+    let options: Vec<_> = spec.layers.iter().map(|layer| &layer.options).collect();
+    let options = serde_json::to_string(&options).map_err(|error| EngineError::new("INTERNAL", error.to_string()))?;
     let metadata = [
         ("format", FORMAT.to_string()),
         ("run", label.run.to_string()),
         ("step", label.step.to_string()),
         ("cells", cells),
+        ("options", options),
         ("elapsedMs", label.elapsed_ms.to_string()),
     ];
     tensor_file::encode(tensors, &metadata)
@@ -98,6 +101,16 @@ pub fn probe(
     probe: &Probe,
     label: &TraceLabel,
 ) -> Result<Vec<u8>, EngineError> {
+    encode(spec, label, &probe_tensors(model, spec, source, probe)?)
+}
+
+/// The tensors of that trace.
+pub fn probe_tensors(
+    model: &mut Model<f32>,
+    spec: &ModelSpec,
+    source: &Source,
+    probe: &Probe,
+) -> Result<Vec<NamedTensor<f32>>, EngineError> {
     let mut tensors = Vec::new();
     let mut taps = Taps::new();
     let mut states = model.zero_states(1);
@@ -175,7 +188,7 @@ pub fn probe(
         }
     }
     push_taps(&mut tensors, "", taps);
-    encode(spec, label, &tensors)
+    Ok(tensors)
 }
 
 /// One sequence by its number.

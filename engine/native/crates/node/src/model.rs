@@ -140,7 +140,7 @@ fn set_states(states: &mut States<f32>, given: &HashMap<String, Vec<f32>>) -> Re
                 format!("{} values where {} are needed", values.len(), entry.data.len()),
             ));
         }
-        entry.data.copy_from_slice(values);
+        entry.give(values);
     }
     Ok(())
 }
