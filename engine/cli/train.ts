@@ -22,7 +22,7 @@ function usage(message: string): SluiceError {
 }
 
 /** The configuration as it was asked for, with `--set` applied; the workbench completes and checks it. */
-async function readConfiguration(context: Context, file: string | undefined, options: TrainOptions): Promise<unknown> {
+export async function readConfiguration(context: Context, file: string | undefined, options: Pick<TrainOptions, 'preset' | 'dataset' | 'set'>): Promise<unknown> {
   if (file !== undefined && options.preset !== undefined) throw usage('give a configuration file or --preset, not both');
   let config: unknown;
   if (options.preset !== undefined) {
@@ -43,7 +43,7 @@ async function readConfiguration(context: Context, file: string | undefined, opt
     }
     if (options.dataset !== undefined) config = applyAssignments(config, [`dataset=${options.dataset}`]);
   } else {
-    throw usage('give a configuration file, or --preset P --dataset N, or --resume RUN');
+    throw usage('give a configuration file, or --preset P --dataset N');
   }
   return options.set && options.set.length > 0 ? applyAssignments(config, options.set) : config;
 }
@@ -61,6 +61,9 @@ function tell({ output }: Pick<Context, 'output'>, event: RunEvent): void {
     }
     case 'evaluated':
       output.message(`step ${event.step}  ${event.split}  ${headline(event.metrics)}${event.best ? '  best' : ''}`);
+      break;
+    case 'changed':
+      output.message(`step ${event.step}  ${event.field} is ${event.to ?? 'off'}, it was ${event.from ?? 'off'}`);
       break;
     case 'finished':
       output.line(`run ${event.run}: ${event.status} after ${event.steps} steps${event.stoppedEarly ? ' (no better validation any more)' : ''}, ${count(event.tokensPerSecond)} tokens/s`);

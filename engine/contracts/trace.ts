@@ -4,7 +4,8 @@
  *
  * Tensors (float32): `l0.i`, `l0.f`, … `[B, T, H]` after activation, `l0_reverse.h` …, `input`
  * (`[B, T]` tokens as float32, or `[B, T, D]`), `output`, and for a forecast `target` (raw values
- * `[B, horizon, targets]`), `forecast` (raw values).
+ * `[B, horizon, targets]`), `forecast` (raw values). Of a sequence of a dataset: `target` and, of a value from it, `prediction`
+ * (`[B, targets]` in own units); the next vectors `[B, T, D]`, or the labels `[B, T]`, NaN where none is asked for.
  * With gradients `grad.l0.c` ….
  * Metadata: `format=sluice-trace/1`, `run`, `step`, `cells` (JSON array, one per layer), `elapsedMs`.
  */

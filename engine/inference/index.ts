@@ -1,4 +1,4 @@
-export { generateTokens, randomNumbers, sampler, zeroStates, type StatePairs } from './generate';
+export { generateTokens, randomNumbers, sampler, initialStates, type StatePairs } from './generate';
 export { modelNotes, readFeeds, type ModelNotes } from './inputs';
 export { measureLatency } from './latency';
 export { half, readNpz } from './npz';

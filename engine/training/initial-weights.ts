@@ -1,5 +1,5 @@
 import { open, stat } from 'node:fs/promises';
-import type { EngineBinding, SeriesData, TokenData } from '../binding/types';
+import type { EngineBinding, TrainingData } from '../binding/types';
 import type { RunConfig, RunDetails, WeightsReport, WeightsSource } from '../contracts';
 import type { DatasetService } from '../ports';
 import { openWeights, requireTensors, startFile, type ForeignWeights } from '../weights';
@@ -9,12 +9,12 @@ import { runFile } from './run-files';
 
 type Engine = Pick<EngineBinding, 'cells' | 'describe'>;
 
-async function vocabularyOf(data: TokenData | SeriesData, dataset: string, datasets: DatasetService): Promise<readonly string[] | null> {
+async function vocabularyOf(data: TrainingData, dataset: string, datasets: DatasetService): Promise<readonly string[] | null> {
   return data.kind === 'tokens' ? (await datasets.tokenizer(dataset)).vocabulary : null;
 }
 
 /** The configuration with the model that the file holds, null where it is the same or cannot be told. */
-function proposedConfig(weights: ForeignWeights, config: RunConfig, data: TokenData | SeriesData): RunConfig | null {
+function proposedConfig(weights: ForeignWeights, config: RunConfig, data: TrainingData): RunConfig | null {
   const found = weights.propose(data.kind === 'series' ? data.inputs.length : null, config);
   if (!found) return null;
   const same = found.layers.length === config.model.layers.length && found.layers.every(({ cell, hiddenSize, bidirectional }, k) => {
@@ -26,7 +26,7 @@ function proposedConfig(weights: ForeignWeights, config: RunConfig, data: TokenD
 }
 
 /** How a file of weights fits a configuration's model, and which model it would fit. */
-export async function weightsReport(source: WeightsSource, config: RunConfig, data: TokenData | SeriesData, datasets: DatasetService, engine: Engine): Promise<WeightsReport> {
+export async function weightsReport(source: WeightsSource, config: RunConfig, data: TrainingData, datasets: DatasetService, engine: Engine): Promise<WeightsReport> {
   const weights = await openWeights(source, engine);
   const { report } = weights.fit(modelSpec(config, dataSizes(data)), await vocabularyOf(data, config.dataset, datasets));
   return { ...report, proposed: proposedConfig(weights, config, data) };
@@ -36,7 +36,7 @@ export async function weightsReport(source: WeightsSource, config: RunConfig, da
  * The file that a run starts from, as bytes under the engine's own names.
  * @throws SluiceError WEIGHTS_MISMATCH where anything is missing, surplus or of another shape.
  */
-export async function startingWeights(source: WeightsSource, config: RunConfig, data: TokenData | SeriesData, datasets: DatasetService, engine: Engine): Promise<{ bytes: Uint8Array; notes: WeightsReport['notes'] }> {
+export async function startingWeights(source: WeightsSource, config: RunConfig, data: TrainingData, datasets: DatasetService, engine: Engine): Promise<{ bytes: Uint8Array; notes: WeightsReport['notes'] }> {
   const weights = await openWeights(source, engine);
   const fitted = weights.fit(modelSpec(config, dataSizes(data)), await vocabularyOf(data, config.dataset, datasets));
   const proposed = proposedConfig(weights, config, data);

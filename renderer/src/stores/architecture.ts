@@ -1,16 +1,22 @@
 import { defineStore } from 'pinia';
 import { computed, ref, shallowRef } from 'vue';
-import type { CellInfo, MethodOutput, ModelDescription, PresetName, RunConfig, WeightsSource } from '../../../engine/contracts';
+import { cellForm, type CellForm, type CellInfo, type Dataset, type MethodOutput, type ModelDescription, type PresetName, type RunConfig, type TaskKind, type WeightsSource } from '../../../engine/contracts';
 import { t } from '../locales';
 import { useDatasets } from './datasets';
 import { useRuns } from './runs';
 import { useSession } from './session';
 import { useSettings } from './settings';
-import { addLayer, fieldKey, moveLayer, removeLayer, setAt } from './stack';
+import { addLayer, fieldKey, moveLayer, removeLayer, setAt, withCell } from './stack';
 import { useUndo } from './undo';
 import { useWorkbench } from './workbench';
 
 export type ConfigProblem = ModelDescription['problems'][number];
+
+/** What a dataset begins with on the Model screen. */
+export function usualPreset(dataset: Dataset | null): PresetName {
+  const presets: Record<TaskKind, PresetName> = { 'language-model': 'char-lstm', forecast: 'forecast-lstm', regress: 'adding-lstm', 'binary-vectors': 'chorales-lstm', label: 'label-lstm' };
+  return presets[dataset?.task.kind ?? 'language-model'];
+}
 
 /** The stack and settings of the next run: one draft per dataset, described by the engine after every edit. */
 export const useArchitecture = defineStore('architecture', () => {
@@ -35,7 +41,7 @@ export const useArchitecture = defineStore('architecture', () => {
   const changed = computed(() => JSON.stringify(draft.value) !== JSON.stringify(base.value));
   const problems = computed<ConfigProblem[]>(() => description.value?.problems ?? []);
   const layer = computed(() => (typeof selected.value === 'number' ? (draft.value?.model.layers[selected.value] ?? null) : null));
-  const cell = computed<CellInfo | null>(() => cells.value.find((info) => info.name === layer.value?.cell) ?? null);
+  const cell = computed<CellForm | null>(() => (layer.value && cellForm(cells.value, layer.value)) ?? null);
 
   function problemAt(path: string): ConfigProblem | null {
     return problems.value.find((problem) => problem.path === path) ?? null;
@@ -58,7 +64,7 @@ export const useArchitecture = defineStore('architecture', () => {
       describeSoon();
       return;
     }
-    const first = datasets.selected?.kind === 'table' ? 'forecast-lstm' : 'char-lstm';
+    const first = usualPreset(datasets.selected);
     const answer = await useWorkbench().call('models.preset', { preset: first, dataset: next });
     const figures = await describe(answer.config);
     if (dataset !== next) return;
@@ -127,6 +133,11 @@ export const useArchitecture = defineStore('architecture', () => {
   /** Sets one field by its path; edits of the same field in a row are one step of undo. */
   function set(path: string, value: unknown): void {
     if (draft.value) edit(() => t('model.edits.field', { field: t(fieldKey(path)) }), setAt(draft.value, path, value), path);
+  }
+
+  /** Another cell for a layer, with its own options as usual. */
+  function setCell(index: number, cell: string): void {
+    if (draft.value) edit(() => t('model.edits.field', { field: t('model.fields.cell') }), withCell(draft.value, index, cell), `model.layers.${index}.cell`);
   }
 
   function insertLayer(index: number): void {
@@ -204,6 +215,6 @@ export const useArchitecture = defineStore('architecture', () => {
 
   return {
     cells, presets, preset, draft, description, shown, describing, selected, changed, problems, layer, cell, blocked,
-    problemAt, load, choosePreset, forget, set, insertLayer, deleteLayer, shiftLayer, takeModel, train,
+    problemAt, load, choosePreset, forget, set, setCell, insertLayer, deleteLayer, shiftLayer, takeModel, train,
   };
 });

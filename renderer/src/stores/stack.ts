@@ -1,5 +1,5 @@
 /** Edits of a draft configuration as pure functions: each returns a new draft and leaves the old one alone. */
-import { optimizerConfig, scheduleConfig, type LayerConfig, type OptimizerConfig, type RunConfig, type ScheduleConfig } from '../../../engine/contracts';
+import { averageConfig, optimizerConfig, scheduleConfig, type AverageConfig, type LayerConfig, type OptimizerConfig, type RunConfig, type ScheduleConfig } from '../../../engine/contracts';
 
 export const mostLayers = 16;
 
@@ -27,6 +27,11 @@ export function addLayer(draft: RunConfig, index: number): RunConfig {
   const place = Math.max(0, Math.min(index, layers.length));
   const model: LayerConfig = layers[Math.max(0, place - 1)]!;
   return withLayers(draft, [...layers.slice(0, place), { ...model }, ...layers.slice(place)]);
+}
+
+/** Another cell at `index`; options belong to a cell, so those of the old one go. */
+export function withCell(draft: RunConfig, index: number, cell: string): RunConfig {
+  return withLayers(draft, draft.model.layers.map((layer, place) => (place === index ? { ...layer, cell, options: {} } : layer)));
 }
 
 /** A model keeps at least one layer. */
@@ -60,6 +65,10 @@ export function scheduleOf(kind: ScheduleConfig['kind']): ScheduleConfig {
   return scheduleConfig.parse({ kind });
 }
 
+export function averageOf(kind: AverageConfig['kind']): AverageConfig {
+  return averageConfig.parse({ kind });
+}
+
 /** Number of layers and size, `2 × 128`, of what the engine writes as `lstm 128 · lstm 128`; the sizes where they differ. */
 export function sizesLabel(architecture: string): string {
   const sizes = architecture.split(' · ').map((layer) => /\d+/.exec(layer)?.[0] ?? layer);
@@ -70,7 +79,13 @@ export function sizesLabel(architecture: string): string {
 const fieldNames: Record<string, string> = {
   'schedule.patience': 'plateauPatience',
   bidirectional: 'direction',
+  'initialization.weights': 'initialWeights',
   'clip.norm': 'clip',
+  'clip.value': 'clipValue',
+  'training.average': 'average',
+  'average.decay': 'averageDecay',
+  interval: 'averageInterval',
+  'training.decay': 'decayReaches',
   'evaluation.everySteps': 'evaluateEvery',
   'checkpoint.everySteps': 'checkpointSteps',
   'checkpoint.everySeconds': 'checkpointSeconds',
@@ -83,6 +98,8 @@ const fieldNames: Record<string, string> = {
 
 /** Message key of a field's name: `model.fields.hiddenSize` for `model.layers.0.hiddenSize`. */
 export function fieldKey(path: string): string {
+  const option = /\.options\.(\w+)$/.exec(path);
+  if (option) return `model.cellOptions.${option[1]}.name`;
   const keys = path.split('.');
   const last = keys.at(-1)!;
   return `model.fields.${fieldNames[keys.slice(-2).join('.')] ?? fieldNames[last] ?? last}`;

@@ -18,7 +18,7 @@ function trace(metadata: Record<string, string>, tensors: Record<string, { shape
 }
 
 const cells = [
-  { name: 'lstm', signals: ['f', 'i', 'g', 'o', 'c', 'h'].map((name) => ({ name, kind: 'fio'.includes(name) ? ('openness' as const) : name === 'c' ? ('unbounded' as const) : ('signed' as const) })), gateOrder: [], states: [], names: { input: 'W', recurrent: 'U', bias: 'b', recurrentBias: null }, vectors: [], equations: [], onnx: null },
+  { name: 'lstm', signals: ['f', 'i', 'g', 'o', 'c', 'h'].map((name) => ({ name, kind: 'fio'.includes(name) ? ('openness' as const) : name === 'c' ? ('unbounded' as const) : ('signed' as const) })), gateOrder: [], states: [], names: { input: 'W', recurrent: 'U', bias: 'b', recurrentBias: null }, vectors: [], equations: [], inputOnly: [], recurrentState: 'h', positiveStates: [], options: [], choice: [], step: [], variants: [], onnx: null },
 ];
 const one = (value: number) => ({ shape: [1, 2, 1], data: [value, value / 2] });
 

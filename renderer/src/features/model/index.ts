@@ -18,7 +18,7 @@ export const screen: Screen = {
   },
   commands: () => {
     const architecture = useArchitecture();
-    const fits = (name: string) => (useDatasets().selected?.kind === 'table') === name.startsWith('forecast');
+    const fits = (name: string) => (architecture.presets.length > 0 ? architecture.presets.some((preset) => preset.name === name) : (useDatasets().selected?.kind === 'table') === name.startsWith('forecast'));
     return [
       {
         id: 'model.train',

@@ -18,6 +18,11 @@ export const messages = {
     reset: 'how much of the old state the new one may use',
     update: 'how much of the old state to keep',
     blend: 'old and new, mixed by z',
+    candidateInput: 'what the new is, from the input alone',
+    outputOldState: 'how much to show, having seen the old state',
+    stabilizer: 'the largest exponent so far: it keeps the exponential gates within range',
+    normalizer: 'the weight of all that was taken in',
+    clockwork: 'a module computes when its period T divides the time step, and keeps its state otherwise',
     simple: 'everything at once: no gate protects the old state',
   },
 };

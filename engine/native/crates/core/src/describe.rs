@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use crate::cells::find_cell;
+use crate::cells::choose_cell;
 use crate::error::EngineError;
-use crate::spec::{HeadMode, InputSpec, ModelSpec};
+use crate::options::check_options;
+use crate::spec::{HeadMode, InitialState, InputSpec, ModelSpec};
 
 /// A parameter tensor by PyTorch's name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -49,15 +50,16 @@ pub fn describe(spec: &ModelSpec, work: Option<(usize, usize)>) -> Result<Descri
     }
     for (index, layer) in spec.layers.iter().enumerate() {
         let field = |name: &str| format!("layers.{index}.{name}");
-        let cell = find_cell(&layer.cell)
-            .map_err(|error| EngineError::at("MODEL_INVALID", field("cell"), error.message))?
-            .info();
         if layer.hidden_size == 0 {
             return invalid(field("hiddenSize"), "the hidden size must be at least 1");
         }
         if !(0.0..1.0).contains(&layer.dropout) {
             return invalid(field("dropout"), "the dropout must be at least 0 and below 1");
         }
+        let chosen = choose_cell(&layer.cell, &layer.options, layer.hidden_size).map_err(|error| {
+            EngineError::at("MODEL_INVALID", field(error.location.as_deref().unwrap_or("cell")), error.message)
+        })?;
+        let cell = chosen.cell.info();
         let (hidden, rows) = (layer.hidden_size, cell.gate_order.len() * layer.hidden_size);
         for direction in ["", "_reverse"].iter().take(layer.directions()) {
             for (stem, shape) in cell.tensors(width, hidden) {
@@ -65,15 +67,36 @@ pub fn describe(spec: &ModelSpec, work: Option<(usize, usize)>) -> Result<Descri
             }
         }
         width = hidden * layer.directions();
+        if layer.layer_norm {
+            add(format!("norm.{index}.weight"), vec![width]);
+            add(format!("norm.{index}.bias"), vec![width]);
+        }
+        if layer.layer_norm || layer.residual {
+            // The normalised output, and the derivative past it.
+            kept += 2 * width;
+        }
         // Gates, states, and the derivative that reaches the outputs.
         kept += layer.directions() * (rows + cell.states.len() * hidden) + width;
     }
+    check_options(spec)?;
     let outputs = spec.head.output_size;
     if outputs == 0 {
         return invalid("head.outputSize".into(), "the head needs at least one output");
     }
-    add("head.weight".into(), vec![outputs, width]);
+    if !spec.options.tie_weights {
+        add("head.weight".into(), vec![outputs, width]);
+    }
     add("head.bias".into(), vec![outputs]);
+    if spec.options.initial_state == InitialState::Learned {
+        for (index, layer) in spec.layers.iter().enumerate() {
+            let states = choose_cell(&layer.cell, &layer.options, layer.hidden_size)?.cell.info().states;
+            for direction in ["", "_reverse"].iter().take(layer.directions()) {
+                for state in states {
+                    add(format!("initial.{state}_l{index}{direction}"), vec![layer.hidden_size]);
+                }
+            }
+        }
+    }
     let parameters: usize = tensors.iter().map(|tensor| tensor.shape.iter().product::<usize>()).sum();
     let activations = work.map_or(0, |(time, batch)| {
         let head = match spec.head.mode {
@@ -96,7 +119,7 @@ mod tests {
     use crate::spec::{HeadSpec, LayerSpec};
 
     fn layer(cell: &str, hidden_size: usize, bidirectional: bool) -> LayerSpec {
-        LayerSpec { cell: cell.into(), hidden_size, bidirectional, dropout: 0.0 }
+        LayerSpec { cell: cell.into(), hidden_size, bidirectional, ..LayerSpec::default() }
     }
 
     #[test]
@@ -110,6 +133,7 @@ mod tests {
                     input,
                     layers: vec![layer(cell.name, 7, bidirectional), layer(cell.name, 4, false)],
                     head: HeadSpec { output_size: 6, mode: HeadMode::LastStep },
+                    options: Default::default(),
                 };
                 let described = describe(&spec, None).unwrap();
                 let model = Model::<f32>::new(spec, 1, Arc::new(Pool::new(1))).unwrap();
@@ -129,6 +153,7 @@ mod tests {
             input: InputSpec::Series { input_size: 1 },
             layers: vec![layer("lstm", 4, false)],
             head: HeadSpec { output_size: 1, mode: HeadMode::LastStep },
+            options: Default::default(),
         };
         let mut zero = good.clone();
         zero.layers[0].hidden_size = 0;

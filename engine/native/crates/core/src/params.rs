@@ -45,6 +45,28 @@ impl Inner {
     fn place(self, column: usize) -> usize {
         column / self.part * self.part_padded + column % self.part
     }
+
+    /// Places of the columns, part by part, without the padding.
+    pub fn columns(self) -> impl Iterator<Item = std::ops::Range<usize>> {
+        (0..self.parts).map(move |part| part * self.part_padded..part * self.part_padded + self.part)
+    }
+
+    /// False in the padding.
+    pub fn is_column(self, place: usize) -> bool {
+        place % self.part_padded < self.part
+    }
+
+    /// Where the same columns lie here and in `other`, as `(here, there, count)`; both have as many.
+    pub fn shared_runs(self, other: Inner) -> Vec<(usize, usize, usize)> {
+        let mut runs = Vec::new();
+        let mut column = 0;
+        while column < self.size() {
+            let count = (self.part - column % self.part).min(other.part - column % other.part);
+            runs.push((self.place(column), other.place(column), count));
+            column += count;
+        }
+        runs
+    }
 }
 
 /// How a tensor is packed.
@@ -60,6 +82,8 @@ pub enum Packing {
     Rows { rows: usize, columns: usize },
     /// `[size]`
     Vector { size: usize },
+    /// `[inner]`, placed as the columns of a row.
+    Parts { inner: Inner },
 }
 
 /// One parameter tensor.
@@ -68,6 +92,9 @@ pub struct Tensor {
     pub name: String,
     pub shape: Vec<usize>,
     pub packing: Packing,
+    /// Equal blocks of a block upper triangular matrix, 1 for any other: what lies below the diagonal does not exist, is
+    /// stored as 0 and never changes.
+    pub blocks: usize,
     /// Where it begins in the flat arrays, and how much of them it takes.
     pub offset: usize,
     pub length: usize,
@@ -81,6 +108,7 @@ impl Packing {
             Packing::Columns { outputs, inner } => padded(*outputs) * inner.padded(),
             Packing::Rows { rows, columns } => rows * padded(*columns),
             Packing::Vector { size } => padded(*size),
+            Packing::Parts { inner } => inner.padded(),
         }
     }
 
@@ -91,11 +119,12 @@ impl Packing {
             Packing::Columns { outputs, inner } => vec![*outputs, inner.size()],
             Packing::Rows { rows, columns } => vec![*rows, *columns],
             Packing::Vector { size } => vec![*size],
+            Packing::Parts { inner } => vec![inner.size()],
         }
     }
 
     /// Place of the row-major element (row, column) from the tensor's beginning.
-    fn place(&self, row: usize, column: usize) -> usize {
+    pub(crate) fn place(&self, row: usize, column: usize) -> usize {
         let slot_of =
             |slots: &[usize], gate: usize| slots.iter().position(|&g| g == gate).expect("every gate has a slot");
         match self {
@@ -115,6 +144,7 @@ impl Packing {
             }
             Packing::Rows { columns, .. } => row * padded(*columns) + column,
             Packing::Vector { .. } => row,
+            Packing::Parts { inner } => inner.place(row),
         }
     }
 }
@@ -131,7 +161,7 @@ impl Parameters {
     /// Adds a tensor and gives its index.
     pub fn add(&mut self, name: String, packing: Packing) -> usize {
         let length = packing.length();
-        self.tensors.push(Tensor { name, shape: packing.shape(), packing, offset: self.length, length });
+        self.tensors.push(Tensor { name, shape: packing.shape(), packing, blocks: 1, offset: self.length, length });
         // Each begins at a whole vector; packings of odd inner sizes are whole vectors too.
         self.length += length.next_multiple_of(LANES);
         self.tensors.len() - 1
@@ -176,13 +206,22 @@ impl Parameters {
             found.push(given);
         }
         for (tensor, given) in self.tensors.iter().zip(found) {
-            tensor.each(|index, place| flat[place] = given.data[index]);
+            tensor.each(|index, place| flat[place] = if tensor.has(index) { given.data[index] } else { E::ZERO });
         }
         Ok(())
     }
 }
 
 impl Tensor {
+    /// False for a number of an absent block, by its row-major index.
+    pub fn has(&self, index: usize) -> bool {
+        if self.blocks == 1 {
+            return true;
+        }
+        let (row, column) = (index / self.shape[1], index % self.shape[1]);
+        row * self.blocks / self.shape[0] <= column * self.blocks / self.shape[1]
+    }
+
     /// Calls `f(row-major index, place in the flat array)` for every number.
     pub fn each(&self, mut f: impl FnMut(usize, usize)) {
         let columns = if self.shape.len() == 2 { self.shape[1] } else { 1 };
@@ -248,6 +287,7 @@ mod tests {
             Packing::Columns { outputs: 130, inner: Inner::plain(7) },
             Packing::Rows { rows: 4, columns: 9 },
             Packing::Vector { size: 3 },
+            Packing::Parts { inner: Inner::panels(19, 2) },
         ]
     }
 

@@ -4,6 +4,7 @@
 mod benches;
 mod errors;
 mod model;
+mod rate_test;
 mod tasks;
 mod training;
 
@@ -39,6 +40,12 @@ pub fn kernel() -> &'static str {
     sluice_core::kernel_name()
 }
 
+/// What is wrong with the environment's `SLUICE_KERNEL`; nothing where the engine follows it.
+#[napi]
+pub fn kernel_problem() -> Option<String> {
+    sluice_core::kernel_problem()
+}
+
 /// Physical cores that this process may use.
 #[napi]
 pub fn physical_cores() -> u32 {
@@ -48,7 +55,7 @@ pub fn physical_cores() -> u32 {
 /// The registry of cells, as JSON.
 #[napi]
 pub fn cells() -> Result<String> {
-    guarded(|| to_json(&sluice_core::cells()))
+    guarded(|| to_json(&sluice_core::describe_cells()))
 }
 
 /// A `Description`, as JSON. `time` and `batch` 0 = without activations.

@@ -1,14 +1,20 @@
 //! The registry of cells. A cell is one file with its equations forward and backward and one line in `CELLS`;
 //! nothing else enumerates cells.
 
+mod clockwork;
 mod gru;
 mod info;
 mod lstm;
 mod lstm_coupled;
 mod lstm_no_forget;
 mod lstm_peephole;
+mod lstm_peephole_cell_input;
+mod memory;
+mod options;
 mod rnn_relu;
 mod rnn_tanh;
+mod slstm;
+mod step;
 
 use std::marker::PhantomData;
 
@@ -16,14 +22,18 @@ use crate::element::Element;
 use crate::error::EngineError;
 use crate::kernels::KernelKind;
 use crate::kernels::recurrent::{Backward, BackwardStep, Derivatives, Forward, ForwardStep, Recorded};
-use crate::simd::{Avx2, Avx512, Isa, Lanes, Portable};
+use crate::simd::{Avx2, Avx512, Isa, Lanes, Neon, Portable};
 
-pub use info::{CellInfo, Equation, OnnxRecipe, OnnxRows, Signal, SignalKind, Source, TensorNames};
-use info::{equation, gate, signed, state, unbounded};
+pub use info::{CellDescription, CellInfo, Equation, OnnxRecipe, OnnxRows, Signal, SignalKind, Source, TensorNames};
+use info::{equation, gate, signed, state, unbounded, unbounded_slot};
+pub use memory::Memory;
+pub use options::{CellOption, Chosen, OptionValue, OptionValues, choose_cell};
+pub use step::Op;
+use step::op;
 
 /// Limits of the fixed-size arrays that equations work on.
 pub const MAX_SLOTS: usize = 4;
-pub const MAX_STATES: usize = 2;
+pub const MAX_STATES: usize = 4;
 pub const MAX_SAVED: usize = 1;
 pub const MAX_VECTORS: usize = 3;
 
@@ -31,11 +41,14 @@ pub const MAX_VECTORS: usize = 3;
 static CELLS: &[&dyn CellEntry] = &[
     &Entry::<rnn_tanh::RnnTanh>(PhantomData),
     &Entry::<rnn_relu::RnnRelu>(PhantomData),
-    &Entry::<lstm::Lstm>(PhantomData),
+    &Entry::<lstm::Lstm<{ lstm::WHOLE }>>(PhantomData),
     &Entry::<lstm_peephole::LstmPeephole>(PhantomData),
+    &Entry::<lstm_peephole_cell_input::LstmPeepholeCellInput<{ lstm_peephole_cell_input::IDENTITY }>>(PhantomData),
     &Entry::<lstm_coupled::LstmCoupled>(PhantomData),
     &Entry::<lstm_no_forget::LstmNoForget>(PhantomData),
+    &Entry::<slstm::SLstm<{ slstm::SIGMOID }>>(PhantomData),
     &Entry::<gru::Gru>(PhantomData),
+    &Entry::<clockwork::Clockwork>(PhantomData),
 ];
 
 /// Which consecutive slots of the gate tensor a product adds to, and the gate of the stacked weights for each.
@@ -60,12 +73,37 @@ pub struct Layout {
     pub slots: usize,
     pub input: Feed,
     pub recurrent: Feed,
-    /// Number of states; h is the first, the only one that the recurrent product reads.
+    /// Number of states; h is the first.
     pub states: usize,
+    /// Index of the state that the recurrent product reads.
+    pub reads: usize,
     /// Further vectors kept for the backward pass.
     pub saved: usize,
     /// What the cell's weights of one number per unit stand for, in the order of `CellInfo::vectors`.
     pub vectors: &'static [Peephole],
+    /// Units compute only when the period of their module divides the time step: `vectors` then ends with 1 or 0 for
+    /// each unit, the recurrent weights are block upper triangular, and the first list among the options has the periods.
+    pub clocked: bool,
+}
+
+impl Layout {
+    /// Vectors of one number per unit that a step reads.
+    #[inline(always)]
+    pub const fn unit_vectors(&self) -> usize {
+        self.vectors.len() + self.clocked as usize
+    }
+
+    /// What most cells have.
+    const BASE: Self = Layout {
+        slots: 0,
+        input: Feed { first: 0, gates: &[] },
+        recurrent: Feed { first: 0, gates: &[] },
+        states: 1,
+        reads: 0,
+        saved: 0,
+        vectors: &[],
+        clocked: false,
+    };
 }
 
 /// A weight per unit that adds `weight * state` to a slot's sum.
@@ -81,6 +119,8 @@ pub struct Peephole {
 pub trait Cell: Send + Sync + 'static {
     const INFO: CellInfo;
     const LAYOUT: Layout;
+    /// The forms that a cell with options can take, each a type of its own, this one included.
+    const VARIANTS: &'static [&'static dyn CellEntry] = &[];
 
     /// `gates` holds the sums of each slot and becomes the activations; `states` holds the states before the step and
     /// becomes those after it; `saved` takes what `backward` needs besides; `vectors` are the weights per unit.
@@ -118,6 +158,8 @@ pub struct CellKernels<E> {
 pub trait CellEntry: Sync {
     fn info(&self) -> &'static CellInfo;
     fn layout(&self) -> &'static Layout;
+    /// The forms of a cell with options; empty for one without.
+    fn variants(&self) -> &'static [&'static dyn CellEntry];
     fn kernels_f32(&self, kind: KernelKind) -> CellKernels<f32>;
     fn kernels_f64(&self, kind: KernelKind) -> CellKernels<f64>;
 }
@@ -133,6 +175,10 @@ impl<C: Cell> CellEntry for Entry<C> {
         &C::LAYOUT
     }
 
+    fn variants(&self) -> &'static [&'static dyn CellEntry] {
+        C::VARIANTS
+    }
+
     fn kernels_f32(&self, kind: KernelKind) -> CellKernels<f32> {
         compiled::<f32, C>(kind)
     }
@@ -146,6 +192,7 @@ fn compiled<E: Element, C: Cell>(kind: KernelKind) -> CellKernels<E> {
     match kind {
         KernelKind::Avx512 => CellKernels { forward: forward::<E, C, Avx512>, backward: backward::<E, C, Avx512> },
         KernelKind::Avx2 => CellKernels { forward: forward::<E, C, Avx2>, backward: backward::<E, C, Avx2> },
+        KernelKind::Neon => CellKernels { forward: forward::<E, C, Neon>, backward: backward::<E, C, Neon> },
         KernelKind::Portable => {
             CellKernels { forward: forward::<E, C, Portable>, backward: backward::<E, C, Portable> }
         }
@@ -167,6 +214,28 @@ unsafe fn backward<E: Element, C: Cell, I: Isa<E>>(step: BackwardStep<E>) {
 /// Every cell's description, in the order of the registry.
 pub fn cells() -> Vec<&'static CellInfo> {
     CELLS.iter().map(|cell| cell.info()).collect()
+}
+
+/// Every cell with its variants, for the other side of the binding.
+pub fn describe_cells() -> Vec<CellDescription> {
+    let infos = |cell: &&dyn CellEntry| cell.variants().iter().map(|variant| variant.info()).collect();
+    CELLS.iter().map(|cell| CellDescription { info: cell.info(), variants: infos(cell) }).collect()
+}
+
+/// Every form of every cell.
+pub fn all_variants() -> Vec<&'static CellInfo> {
+    CELLS.iter().flat_map(|cell| variants(cell.info().name)).collect()
+}
+
+/// The forms of the cell of that name: one for a cell without options.
+pub fn variants(name: &str) -> impl Iterator<Item = &'static CellInfo> {
+    let cell = CELLS.iter().copied().find(|cell| cell.info().name == name);
+    let (single, several) = match cell {
+        Some(cell) if cell.variants().is_empty() => (Some(cell), &[] as &[&dyn CellEntry]),
+        Some(cell) => (None, cell.variants()),
+        None => (None, &[] as &[&dyn CellEntry]),
+    };
+    single.into_iter().chain(several.iter().copied()).map(CellEntry::info)
 }
 
 /// The registry's entry of that name; the error names the known ones.

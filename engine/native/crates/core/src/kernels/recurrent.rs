@@ -33,8 +33,9 @@ impl Valid {
 #[derive(Clone, Copy)]
 pub struct ForwardStep<E> {
     pub rows: usize,
-    /// Unit panels P.
-    pub panels: usize,
+    /// Unit panels to compute: all P, or a worker's share where the units are split.
+    pub first_panel: usize,
+    pub end_panel: usize,
     pub valid: Valid,
     /// Input part of the sums with bias, `[P][start rows][S * 16]`; may be `gates` itself.
     pub start: *const E,
@@ -49,7 +50,7 @@ pub struct ForwardStep<E> {
     pub gates_panel: usize,
     /// `[P][width][slots fed * 16]`
     pub weights: *const E,
-    /// False when the previous h is zero and the product can be left out.
+    /// False when the state that it reads is zero and the product can be left out.
     pub multiply: bool,
     /// States before this step, `[rows][width]`, h first.
     pub previous: [*const E; MAX_STATES],
@@ -69,7 +70,7 @@ pub struct Forward<E, C>(pub ForwardStep<E>, pub PhantomData<C>);
 impl<E: Element, C: Cell> Forward<E, C> {
     #[inline(always)]
     unsafe fn all_rows<V: Lanes<E>, const N: usize>(&self) {
-        for panel in 0..self.0.panels {
+        for panel in self.0.first_panel..self.0.end_panel {
             for (first, rows) in even_tiles(self.0.rows, most_rows(V::TILE, N)) {
                 unsafe { with_tile_rows!(rows, V, N, self.tile(panel, first)) }
             }
@@ -100,13 +101,13 @@ impl<E: Element, C: Cell> Forward<E, C> {
                 }
             }
             if step.multiply {
-                let left = Left::rows(step.previous[0], step.width, step.width).from_row(first);
+                let left = Left::rows(step.previous[C::LAYOUT.reads], step.width, step.width).from_row(first);
                 multiply(&mut sums, left, step.weights.add(panel * step.width * N * LANES));
             }
             // The loop below is not unrolled; a copy keeps the sums of the product in registers.
             let finished = sums;
             let mut vectors = [V::splat(E::ZERO); MAX_VECTORS];
-            for v in 0..C::LAYOUT.vectors.len() {
+            for v in 0..C::LAYOUT.unit_vectors() {
                 vectors[v] = V::load(step.vectors[v].add(panel * LANES));
             }
             for (i, sums) in finished.iter().enumerate() {
@@ -249,7 +250,7 @@ impl<E: Element, C: Cell> Backward<E, C> {
                     for s in 0..C::LAYOUT.states {
                         reaching[s] = V::load(step.carry[s].add(at));
                     }
-                    reaching[0] = reaching[0].add(product);
+                    reaching[C::LAYOUT.reads] = reaching[C::LAYOUT.reads].add(product);
                     let result = if valid {
                         if !step.above.is_null() {
                             reaching[0] = reaching[0].add(V::load(step.above.add(row * step.above_row + unit)));
@@ -271,7 +272,7 @@ impl<E: Element, C: Cell> Backward<E, C> {
                         for s in 0..C::LAYOUT.saved {
                             recorded.saved[s] = V::load(step.saved[s].add(at));
                         }
-                        for v in 0..C::LAYOUT.vectors.len() {
+                        for v in 0..C::LAYOUT.unit_vectors() {
                             recorded.vectors[v] = V::load(step.vectors[v].add(unit));
                         }
                         C::backward::<E, V>(&recorded, &reaching)

@@ -1,16 +1,18 @@
 //! Vectors of 16 elements, the width of a unit panel, and the instruction sets that provide them.
 //!
 //! A kernel is written once over `Lanes`; an `Isa` says which vector stands behind it and compiles the kernel's body
-//! with its instructions switched on. A further instruction set (NEON) is one more module and one more line in
-//! `kernels::Kernels` and `cells`.
+//! with its instructions switched on. A further instruction set is one more module and one more line in
+//! `kernels::KernelKind`, `kernels::Kernels`, `cells` and `element`.
 
 mod avx2;
 mod avx512;
 mod functions;
+mod neon;
 mod portable;
 
 pub use avx2::{Avx2, Avx2Lanes};
 pub use avx512::{Avx512, Avx512Lanes};
+pub use neon::{Neon, NeonLanes};
 pub use portable::{Portable, PortableLanes};
 
 use crate::element::Element;
@@ -43,6 +45,8 @@ pub trait Lanes<E>: Copy {
     fn mul_add(self, factor: Self, addend: Self) -> Self;
     fn exp(self) -> Self;
     fn sigmoid(self) -> Self;
+    /// log(sigmoid(self)) without loss where sigmoid is near 0 or 1.
+    fn log_sigmoid(self) -> Self;
     fn tanh(self) -> Self;
     /// Sum and maximum over the 16 elements, in a fixed order.
     fn sum(self) -> E;
@@ -87,6 +91,7 @@ mod tests {
                     let y = match self.what {
                         "exp" => x.exp(),
                         "sigmoid" => x.sigmoid(),
+                        "log_sigmoid" => x.log_sigmoid(),
                         "tanh" => x.tanh(),
                         other => panic!("{other}"),
                     };
@@ -111,10 +116,11 @@ mod tests {
     type Reference = (&'static str, fn(f64) -> f64, f64);
 
     fn check<I: Isa<f32>>() {
-        let reference: [Reference; 3] = [
+        let reference: [Reference; 4] = [
             // exp is used on arguments <= 0 (softmax), sigmoid and tanh on all.
             ("exp", f64::exp, 4e-7),
             ("sigmoid", |x| 1.0 / (1.0 + (-x).exp()), 4e-7),
+            ("log_sigmoid", |x: f64| x.min(0.0) - (-x.abs()).exp().ln_1p(), 5e-7),
             ("tanh", f64::tanh, 5e-7),
         ];
         for (what, exact, relative) in reference {
@@ -148,6 +154,13 @@ mod tests {
     fn avx512_functions_follow_the_standard_library() {
         if Avx512::available() {
             check::<Avx512>();
+        }
+    }
+
+    #[test]
+    fn neon_functions_follow_the_standard_library() {
+        if Neon::available() {
+            check::<Neon>();
         }
     }
 }
