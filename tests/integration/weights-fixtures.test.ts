@@ -126,6 +126,16 @@ describe('weights for another framework', () => {
     });
   }
 
+  it.each(known)('come back as they are, also where no other framework has the cell: %s', async (cell) => {
+    const spec = text(layer(cell, 6), layer(cell, 4));
+    const drawn = (await engine.randomModel(spec, 11)).tensors();
+    const path = join(folder, 'own.npz');
+    await writeFile(path, encodeNpz(writtenWeights(targetModel(spec, engine), drawn, 'sluice').tensors));
+    const { report, tensors } = (await open(path)).fit(spec, null);
+    expect(report.problems).toEqual([]);
+    expect(asRecord(tensors)).toEqual(drawn);
+  });
+
   it('are refused where it has no such module, with the layer', () => {
     const spec = text(layer('lstm', 4), layer('lstm-peephole', 4));
     for (const as of ['torch', 'keras'] as const) expect(() => writtenWeights(targetModel(spec, engine), {}, as)).toThrow(/no module for the cell lstm-peephole of layer 2/);

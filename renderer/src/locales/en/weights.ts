@@ -31,7 +31,7 @@ export const messages = {
     DTYPE: 'The file’s {name} {shape} is of type {dtype}; weights are F32, F16, BF16 or F64.',
     NOT_FINITE: 'The file’s {name} holds a number that is not finite in float32.',
     LAYER: 'Layer {layer} of the model is {expected}, but the file’s {name} is {found}.',
-    LAYERS: 'Recurrent layers in the model: {expected}; in the file: {found} {names}',
+    LAYERS: 'Recurrent layers in the model: {expected}; in the file: {found}. {names}',
     AMBIGUOUS: '{target} could be any of {names}. Rename the one that is meant.',
     VOCABULARY: 'The dataset has {count} tokens that the given vocabulary lacks: {tokens}',
     CONVERTED: 'Converted from {dtype} to float32: {count} tensors.',
