@@ -206,6 +206,11 @@ impl<E: Element> Model<E> {
         self.moments = moments;
     }
 
+    /// The number of the next batches' first time step, 0 unless said otherwise: cells that count time steps begin there.
+    pub fn count_from(&mut self, step: usize) {
+        self.stack.first_step = step;
+    }
+
     /// Zero states for a batch.
     pub fn zero_states(&self, batch: usize) -> States<E> {
         let mut entries = Vec::new();
