@@ -105,7 +105,7 @@ describe('completing a configuration', () => {
     expect(await problemsOf(layers({ whithout: 'none' }))).toMatchObject([{ path: 'model.layers.0.options.whithout', code: 'UNKNOWN_OPTION', details: { nearest: 'without' } }]);
     expect(await problemsOf(layers({ without: 'input-gat' }))).toMatchObject([{ path: 'model.layers.0.options.without', code: 'NOT_ALLOWED', details: { nearest: 'input-gate' } }]);
     expect(await problemsOf(layers({ periods: [2, 1] }))).toMatchObject([{ path: 'model.layers.0.options.periods', code: 'NOT_RISING' }]);
-    expect(await problemsOf(layers({ periods: [1, 2, 4, 8] }))).toMatchObject([{ path: 'model.layers.0.options.periods', code: 'UNEQUAL_SHARES', details: { usual: 8 } }]);
+    expect(await problemsOf(layers({ periods: [1, 2, 4, 8] }))).toMatchObject([{ path: 'model.layers.0.options.periods', code: 'UNEQUAL_SHARES', details: { fitting: 8 } }]);
     expect(await problemsOf({ dataset: 'novel', model: { layers: [{ cell: 'gru', options: { without: 'none' } }] } })).toMatchObject([{ path: 'model.layers.0.options.without', code: 'UNKNOWN_OPTION' }]);
   });
 

@@ -223,7 +223,7 @@ export const messages = {
     MISSING: 'Needs a value.',
     UNKNOWN_OPTION: 'The cell {cell} has no option {value}.',
     NOT_RISING: 'Must be whole numbers that rise, such as 1, 2, 4.',
-    UNEQUAL_SHARES: '{count} periods cannot share {units} units equally. Change their number or the hidden size.',
+    UNEQUAL_SHARES: '{count} periods cannot share {units} units equally. Change their number, or set the hidden size to {fitting}.',
     UNKNOWN_CELL: 'There is no cell {value}. {nearest} works.',
     BIDIRECTIONAL_VECTORS: 'A model of the next vector cannot read in both directions: it would see the vectors it has to predict. Choose forward.',
     BIDIRECTIONAL_LANGUAGE_MODEL: 'A language model cannot read in both directions: it would see the characters it has to predict. Choose forward.',

@@ -226,7 +226,7 @@ export const messages: Translated<typeof english> = {
     MISSING: '값이 있어야 합니다.',
     UNKNOWN_OPTION: '{cell} 셀에는 {value} 설정이 없습니다.',
     NOT_RISING: '1, 2, 4처럼 커지는 정수여야 합니다.',
-    UNEQUAL_SHARES: '주기 {count}개로는 유닛 {units}개를 똑같이 나눌 수 없습니다. 주기의 수나 은닉 크기를 바꾸세요.',
+    UNEQUAL_SHARES: '주기 {count}개로는 유닛 {units}개를 똑같이 나눌 수 없습니다. 주기의 수를 바꾸거나 은닉 크기를 {fitting}(으)로 하세요.',
     UNKNOWN_CELL: '{value} 셀은 없습니다. 예: {nearest}',
     BIDIRECTIONAL_VECTORS: '다음 벡터를 맞히는 모델은 양쪽으로 읽을 수 없습니다. 맞혀야 할 벡터를 미리 보게 됩니다. ‘앞으로’를 고르십시오.',
     BIDIRECTIONAL_LANGUAGE_MODEL: '언어 모델은 양쪽으로 읽을 수 없습니다. 맞혀야 할 글자를 미리 보게 됩니다. ‘앞으로’를 고르십시오.',
