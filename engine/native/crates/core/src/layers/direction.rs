@@ -145,6 +145,13 @@ impl<E: Element> Direction<E> {
         for s in 0..self.layout.saved {
             self.saved[s].reserve(rows * self.width);
         }
+        let recurrent = self.width * self.width * self.layout.recurrent.gates.len();
+        if let Some(drop) = &mut self.weight_drop {
+            drop.reserve(recurrent);
+        }
+        if let Some(zoneout) = &mut self.zoneout {
+            zoneout.reserve(self.layout.states, rows, batch, self.width);
+        }
     }
 
     /// Says which units compute at each time step, the first of which has the number `first`.
@@ -158,13 +165,6 @@ impl<E: Element> Direction<E> {
                 let period = self.periods[unit * self.periods.len() / self.hidden];
                 *active = if (first + step).is_multiple_of(period) { E::ONE } else { E::ZERO };
             }
-        }
-        let recurrent = self.width * self.width * self.layout.recurrent.gates.len();
-        if let Some(drop) = &mut self.weight_drop {
-            drop.reserve(recurrent);
-        }
-        if let Some(zoneout) = &mut self.zoneout {
-            zoneout.reserve(self.layout.states, rows, batch, self.width);
         }
     }
 
