@@ -99,5 +99,23 @@ export interface ModelDescription {
   tokensPerStep: number;
   /** Problems at fields of the configuration, empty when it can be trained. */
   problems: { path: string; code: string; message: string; details: Record<string, string | number | null> }[];
-  onnx: { layer: number; operator: string | null; cpu: boolean; cuda: boolean; reason: 'scan' | 'cpuOnly' | null }[];
+  onnx: { layer: number; operator: string | null; cpu: boolean; cuda: boolean; reason: 'scan' | 'cpuOnly' | 'zoneout' | null }[];
+}
+
+/** One step of a learning-rate range test. */
+export interface RatePoint {
+  step: number;
+  rate: number;
+  loss: number;
+  smoothed: number;
+}
+
+export interface RateTest {
+  points: RatePoint[];
+  /** Where the smoothed loss falls fastest; null where it never fell. */
+  suggestion: number | null;
+  /** Rate at the least smoothed loss. */
+  lowest: number | null;
+  /** Rate at which the loss had run away. */
+  diverged: number | null;
 }

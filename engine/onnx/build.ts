@@ -1,9 +1,12 @@
 import type { SeriesData } from '../binding/types';
 import type { TaskConfig, TensorInfo } from '../contracts';
+import type { StatePairs } from '../inference';
+import { addInitialState, addLastOutput, addOutput, hasBetween, initialState } from './between';
 import { GraphBuilder } from './graph';
 import { encodeModel, type GraphProto } from './proto';
 import type { RecurrentLayer } from './layer';
-import { addGateOutputs, addLayer, addLayerOutput } from './recurrent';
+import { addPrediction, addProbabilities, addVectors, borderMetadata, type SequenceBorder } from './sequence-border';
+import { addGateOutputs, addLayer } from './recurrent';
 import { readsBelow } from './scan';
 import { transposed, type ExportModel } from './weights';
 
@@ -22,8 +25,10 @@ export interface BuildRequest {
   stateful: boolean;
   gates: boolean;
   opset: number;
-  /** null for a language model. */
+  /** null for a language model and for sequences. */
   forecast: ForecastScaling | null;
+  /** Of a model of sequences. */
+  sequences?: SequenceBorder | null;
   metadata: Record<string, string>;
   producerVersion: string;
 }
@@ -35,8 +40,8 @@ export interface BuiltModel {
   nodes: { operator: string; name: string; outputs: string[] }[];
 }
 
-/** Names of a stateful model's states: what goes in, and what comes out for the next call. */
-export function statePairs(model: ExportModel): { state: string; input: string; output: string; engine: string; layer: number }[] {
+/** Names of a stateful model's states: what goes in, what comes out for the next call, and where sequences begin (null = zero). */
+export function statePairs(model: ExportModel): { state: string; input: string; output: string; engine: string; layer: number; start: Float32Array | null }[] {
   return model.spec.layers.flatMap((_, layer) =>
     model.cells[layer]!.states.map((state) => ({
       state,
@@ -44,23 +49,31 @@ export function statePairs(model: ExportModel): { state: string; input: string; 
       output: `${state}n_l${layer}`,
       engine: `${state}_l${layer}`,
       layer,
+      start: initialState(model, layer, state),
     })),
   );
+}
+
+/** What a file says of its states, and what runs it with them: input, output, and the learned start where there is one. */
+export function pairsOf(model: ExportModel): StatePairs {
+  return statePairs(model).map(({ input, output, start }) => (start ? [input, output, Array.from(start)] : [input, output]));
 }
 
 /**
  * A model as an ONNX file's bytes: `tokens` int64 `[batch, time]` → `logits` `[batch, time, vocabulary]`,
  * or `series` float32 `[batch, time, inputs]` → `forecast` `[batch, horizon, targets]` in raw units.
- * Batch and time are free; dropout leaves no trace.
+ * Sequences: see `SequenceBorder`. Batch and time are free; dropout leaves no trace.
  */
 export function buildModel(request: BuildRequest): BuiltModel {
-  const { model, forecast } = request;
+  const { model, forecast, sequences = null } = request;
   const g = new GraphBuilder('sluice', request.opset);
-  const enter = forecast ? addSeries(g, forecast) : { value: addTokens(g, model), last: null };
-  const layers = addStack(g, model, enter.value, request.stateful, request.gates);
+  const enter = addEntry(g, model, forecast, sequences);
+  const layers = addStack(g, model, enter.value, request);
   const top = layers[layers.length - 1]!;
-  if (forecast) addForecast(g, model, forecast, top, enter.last);
-  else addLogits(g, model, addLayerOutput(g, top));
+  if (forecast) addForecast(g, model, forecast, addHeadInput(g, model, top, request.opset), enter.last);
+  else if (sequences?.kind === 'values') addPrediction(g, model, sequences.targets, addHeadInput(g, model, top, request.opset));
+  else addLogits(g, model, addOutput(g, model, top, request.opset));
+  if (sequences?.kind === 'bits') addProbabilities(g, sequences.entries);
   if (request.stateful) addFinalStates(g, model, layers);
   if (request.gates) for (const layer of layers) addGateOutputs(g, layer);
   const graph = g.build();
@@ -79,14 +92,21 @@ export function buildModel(request: BuildRequest): BuiltModel {
   };
 }
 
+function addEntry(g: GraphBuilder, model: ExportModel, forecast: ForecastScaling | null, sequences: SequenceBorder | null): { value: string; last: string | null } {
+  if (forecast) return addSeries(g, forecast);
+  if (sequences?.kind === 'values') return addSeries(g, { ...sequences.inputs, subtractLast: false });
+  return { value: sequences?.kind === 'bits' ? addVectors(g, sequences.entries) : addTokens(g, model), last: null };
+}
+
 /** Metadata of an exported file, all values JSON except the format's name. */
-export function modelMetadata(options: { task: TaskConfig; vocabulary: string[] | null; forecast: ForecastScaling | null; pairs: [string, string][]; run: string; step: number }): Record<string, string> {
-  const { task, vocabulary, forecast, pairs } = options;
+export function modelMetadata(options: { task: TaskConfig; vocabulary: string[] | null; forecast: ForecastScaling | null; sequences?: SequenceBorder | null; pairs: StatePairs; run: string; step: number }): Record<string, string> {
+  const { task, vocabulary, forecast, sequences, pairs } = options;
   return {
     'sluice.format': 'sluice-onnx/1',
     'sluice.task': JSON.stringify(task),
     ...(vocabulary && { 'sluice.vocabulary': JSON.stringify(vocabulary) }),
     ...(forecast && { 'sluice.scaler': JSON.stringify({ columns: forecast.columns, ...forecast.scaler }) }),
+    ...(sequences && borderMetadata(sequences)),
     ...(pairs.length > 0 && { 'sluice.states': JSON.stringify(pairs) }),
     'sluice.run': options.run,
     'sluice.step': String(options.step),
@@ -111,7 +131,7 @@ function addTokens(g: GraphBuilder, model: ExportModel): string {
  * Raw series to scaled `[time, batch, inputs]`; `last` is the scaled last step `[batch, 1, inputs]` that was
  * taken off. The arithmetic is float64: a series of large values with small changes keeps its digits.
  */
-function addSeries(g: GraphBuilder, forecast: ForecastScaling): { value: string; last: string | null } {
+function addSeries(g: GraphBuilder, forecast: Pick<ForecastScaling, 'columns' | 'scaler' | 'subtractLast'>): { value: string; last: string | null } {
   const { mean, deviation } = forecast.scaler;
   const size = forecast.columns.length;
   const series = g.input('series', 'float32', ['batch', 'time', size]);
@@ -127,45 +147,55 @@ function addSeries(g: GraphBuilder, forecast: ForecastScaling): { value: string;
   return { value: g.node('Transpose', 'series.time_first', [single], { perm: [1, 0, 2] }), last };
 }
 
-function addStack(g: GraphBuilder, model: ExportModel, input: string, stateful: boolean, gates: boolean): RecurrentLayer[] {
+function addStack(g: GraphBuilder, model: ExportModel, input: string, { stateful, gates, opset }: Pick<BuildRequest, 'stateful' | 'gates' | 'opset'>): RecurrentLayer[] {
   const layers: RecurrentLayer[] = [];
   let value = input;
   for (const [index, { hiddenSize, bidirectional }] of model.spec.layers.entries()) {
     const shape = [bidirectional ? 2 : 1, 'batch', hiddenSize];
     const { signals, states } = model.cells[index]!;
-    const initial = Object.fromEntries(states.map((state) => [state, `${state}0_l${index}`]));
-    if (stateful) for (const name of Object.values(initial)) g.input(name, 'float32', shape);
+    const learned = model.spec.options?.initialState === 'learned';
+    const begin = (state: string): string => (stateful ? g.input(`${state}0_l${index}`, 'float32', shape) : addInitialState(g, model, index, state, value));
+    const initial = stateful || learned ? Object.fromEntries(states.map((state) => [state, begin(state)])) : null;
     const above = model.cells[index + 1];
     const wanted = [...(gates ? signals.map(({ name }) => name) : []), ...(above ? readsBelow(above) : [])];
-    const layer = addLayer(g, model, index, value, stateful ? initial : null, wanted, layers.at(-1) ?? null);
+    const layer = addLayer(g, model, index, value, initial, wanted, layers.at(-1) ?? null);
     layers.push(layer);
-    if (index + 1 < model.spec.layers.length) value = addLayerOutput(g, layer);
+    if (index + 1 < model.spec.layers.length) value = addOutput(g, model, layer, opset);
   }
   return layers;
 }
 
 /** The head at every step: `[time, batch, hidden]` to `logits` `[batch, time, vocabulary]`. */
 function addLogits(g: GraphBuilder, model: ExportModel, hidden: string): void {
-  const weight = tensor(model, 'head.weight');
+  const tied = model.spec.options?.tieWeights === true;
+  const weight = tensor(model, tied ? 'embedding.weight' : 'head.weight');
   const bias = tensor(model, 'head.bias');
   const [outputSize, width] = weight.shape as [number, number];
   const batchFirst = g.node('Transpose', 'hidden.batch_first', [hidden], { perm: [1, 0, 2] });
-  const product = g.node('MatMul', 'head', [batchFirst, g.constant('head.weight', [width, outputSize], transposed(weight.data, outputSize, width))]);
+  // Tied weights are in the file once.
+  const matrix = tied
+    ? g.node('Transpose', 'head.weight', ['embedding.weight'], { perm: [1, 0] })
+    : g.constant('head.weight', [width, outputSize], transposed(weight.data, outputSize, width));
+  const product = g.node('MatMul', 'head', [batchFirst, matrix]);
   g.node('Add', 'logits', [product, g.constant('head.bias', bias.shape, bias.data)]);
   g.output('logits', 'float32', ['batch', 'time', outputSize]);
 }
 
 /**
- * The head on the last step: the forward half's state after the last step beside the reverse half's after
- * the first, which is what the operator gives as its final state.
+ * What the head reads at the last step, `[batch, directions × hiddenSize]`: the forward half's state after the last
+ * step beside the reverse half's after the first, which is what the operator gives as its final state.
  */
-function addForecast(g: GraphBuilder, model: ExportModel, forecast: ForecastScaling, top: RecurrentLayer, last: string | null): void {
+function addHeadInput(g: GraphBuilder, model: ExportModel, top: RecurrentLayer, opset: number): string {
+  if (hasBetween(model, top.index)) return addLastOutput(g, top, addOutput(g, model, top, opset));
+  const batchFirst = g.node('Transpose', 'hidden.batch_first', [top.final['h']!], { perm: [1, 0, 2] });
+  return g.node('Reshape', 'hidden', [batchFirst, g.integers(-1, top.directions * top.hiddenSize)]);
+}
+
+/** The head on the last step. */
+function addForecast(g: GraphBuilder, model: ExportModel, forecast: ForecastScaling, hidden: string, last: string | null): void {
   const { horizon, targetCount, scaler } = forecast;
   const weight = tensor(model, 'head.weight');
   const bias = tensor(model, 'head.bias');
-  const width = top.directions * top.hiddenSize;
-  const batchFirst = g.node('Transpose', 'hidden.batch_first', [top.final['h']!], { perm: [1, 0, 2] });
-  const hidden = g.node('Reshape', 'hidden', [batchFirst, g.integers(-1, width)]);
   const head = g.node('Gemm', 'head', [hidden, g.constant('head.weight', weight.shape, weight.data), g.constant('head.bias', bias.shape, bias.data)], { transB: 1 });
   const exact = g.node('Cast', 'forecast.exact', [head], { to: 11 });
   let scaled = g.node('Reshape', 'forecast.scaled', [exact, g.integers(-1, horizon, targetCount)]);

@@ -93,6 +93,8 @@ describe('completing a configuration', () => {
     expect(both?.message).toContain('would see the tokens');
     expect(await problemsOf({ dataset: 'river', model: { layers: [{ bidirectional: true }] } })).toEqual([]);
     expect(await problemsOf({ dataset: 'novel', training: { maxSteps: null } })).toMatchObject([{ path: 'training.maxSteps', code: 'NO_END' }]);
+    expect(await problemsOf({ dataset: 'river', training: { labelSmoothing: 0.1, backwardLength: 9 } })).toMatchObject([{ path: 'training.labelSmoothing', code: 'LANGUAGE_MODEL_ONLY' }, { path: 'training.backwardLength' }]);
+    expect(await problemsOf({ dataset: 'novel', training: { sequenceLength: 5, backwardLength: 4 } })).toMatchObject([{ path: 'training.backwardLength', code: 'TOO_SMALL', details: { minimum: 5 } }]);
   });
 
   it('writes the usual options of a cell back and says at an option what is wrong with it', async () => {

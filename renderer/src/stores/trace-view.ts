@@ -26,6 +26,8 @@ export interface TraceView {
   /** Raw values `[horizon, targets]` predicted and seen, null for tokens. */
   forecast: Float32Array | null;
   target: Float32Array | null;
+  /** Of a sequence: logits `[time, outputs]`, or the scaled answer `[targets]`. */
+  output: Float32Array | null;
 }
 
 /** Letters of the cells known when this was written; the engine's own list wins where it is at hand. */
@@ -79,6 +81,7 @@ export function decodeTrace(bytes: Uint8Array, cells: readonly CellInfo[]): Trac
     series: input && isSeries ? { size: input.shape[2]!, values: input.data.subarray(0, input.shape[1]! * input.shape[2]!) } : null,
     forecast: float32Tensor(file, 'forecast')?.data ?? null,
     target: float32Tensor(file, 'target')?.data ?? null,
+    output: float32Tensor(file, 'output')?.data ?? null,
   };
 }
 

@@ -2,7 +2,10 @@ import type { ModelDescription, RunConfig, StackBlock } from '../../../../engine
 
 /** `['B', 'T', 128]` with the draft's numbers: `[50, 50, 128]`. */
 export function shapeText(shape: (string | number)[], config: RunConfig): string {
-  const sizes: Record<string, number> = { B: config.training.batchSize, T: config.task.kind === 'forecast' ? config.task.lookback : config.training.sequenceLength };
+  const { task } = config;
+  // Sequences have lengths of their own.
+  const time = task.kind === 'forecast' ? task.lookback : task.kind === 'language-model' ? config.training.sequenceLength : 'T';
+  const sizes: Record<string, number | string> = { B: config.training.batchSize, T: time };
   return `[${shape.map((size) => sizes[size] ?? size).join(', ')}]`;
 }
 
@@ -26,6 +29,10 @@ const symbols: Record<string, string> = { weight_ih: 'W_{x}', weight_hh: 'W_{h}'
 
 /** `W_{x}` for `recurrent.weight_ih_l0`, `p_{i}` for a peephole, and so on, with `reverse` told apart; `gates`: its rows are stacked by gate. */
 export function weightLabel(name: string): { symbol: string; reverse: boolean; gates: boolean } {
+  const norm = /^norm\.\d+\.(weight|bias)$/.exec(name);
+  if (norm) return { symbol: norm[1] === 'weight' ? 'γ' : 'β', reverse: false, gates: false };
+  const initial = /^initial\.(.+)_l\d+(_reverse)?$/.exec(name);
+  if (initial) return { symbol: `${initial[1]}_{0}`, reverse: initial[2] !== undefined, gates: false };
   const recurrent = /^recurrent\.(.+)_l\d+(_reverse)?$/.exec(name);
   if (!recurrent) return { symbol: name.startsWith('embedding') ? 'E' : name.endsWith('.bias') ? 'b' : 'W', reverse: false, gates: false };
   const [, stem = '', reverse] = recurrent;

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use crate::cells::choose_cell;
 use crate::error::EngineError;
-use crate::spec::{HeadMode, InputSpec, ModelSpec};
+use crate::options::check_options;
+use crate::spec::{HeadMode, InitialState, InputSpec, ModelSpec};
 
 /// A parameter tensor by PyTorch's name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -66,15 +67,36 @@ pub fn describe(spec: &ModelSpec, work: Option<(usize, usize)>) -> Result<Descri
             }
         }
         width = hidden * layer.directions();
+        if layer.layer_norm {
+            add(format!("norm.{index}.weight"), vec![width]);
+            add(format!("norm.{index}.bias"), vec![width]);
+        }
+        if layer.layer_norm || layer.residual {
+            // The normalised output, and the derivative past it.
+            kept += 2 * width;
+        }
         // Gates, states, and the derivative that reaches the outputs.
         kept += layer.directions() * (rows + cell.states.len() * hidden) + width;
     }
+    check_options(spec)?;
     let outputs = spec.head.output_size;
     if outputs == 0 {
         return invalid("head.outputSize".into(), "the head needs at least one output");
     }
-    add("head.weight".into(), vec![outputs, width]);
+    if !spec.options.tie_weights {
+        add("head.weight".into(), vec![outputs, width]);
+    }
     add("head.bias".into(), vec![outputs]);
+    if spec.options.initial_state == InitialState::Learned {
+        for (index, layer) in spec.layers.iter().enumerate() {
+            let states = choose_cell(&layer.cell, &layer.options, layer.hidden_size)?.cell.info().states;
+            for direction in ["", "_reverse"].iter().take(layer.directions()) {
+                for state in states {
+                    add(format!("initial.{state}_l{index}{direction}"), vec![layer.hidden_size]);
+                }
+            }
+        }
+    }
     let parameters: usize = tensors.iter().map(|tensor| tensor.shape.iter().product::<usize>()).sum();
     let activations = work.map_or(0, |(time, batch)| {
         let head = match spec.head.mode {
@@ -111,6 +133,7 @@ mod tests {
                     input,
                     layers: vec![layer(cell.name, 7, bidirectional), layer(cell.name, 4, false)],
                     head: HeadSpec { output_size: 6, mode: HeadMode::LastStep },
+                    options: Default::default(),
                 };
                 let described = describe(&spec, None).unwrap();
                 let model = Model::<f32>::new(spec, 1, Arc::new(Pool::new(1))).unwrap();
@@ -130,6 +153,7 @@ mod tests {
             input: InputSpec::Series { input_size: 1 },
             layers: vec![layer("lstm", 4, false)],
             head: HeadSpec { output_size: 1, mode: HeadMode::LastStep },
+            options: Default::default(),
         };
         let mut zero = good.clone();
         zero.layers[0].hidden_size = 0;

@@ -45,6 +45,28 @@ impl Inner {
     fn place(self, column: usize) -> usize {
         column / self.part * self.part_padded + column % self.part
     }
+
+    /// Places of the columns, part by part, without the padding.
+    pub fn columns(self) -> impl Iterator<Item = std::ops::Range<usize>> {
+        (0..self.parts).map(move |part| part * self.part_padded..part * self.part_padded + self.part)
+    }
+
+    /// False in the padding.
+    pub fn is_column(self, place: usize) -> bool {
+        place % self.part_padded < self.part
+    }
+
+    /// Where the same columns lie here and in `other`, as `(here, there, count)`; both have as many.
+    pub fn shared_runs(self, other: Inner) -> Vec<(usize, usize, usize)> {
+        let mut runs = Vec::new();
+        let mut column = 0;
+        while column < self.size() {
+            let count = (self.part - column % self.part).min(other.part - column % other.part);
+            runs.push((self.place(column), other.place(column), count));
+            column += count;
+        }
+        runs
+    }
 }
 
 /// How a tensor is packed.
@@ -60,6 +82,8 @@ pub enum Packing {
     Rows { rows: usize, columns: usize },
     /// `[size]`
     Vector { size: usize },
+    /// `[inner]`, placed as the columns of a row.
+    Parts { inner: Inner },
 }
 
 /// One parameter tensor.
@@ -84,6 +108,7 @@ impl Packing {
             Packing::Columns { outputs, inner } => padded(*outputs) * inner.padded(),
             Packing::Rows { rows, columns } => rows * padded(*columns),
             Packing::Vector { size } => padded(*size),
+            Packing::Parts { inner } => inner.padded(),
         }
     }
 
@@ -94,11 +119,12 @@ impl Packing {
             Packing::Columns { outputs, inner } => vec![*outputs, inner.size()],
             Packing::Rows { rows, columns } => vec![*rows, *columns],
             Packing::Vector { size } => vec![*size],
+            Packing::Parts { inner } => vec![inner.size()],
         }
     }
 
     /// Place of the row-major element (row, column) from the tensor's beginning.
-    fn place(&self, row: usize, column: usize) -> usize {
+    pub(crate) fn place(&self, row: usize, column: usize) -> usize {
         let slot_of =
             |slots: &[usize], gate: usize| slots.iter().position(|&g| g == gate).expect("every gate has a slot");
         match self {
@@ -118,6 +144,7 @@ impl Packing {
             }
             Packing::Rows { columns, .. } => row * padded(*columns) + column,
             Packing::Vector { .. } => row,
+            Packing::Parts { inner } => inner.place(row),
         }
     }
 }
@@ -260,6 +287,7 @@ mod tests {
             Packing::Columns { outputs: 130, inner: Inner::plain(7) },
             Packing::Rows { rows: 4, columns: 9 },
             Packing::Vector { size: 3 },
+            Packing::Parts { inner: Inner::panels(19, 2) },
         ]
     }
 

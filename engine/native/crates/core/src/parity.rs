@@ -10,22 +10,23 @@ use crate::cells::{OptionValues, Source as SignalSource, find_cell};
 use crate::element::Element;
 use crate::error::EngineError;
 use crate::kernels::{KernelKind, Kernels};
-use crate::layers::{Pass, Source, Stack, Strided};
+use crate::layers::{Kept, Pass, Source, Stack, Strided};
 use crate::params::{Inner, Parameters};
+use crate::parity_training;
 use crate::pool::Pool;
 use crate::simd::LANES;
 use crate::spec::{LayerSpec, NamedTensor};
 
 /// Absolute and relative tolerances: `|value - reference| <= absolute + relative * |reference|`.
 #[derive(Debug, Clone, Copy)]
-struct Tolerance {
-    absolute: f64,
-    relative: f64,
+pub(crate) struct Tolerance {
+    pub absolute: f64,
+    pub relative: f64,
 }
 
 /// f64 differs by rounding and by the fixtures' 11 digits; f32 by the rounding of a few hundred operations, which
 /// gradients add up over time. A wrong gate order shows as a difference above 1e-3.
-fn tolerances(precision: &str) -> (Tolerance, Tolerance) {
+pub(crate) fn tolerances(precision: &str) -> (Tolerance, Tolerance) {
     match precision {
         "float64" => (Tolerance { absolute: 1e-9, relative: 0.0 }, Tolerance { absolute: 1e-9, relative: 1e-9 }),
         _ => (Tolerance { absolute: 2e-6, relative: 1e-5 }, Tolerance { absolute: 1e-5, relative: 5e-5 }),
@@ -47,18 +48,71 @@ pub struct ParityResult {
     pub passed: bool,
     /// The tensor nearest to its tolerance, or furthest beyond it.
     pub worst_tensor: String,
+    /// What the fixture holds and the engine has not, so that it was not compared.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
+}
+
+/// A comparison under way.
+pub(crate) struct Comparison {
+    pub result: ParityResult,
+    /// Largest error as a share of its tolerance.
+    worst: f64,
+}
+
+impl Comparison {
+    pub fn new(precision: &'static str, cell: &str) -> Self {
+        let result = ParityResult {
+            precision,
+            cell: cell.to_string(),
+            max_absolute_error: 0.0,
+            max_relative_error: 0.0,
+            passed: true,
+            worst_tensor: String::new(),
+            left_out: Vec::new(),
+        };
+        Comparison { result, worst: -1.0 }
+    }
+
+    /// Compares one tensor; one that is missing or of another size does not pass.
+    pub fn check(&mut self, name: String, reference: &[f64], values: Option<&[f64]>, tolerance: Tolerance) {
+        let result = &mut self.result;
+        let Some(values) = values.filter(|values| values.len() == reference.len()) else {
+            result.passed = false;
+            self.worst = f64::INFINITY;
+            result.worst_tensor = name;
+            return;
+        };
+        for (&value, &want) in values.iter().zip(reference) {
+            let error = (value - want).abs();
+            let share = error / (tolerance.absolute + tolerance.relative * want.abs());
+            result.max_absolute_error = result.max_absolute_error.max(error);
+            result.max_relative_error = result.max_relative_error.max(error / want.abs().max(RELATIVE_FLOOR));
+            if share > self.worst || share.is_nan() {
+                self.worst = if share.is_nan() { f64::INFINITY } else { share };
+                result.worst_tensor.clone_from(&name);
+            }
+            if share.is_nan() || share > 1.0 {
+                result.passed = false;
+            }
+        }
+    }
+
+    pub fn leave_out(&mut self, what: String) {
+        self.result.left_out.push(what);
+    }
 }
 
 /// Nested JSON arrays of any depth, read in row-major order.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
-enum Nested {
+pub(crate) enum Nested {
     Number(f64),
     List(Vec<Nested>),
 }
 
 impl Nested {
-    fn flat(&self) -> Vec<f64> {
+    pub fn flat(&self) -> Vec<f64> {
         match self {
             Nested::Number(value) => vec![*value],
             Nested::List(items) => items.iter().flat_map(Nested::flat).collect(),
@@ -155,9 +209,14 @@ pub fn run_fixture_with(json: &str, kind: KernelKind) -> Result<Vec<ParityResult
     let unreadable = |error: serde_json::Error| invalid(format!("The fixture cannot be read: {error}."));
     // What another kind of fixture lacks is not what is wrong with it.
     let Header { schema } = serde_json::from_str(json).map_err(unreadable)?;
+    if schema == "training-fixture/1" {
+        let fixture = serde_json::from_str(json).map_err(unreadable)?;
+        let single = parity_training::compare::<f32>(&fixture, kind)?;
+        return Ok(vec![single.result, parity_training::compare::<f64>(&fixture, kind)?.result]);
+    }
     if schema != "recurrent-fixture/1" {
         return Err(invalid(format!(
-            "This is no recurrent fixture: its schema is \"{schema}\", not recurrent-fixture/1."
+            "This is no recurrent fixture: its schema is \"{schema}\", not recurrent-fixture/1 or training-fixture/1."
         )));
     }
     let fixture: Fixture = serde_json::from_str(json).map_err(unreadable)?;
@@ -167,35 +226,9 @@ pub fn run_fixture_with(json: &str, kind: KernelKind) -> Result<Vec<ParityResult
 fn compare<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<ParityResult, EngineError> {
     let computed = compute::<E>(fixture, kind)?;
     let (for_outputs, for_gradients) = tolerances(E::PRECISION);
-    let mut result = ParityResult {
-        precision: E::PRECISION,
-        cell: fixture.cell.clone(),
-        max_absolute_error: 0.0,
-        max_relative_error: 0.0,
-        passed: true,
-        worst_tensor: String::new(),
-    };
-    let mut worst = -1.0;
+    let mut comparison = Comparison::new(E::PRECISION, &fixture.cell);
     let mut check = |name: String, reference: Vec<f64>, values: Option<&Vec<f64>>, tolerance: Tolerance| {
-        let Some(values) = values.filter(|values| values.len() == reference.len()) else {
-            result.passed = false;
-            worst = f64::INFINITY;
-            result.worst_tensor = name;
-            return;
-        };
-        for (&value, &want) in values.iter().zip(&reference) {
-            let error = (value - want).abs();
-            let share = error / (tolerance.absolute + tolerance.relative * want.abs());
-            result.max_absolute_error = result.max_absolute_error.max(error);
-            result.max_relative_error = result.max_relative_error.max(error / want.abs().max(RELATIVE_FLOOR));
-            if share > worst || share.is_nan() {
-                worst = if share.is_nan() { f64::INFINITY } else { share };
-                result.worst_tensor.clone_from(&name);
-            }
-            if share.is_nan() || share > 1.0 {
-                result.passed = false;
-            }
-        }
+        comparison.check(name, &reference, values.map(Vec::as_slice), tolerance);
     };
     let outputs = &computed.outputs;
     check("y".into(), fixture.y.flat(), outputs.get("y"), for_outputs);
@@ -225,7 +258,7 @@ fn compare<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<ParityResu
             check(name.clone(), want.flat(), gradients.get(&name), for_gradients);
         }
     }
-    Ok(result)
+    Ok(comparison.result)
 }
 
 /// One forward and backward pass of the stack on one thread, with the fixture's loss.
@@ -326,6 +359,9 @@ fn compute<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<Computed, 
             .collect(),
         traced: true,
         input_gradient: input_gradient.at(0),
+        kept: Kept::default(),
+        whole_vocabulary: false,
+        narrow: false,
     };
     let pool = Arc::new(Pool::new(1));
     pool.run(|worker| unsafe {

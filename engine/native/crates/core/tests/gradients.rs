@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sluice_core::rng::{Purpose, Rng};
 use sluice_core::spec::{
-    Batch, HeadMode, HeadSpec, Input, InputSpec, LayerSpec, ModelSpec, NamedTensor, States, Target,
+    Batch, HeadMode, HeadSpec, Input, InputSpec, LayerSpec, ModelOptions, ModelSpec, NamedTensor, States, Target,
 };
 use sluice_core::{CellInfo, all_variants};
 use sluice_core::{Model, Pool};
@@ -24,6 +24,8 @@ struct Case {
     classes: Vec<u32>,
     states: States<f64>,
     lengths: Option<&'static [usize]>,
+    /// Sigmoid cross-entropy in place of the squared error: `values` are then 0 or 1.
+    bits: bool,
 }
 
 impl Case {
@@ -64,7 +66,14 @@ impl Case {
             classes: (0..head_rows as u64).map(|i| (rng.uniform(2000 + i) * outputs as f64) as u32).collect(),
             states,
             lengths: with_lengths.then_some(&LENGTHS),
+            bits: false,
         }
+    }
+
+    fn with_bits(mut self) -> Self {
+        self.values.iter_mut().for_each(|value| *value = f64::from(u8::from(*value > 0.0)));
+        self.bits = true;
+        self
     }
 
     fn is_language(&self) -> bool {
@@ -77,7 +86,7 @@ impl Case {
         let input = if self.is_language() { Input::Tokens(&tokens) } else { Input::Series(series) };
         let batch = Batch { time: TIME, batch: BATCH, input, lengths: self.lengths };
         let (values, classes) = (self.values.clone(), self.classes.clone());
-        let target = if self.is_language() { Target::Tokens(&classes) } else { Target::Values(&values) };
+        let target = goal(self.is_language(), self.bits, &classes, &values);
         self.model.loss(&batch, &target, &mut states.clone()).unwrap().mean()
     }
 
@@ -86,7 +95,7 @@ impl Case {
         let (tokens, values, classes) = (self.tokens.clone(), self.values.clone(), self.classes.clone());
         let language = self.is_language();
         let input = if language { Input::Tokens(&tokens) } else { Input::Series(&series) };
-        let target = if language { Target::Tokens(&classes) } else { Target::Values(&values) };
+        let target = goal(language, self.bits, &classes, &values);
         let batch = Batch { time: TIME, batch: BATCH, input, lengths: self.lengths };
         let traced = self.model.backward_traced(&batch, &target, &states).unwrap();
         let gradients = self.model.gradients();
@@ -136,6 +145,14 @@ impl Case {
     }
 }
 
+fn goal<'a>(language: bool, bits: bool, classes: &'a [u32], values: &'a [f64]) -> Target<'a, f64> {
+    match (language, bits) {
+        (true, _) => Target::Tokens(classes),
+        (false, true) => Target::Bits(values),
+        (false, false) => Target::Values(values),
+    }
+}
+
 fn layers(cell: &CellInfo, sizes: &[usize], bidirectional: bool) -> Vec<LayerSpec> {
     let layer = |&hidden_size: &usize| LayerSpec {
         cell: cell.name.into(),
@@ -167,6 +184,7 @@ fn every_cell_alone_and_stacked() {
                 input: InputSpec::Series { input_size: 2 },
                 layers: layers(cell, &[3, 2], bidirectional),
                 head: HeadSpec { output_size: 2, mode },
+                options: Default::default(),
             };
             Case::new(spec, with_lengths, 5)
                 .check(&format!("{} bidirectional {bidirectional} lengths {with_lengths} {mode:?}", said(cell)));
@@ -182,6 +200,7 @@ fn embeddings_of_every_cell() {
                 input: InputSpec::Tokens { vocabulary_size: 5, embedding_size: 3 },
                 layers: layers(cell, &[2], bidirectional),
                 head: HeadSpec { output_size: 3, mode: HeadMode::EveryStep },
+                options: Default::default(),
             };
             Case::new(spec, true, 6).check(&format!("{} tokens, bidirectional {bidirectional}", said(cell)));
         }
@@ -198,6 +217,27 @@ fn different_cells_in_one_stack_and_more_than_one_panel() {
         input: InputSpec::Series { input_size: 1 },
         layers: stack,
         head: HeadSpec { output_size: 1, mode: HeadMode::EveryStep },
+        options: Default::default(),
     };
     Case::new(spec, false, 7).check("mixed stack");
+}
+
+#[test]
+fn vectors_of_zeros_and_ones_through_every_mask() {
+    let lstm = all_variants().into_iter().find(|cell| cell.name == "lstm").unwrap();
+    // 17 outputs reach beyond one vector, whose padding must stay silent.
+    for output_size in [1, 3, 17] {
+        for (bidirectional, with_lengths, mode) in
+            [(false, false, HeadMode::EveryStep), (false, true, HeadMode::EveryStep), (true, true, HeadMode::LastStep)]
+        {
+            let spec = ModelSpec {
+                input: InputSpec::Series { input_size: 2 },
+                layers: layers(lstm, &[3], bidirectional),
+                head: HeadSpec { output_size, mode },
+                options: ModelOptions::default(),
+            };
+            let what = format!("{output_size} bits, bidirectional {bidirectional} lengths {with_lengths} {mode:?}");
+            Case::new(spec, with_lengths, 8).with_bits().check(&what);
+        }
+    }
 }

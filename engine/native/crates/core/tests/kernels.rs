@@ -1,11 +1,14 @@
 //! Every instruction set this processor has against the judge, the portable code in f64, on arbitrary shapes.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 use sluice_core::element::Element;
-use sluice_core::kernels::KernelKind;
+use sluice_core::kernels::product::{Product, Start};
+use sluice_core::kernels::tile::Left;
+use sluice_core::kernels::{KernelKind, Kernels};
 use sluice_core::rng::{Purpose, Rng};
+use sluice_core::simd::LANES;
 use sluice_core::spec::{
     Batch, HeadMode, HeadSpec, Input, InputSpec, LayerSpec, ModelSpec, NamedTensor, Target, Traced,
 };
@@ -61,6 +64,7 @@ fn run<E: Element>(shape: &Shape, kind: KernelKind) -> (Traced<E>, Vec<NamedTens
             output_size: shape.outputs,
             mode: if shape.every_step { HeadMode::EveryStep } else { HeadMode::LastStep },
         },
+        options: Default::default(),
     };
     let normals = |count: usize, purpose: u32| -> Vec<E> {
         let rng = Rng::new(1, Purpose::Sample, purpose);
@@ -131,6 +135,43 @@ proptest! {
             for (&value, &want) in wide.outputs.iter().zip(&judge.outputs) {
                 prop_assert!((value - want).abs() <= 1e-12 * (1.0 + want.abs()));
             }
+        }
+    }
+}
+
+/// Each worker's product of the two numbers.
+fn products<E: Element>(kind: KernelKind, threads: usize, left: f64, right: f64) -> Vec<f64> {
+    let results = Mutex::new(Vec::new());
+    let (left, right) = (E::from_f64(left), [E::from_f64(right); LANES]);
+    Pool::new(threads).run(|_| {
+        let mut out = [E::ONE; LANES];
+        let product = Product {
+            rows: 1,
+            columns: 1,
+            left: Left::rows(&left, 1, 1),
+            right: right.as_ptr(),
+            start: Start::Zero,
+            out: out.as_mut_ptr(),
+            out_row: LANES,
+        };
+        unsafe { (Kernels::<E>::of(kind).product)(product) };
+        results.lock().unwrap().extend(out.map(E::to_f64));
+    });
+    results.into_inner().unwrap()
+}
+
+#[test]
+fn denormal_numbers_count_as_zero_in_every_kernel() {
+    for kind in KernelKind::available() {
+        for threads in [1, 3] {
+            // A denormal result, then a denormal operand.
+            for (left, right) in [(1e-30, 1e-12), (1e-40, 1e30)] {
+                assert_eq!(products::<f32>(kind, threads, left, right), vec![0.0; threads * LANES], "{kind:?} f32");
+            }
+            for (left, right) in [(1e-200, 1e-115), (1e-310, 1e300)] {
+                assert_eq!(products::<f64>(kind, threads, left, right), vec![0.0; threads * LANES], "{kind:?} f64");
+            }
+            assert!(products::<f64>(kind, threads, 1e-150, 1e-150).iter().all(|&v| v > 0.0));
         }
     }
 }

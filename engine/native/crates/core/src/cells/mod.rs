@@ -9,6 +9,7 @@ mod lstm_coupled;
 mod lstm_no_forget;
 mod lstm_peephole;
 mod lstm_peephole_cell_input;
+mod memory;
 mod options;
 mod rnn_relu;
 mod rnn_tanh;
@@ -21,10 +22,11 @@ use crate::element::Element;
 use crate::error::EngineError;
 use crate::kernels::KernelKind;
 use crate::kernels::recurrent::{Backward, BackwardStep, Derivatives, Forward, ForwardStep, Recorded};
-use crate::simd::{Avx2, Avx512, Isa, Lanes, Portable};
+use crate::simd::{Avx2, Avx512, Isa, Lanes, Neon, Portable};
 
 pub use info::{CellDescription, CellInfo, Equation, OnnxRecipe, OnnxRows, Signal, SignalKind, Source, TensorNames};
 use info::{equation, gate, signed, state, unbounded, unbounded_slot};
+pub use memory::Memory;
 pub use options::{CellOption, Chosen, OptionValue, OptionValues, choose_cell};
 pub use step::Op;
 use step::op;
@@ -190,6 +192,7 @@ fn compiled<E: Element, C: Cell>(kind: KernelKind) -> CellKernels<E> {
     match kind {
         KernelKind::Avx512 => CellKernels { forward: forward::<E, C, Avx512>, backward: backward::<E, C, Avx512> },
         KernelKind::Avx2 => CellKernels { forward: forward::<E, C, Avx2>, backward: backward::<E, C, Avx2> },
+        KernelKind::Neon => CellKernels { forward: forward::<E, C, Neon>, backward: backward::<E, C, Neon> },
         KernelKind::Portable => {
             CellKernels { forward: forward::<E, C, Portable>, backward: backward::<E, C, Portable> }
         }

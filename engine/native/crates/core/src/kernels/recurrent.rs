@@ -33,8 +33,9 @@ impl Valid {
 #[derive(Clone, Copy)]
 pub struct ForwardStep<E> {
     pub rows: usize,
-    /// Unit panels P.
-    pub panels: usize,
+    /// Unit panels to compute: all P, or a worker's share where the units are split.
+    pub first_panel: usize,
+    pub end_panel: usize,
     pub valid: Valid,
     /// Input part of the sums with bias, `[P][start rows][S * 16]`; may be `gates` itself.
     pub start: *const E,
@@ -69,7 +70,7 @@ pub struct Forward<E, C>(pub ForwardStep<E>, pub PhantomData<C>);
 impl<E: Element, C: Cell> Forward<E, C> {
     #[inline(always)]
     unsafe fn all_rows<V: Lanes<E>, const N: usize>(&self) {
-        for panel in 0..self.0.panels {
+        for panel in self.0.first_panel..self.0.end_panel {
             for (first, rows) in even_tiles(self.0.rows, most_rows(V::TILE, N)) {
                 unsafe { with_tile_rows!(rows, V, N, self.tile(panel, first)) }
             }

@@ -1,5 +1,8 @@
 //! One direction of one recurrent layer: its place in the weights and its workspace.
 
+use super::initial::InitialStates;
+use super::weight_drop::WeightDrop;
+use super::zoneout::Zoneout;
 use crate::buffer::Buffer;
 use crate::cells::{CellEntry, CellKernels, Chosen, Feed, Layout, MAX_SAVED, MAX_STATES};
 use crate::element::Element;
@@ -53,6 +56,9 @@ pub struct Direction<E: Element> {
     pub table_gradient: Buffer<E>,
     /// All initial states of this batch are zero.
     pub starts_at_zero: bool,
+    pub initial: InitialStates,
+    pub weight_drop: Option<WeightDrop<E>>,
+    pub zoneout: Option<Zoneout<E>>,
 }
 
 impl<E: Element> Direction<E> {
@@ -89,6 +95,7 @@ impl<E: Element> Direction<E> {
         let width = padded(hidden);
         let panels = width / LANES;
         let empty = || Buffer::new(0);
+        let place = (index * 2 + reverse as usize) as u32;
         Direction {
             reverse,
             cell,
@@ -117,6 +124,9 @@ impl<E: Element> Direction<E> {
             table: empty(),
             table_gradient: empty(),
             starts_at_zero: true,
+            initial: InitialStates::default(),
+            weight_drop: WeightDrop::new(spec.weight_drop, place),
+            zoneout: Zoneout::new(spec.zoneout_hidden, spec.zoneout_cell, layout.states, place),
             name,
         }
     }
@@ -148,6 +158,13 @@ impl<E: Element> Direction<E> {
                 let period = self.periods[unit * self.periods.len() / self.hidden];
                 *active = if (first + step).is_multiple_of(period) { E::ONE } else { E::ZERO };
             }
+        }
+        let recurrent = self.width * self.width * self.layout.recurrent.gates.len();
+        if let Some(drop) = &mut self.weight_drop {
+            drop.reserve(recurrent);
+        }
+        if let Some(zoneout) = &mut self.zoneout {
+            zoneout.reserve(self.layout.states, rows, batch, self.width);
         }
     }
 

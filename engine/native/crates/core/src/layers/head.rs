@@ -1,7 +1,7 @@
 //! The linear head: outputs = W h + b, at every step or at the last.
 
 use super::dense::{Inputs, RowBlocks, dense, outer_blocks};
-use super::stack::{Pass, Stack, Strided};
+use super::stack::{Layer, Pass, Stack, Strided};
 use crate::buffer::Buffer;
 use crate::cells::MAX_STATES;
 use crate::element::Element;
@@ -110,31 +110,66 @@ impl<E: Element> Head<E> {
     /// As in `layers`; the stack's `forward` must be done for these rows.
     pub unsafe fn forward(&self, stack: &Stack<E>, pass: &Pass<E>, worker: &Worker) {
         let blocks = self.blocks(pass, worker);
-        if self.mode == HeadMode::LastStep {
-            for b in blocks.first..blocks.first + blocks.count {
-                let mut column = b * self.inner;
-                for direction in &stack.layers[stack.layers.len() - 1].directions {
-                    let block = direction.final_block(pass.time);
-                    let h = direction.states[0].at((block * pass.batch + b) * direction.width);
-                    unsafe { self.input.at(column).copy_from_nonoverlapping(h, direction.width) };
-                    column += direction.width;
-                }
+        unsafe {
+            self.read_states(stack, pass, blocks);
+            for chunk in self.chunks() {
+                self.multiply(stack, pass, blocks, chunk);
             }
         }
-        let input = self.input(stack, pass);
-        for (first, columns) in self.chunks() {
-            unsafe {
-                let product = Product {
-                    rows: 0,
-                    columns: columns / LANES,
-                    left: Left::rows(input.first, input.row, self.inner),
-                    right: pass.weights.add(self.weight + first * self.inner),
-                    start: Start::Same(pass.weights.add(self.bias + first)),
-                    out: self.values.at(first),
-                    out_row: self.width,
+    }
+
+    /// The worker's share of the outputs of all rows, for a batch with few of them.
+    ///
+    /// # Safety
+    /// As in `layers`; all states must be there.
+    pub unsafe fn forward_columns(&self, stack: &Stack<E>, pass: &Pass<E>, worker: &Worker) {
+        let time = if self.mode == HeadMode::EveryStep { pass.time } else { 1 };
+        let all = RowBlocks { time, batch: pass.batch, first: 0, count: pass.batch };
+        let chunks: Vec<_> = self.chunks().collect();
+        for &chunk in &chunks[worker.share(chunks.len())] {
+            unsafe { self.multiply(stack, pass, all, chunk) };
+        }
+    }
+
+    /// With `LastStep`, copies the final states of some rows side by side.
+    ///
+    /// # Safety
+    /// As `forward`.
+    pub(super) unsafe fn read_states(&self, stack: &Stack<E>, pass: &Pass<E>, blocks: RowBlocks) {
+        if self.mode == HeadMode::EveryStep {
+            return;
+        }
+        for b in blocks.first..blocks.first + blocks.count {
+            let mut column = b * self.inner;
+            let top = stack.layers.last().expect("at least one layer");
+            for (d, direction) in top.directions.iter().enumerate() {
+                let h = if top.between.is_some() {
+                    top.output.at(last_output(top, d, pass, b))
+                } else {
+                    let block = direction.final_block(pass.time);
+                    direction.states[0].at((block * pass.batch + b) * direction.width)
                 };
-                dense(&stack.kernels, blocks, product);
+                unsafe { self.input.at(column).copy_from_nonoverlapping(h, direction.width) };
+                column += direction.width;
             }
+        }
+    }
+
+    /// One column chunk `(first output, outputs)` of the outputs of some rows.
+    unsafe fn multiply(&self, stack: &Stack<E>, pass: &Pass<E>, blocks: RowBlocks, chunk: (usize, usize)) {
+        let (first, columns) = chunk;
+        let input = self.input(stack, pass);
+        unsafe {
+            let product = Product {
+                rows: 0,
+                columns: columns / LANES,
+                left: Left::rows(input.first, input.row, self.inner),
+                right: pass.weights.add(self.weight + first * self.inner),
+                start: Start::Same(pass.weights.add(self.bias + first)),
+                out: self.values.at(first),
+                out_row: self.width,
+            };
+            dense(&stack.kernels, blocks, product);
         }
     }
 
@@ -163,12 +198,35 @@ impl<E: Element> Head<E> {
                 dense(&stack.kernels, blocks, product);
             }
         }
+        let top = &stack.layers[stack.layers.len() - 1];
+        if self.mode == HeadMode::LastStep && top.between.is_some() {
+            unsafe { self.spread(top, pass, blocks) };
+        }
+    }
+
+    /// Puts the derivative of what the head read where it read it: into the layer's `above`, 0 elsewhere.
+    unsafe fn spread(&self, top: &Layer<E>, pass: &Pass<E>, blocks: RowBlocks) {
+        for b in blocks.first..blocks.first + blocks.count {
+            for step in 0..pass.time {
+                unsafe { top.above.at((step * pass.batch + b) * self.inner).write_bytes(0, self.inner) };
+            }
+            for (d, direction) in top.directions.iter().enumerate() {
+                let from = self.above.at(b * self.inner + d * direction.width);
+                let to = top.above.at(last_output(top, d, pass, b));
+                unsafe { to.copy_from_nonoverlapping(from, direction.width) };
+            }
+        }
+    }
+
+    /// True when dL/d(output) of the last layer is in its `above`: the head reads every step, or past the final states.
+    pub fn reads_outputs(&self, stack: &Stack<E>) -> bool {
+        self.mode == HeadMode::EveryStep || stack.layers.last().is_some_and(|layer| layer.between.is_some())
     }
 
     /// With `LastStep`, where each direction of the last layer finds the derivative of its final h.
     pub fn final_gradients(&self, stack: &Stack<E>) -> Vec<[Option<Strided<E>>; MAX_STATES]> {
         let mut entries = Vec::new();
-        if self.mode == HeadMode::EveryStep {
+        if self.reads_outputs(stack) {
             return entries;
         }
         for (index, layer) in stack.layers.iter().enumerate() {
@@ -225,4 +283,13 @@ impl<E: Element> Head<E> {
             }
         }
     }
+}
+
+/// Where the last output of direction `d` of sequence `b` begins in the layer's `output`: at the last valid step, of
+/// the reverse direction at the first.
+fn last_output<E: Element>(layer: &Layer<E>, d: usize, pass: &Pass<E>, b: usize) -> usize {
+    let direction = &layer.directions[d];
+    let last = pass.lengths.map_or(pass.time, |lengths| lengths[b]) - 1;
+    let step = if direction.reverse { 0 } else { last };
+    (step * pass.batch + b) * layer.output_width() + d * direction.width
 }

@@ -3,13 +3,22 @@
 //! Every function here that takes a `Worker` is run by all workers of the pool together; each writes only its own part
 //! (rows of the batch, or unit panels) between two barriers.
 
+mod between;
 mod dense;
 mod direction;
 mod embedding;
 mod head;
+mod init;
+mod initial;
+mod masks;
+mod narrow;
 mod stack;
+mod weight_drop;
+mod zoneout;
 
+pub use between::Between;
 pub use direction::Direction;
 pub use embedding::Embedding;
 pub use head::Head;
-pub use stack::{Layer, Pass, Source, Stack, Strided};
+pub use init::initialize;
+pub use stack::{Kept, Layer, Pass, Source, Stack, Strided};

@@ -1,7 +1,9 @@
 //! All recurrent layers of a model and a pass over them.
 
+use super::between::Between;
 use super::dense::{Inputs, RowBlocks, dense, outer_blocks};
 use super::direction::Direction;
+use super::masks::{EVERY_STEP, Masks, kept};
 use crate::buffer::Buffer;
 use crate::cells::{MAX_SAVED, MAX_STATES, MAX_VECTORS, choose_cell};
 use crate::element::Element;
@@ -14,7 +16,7 @@ use crate::kernels::recurrent::{BackwardStep, ForwardStep, Valid};
 use crate::kernels::tile::Left;
 use crate::params::{CHUNK_COLUMNS, Inner, Parameters, transpose};
 use crate::pool::Worker;
-use crate::rng::{Purpose, Rng};
+use crate::rng::Purpose;
 use crate::simd::LANES;
 use crate::spec::LayerSpec;
 
@@ -22,6 +24,9 @@ use crate::spec::LayerSpec;
 pub struct Layer<E: Element> {
     pub directions: Vec<Direction<E>>,
     pub dropout: f32,
+    /// One mask for all steps.
+    pub variational: bool,
+    pub between: Option<Between<E>>,
     /// `[R][directions * W]`: outputs, 0 at padded steps, with dropout; unused where h itself serves.
     pub output: Buffer<E>,
     /// Same shape: factors of the dropout.
@@ -76,6 +81,24 @@ pub struct Pass<'a, E> {
     pub traced: bool,
     /// dL/d(series), `[R][padded I]`, when traced.
     pub input_gradient: *mut E,
+    /// What earlier passes over the same weights left ready.
+    pub kept: Kept,
+    /// The source's tokens are those of the vocabulary itself, not of a batch's distinct ones.
+    pub whole_vocabulary: bool,
+    /// The batch has so few rows that the workers share the units (evaluation only).
+    pub narrow: bool,
+}
+
+/// What passes over unchanged weights need not compute again: stepping through a text one token at a time would
+/// otherwise spend more time on it than on the step.
+#[derive(Clone, Copy, Default)]
+pub struct Kept {
+    /// Both biases are packed.
+    pub biases: bool,
+    /// The first layer's table holds the sums of the whole vocabulary.
+    pub table: bool,
+    /// Evaluations since the weights changed.
+    pub passes: usize,
 }
 
 unsafe impl<E> Sync for Pass<'_, E> {}
@@ -88,6 +111,10 @@ impl<E> Pass<'_, E> {
     fn blocks(&self, worker: &Worker) -> RowBlocks {
         let own = worker.share(self.batch);
         RowBlocks { time: self.time, batch: self.batch, first: own.start, count: own.len() }
+    }
+
+    pub(super) fn is_valid(&self, step: usize, b: usize) -> bool {
+        self.lengths.is_none_or(|lengths| step < lengths[b])
     }
 
     fn valid(&self, step: usize, first: usize) -> Valid {
@@ -131,13 +158,17 @@ impl<E: Element> Stack<E> {
             let chosen = choose_cell(&spec.cell, &spec.options, spec.hidden_size)
                 .map_err(|error| EngineError { location: error.location.as_deref().map(&field), ..error })?;
             let input = layers.last().map_or(input, Layer::output_inner);
-            let directions = (0..spec.directions())
+            let directions: Vec<_> = (0..spec.directions())
                 .map(|d| Direction::new(spec, &chosen, index, d == 1, input, parameters, kernels.kind))
                 .collect();
+            let output = Inner::panels(directions[0].hidden, directions.len());
+            let between = Between::new(spec, index, input, output, parameters);
             let last = index + 1 == specs.len();
             layers.push(Layer {
                 directions,
                 dropout: if last { 0.0 } else { spec.dropout },
+                variational: spec.variational,
+                between,
                 output: Buffer::new(0),
                 mask: Buffer::new(0),
                 above: Buffer::new(0),
@@ -155,6 +186,9 @@ impl<E: Element> Stack<E> {
         for (index, layer) in self.layers.iter_mut().enumerate() {
             let width = layer.output_width();
             layer.output.reserve(rows * width);
+            if let Some(between) = &mut layer.between {
+                between.reserve(rows, backward);
+            }
             if dropout && layer.dropout > 0.0 {
                 layer.mask.reserve(rows * width);
             }
@@ -190,9 +224,10 @@ impl<E: Element> Stack<E> {
     }
 
     /// True when the layer's output is a copy of h and not h itself.
-    fn copies_output(&self, layer: usize, pass: &Pass<E>) -> bool {
+    pub(super) fn copies_output(&self, layer: usize, pass: &Pass<E>) -> bool {
         let layer = &self.layers[layer];
-        layer.directions.len() > 1 || pass.lengths.is_some() || (pass.dropout.is_some() && layer.dropout > 0.0)
+        let is_dropped = pass.dropout.is_some() && layer.dropout > 0.0;
+        layer.directions.len() > 1 || pass.lengths.is_some() || is_dropped || layer.between.is_some()
     }
 
     /// The layer's output, rows t * B + b.
@@ -206,7 +241,7 @@ impl<E: Element> Stack<E> {
         Strided { first, row: width }
     }
 
-    /// Packs biases, and for a backward pass the transposed weights. A barrier must follow.
+    /// Packs biases where the weights changed, and for a backward pass the transposed weights. A barrier must follow.
     ///
     /// # Safety
     /// As the module says; `pass.weights` must cover all tensors.
@@ -215,12 +250,15 @@ impl<E: Element> Stack<E> {
             for direction in &layer.directions {
                 let own = worker.share(direction.panels);
                 unsafe {
-                    self.pack_bias(direction, pass, own.clone());
+                    if !pass.kept.biases {
+                        self.pack_bias(direction, pass, own.clone());
+                    }
+                    direction.drop_weights(pass, own.clone());
                     if backward {
                         let line = direction.recurrent_line();
                         let panels: Vec<_> =
                             (0..direction.panels).map(|p| (p * direction.width * line, line)).collect();
-                        let weights = pass.weights.add(direction.weight_hh);
+                        let weights = direction.recurrent_weights(pass);
                         transpose(weights, &panels, own.clone(), direction.width, direction.hh_transposed.at(0));
                         let tokens = matches!(pass.source, Source::Tokens { .. });
                         if index > 0 || tokens || pass.traced {
@@ -298,7 +336,7 @@ impl<E: Element> Stack<E> {
                 for direction in &self.layers[index].directions {
                     let tokens = index == 0 && matches!(pass.source, Source::Tokens { .. });
                     if !tokens {
-                        self.project(index, direction, pass, blocks);
+                        self.project(index, direction, pass, blocks, 0..direction.panels);
                     }
                     self.recur(direction, pass, blocks, tokens);
                 }
@@ -310,7 +348,7 @@ impl<E: Element> Stack<E> {
     }
 
     /// What layer `index` reads.
-    fn layer_input(&self, index: usize, pass: &Pass<E>) -> Strided<E> {
+    pub(super) fn layer_input(&self, index: usize, pass: &Pass<E>) -> Strided<E> {
         match (index, pass.source) {
             (0, Source::Series(first)) => Strided { first, row: self.layers[0].directions[0].inputs },
             (0, Source::Tokens { embedded, width, .. }) => Strided { first: embedded, row: width },
@@ -318,11 +356,18 @@ impl<E: Element> Stack<E> {
         }
     }
 
-    /// Input sums of all time steps, into the gate tensor.
-    unsafe fn project(&self, index: usize, direction: &Direction<E>, pass: &Pass<E>, blocks: RowBlocks) {
+    /// Input sums of all time steps for some unit panels, into the gate tensor.
+    pub(super) unsafe fn project(
+        &self,
+        index: usize,
+        direction: &Direction<E>,
+        pass: &Pass<E>,
+        blocks: RowBlocks,
+        panels: std::ops::Range<usize>,
+    ) {
         let input = self.layer_input(index, pass);
         let slot = direction.layout.input.first * LANES;
-        for panel in 0..direction.panels {
+        for panel in panels {
             unsafe {
                 let product = Product {
                     rows: 0,
@@ -339,53 +384,71 @@ impl<E: Element> Stack<E> {
     }
 
     unsafe fn recur(&self, direction: &Direction<E>, pass: &Pass<E>, blocks: RowBlocks, tokens: bool) {
-        let (batch, width, line) = (pass.batch, direction.width, direction.line());
-        for (order, step) in direction.steps(pass.time).enumerate() {
-            let row = step * batch + blocks.first;
-            let before = (direction.block_before(step) * batch + blocks.first) * width;
-            let after = (direction.block_after(step) * batch + blocks.first) * width;
-            let gates = direction.gates.at(row * line);
-            let (start, start_panel, start_index) = match pass.source {
-                Source::Tokens { index, distinct, .. } if tokens => {
-                    (direction.table.at(0), distinct * line, unsafe { index.add(row) })
-                }
-                _ => (gates, pass.rows() * line, std::ptr::null()),
-            };
-            let mut previous = [std::ptr::null(); MAX_STATES];
-            let mut next = [std::ptr::null_mut(); MAX_STATES];
-            for s in 0..direction.layout.states {
-                previous[s] = direction.states[s].at(before).cast_const();
-                next[s] = direction.states[s].at(after);
-            }
-            let mut saved = [std::ptr::null_mut(); MAX_SAVED];
-            for s in 0..direction.layout.saved {
-                saved[s] = direction.saved[s].at(row * width);
-            }
+        for step in direction.steps(pass.time) {
             unsafe {
-                (direction.kernels.forward)(ForwardStep {
-                    rows: blocks.count,
-                    panels: direction.panels,
-                    valid: pass.valid(step, blocks.first),
-                    start,
-                    start_panel,
-                    start_index,
-                    bias: direction.bias.at(0),
-                    gates,
-                    gates_panel: pass.rows() * line,
-                    weights: pass.weights.add(direction.weight_hh),
-                    multiply: !(order == 0 && direction.starts_at_zero),
-                    previous,
-                    next,
-                    saved,
-                    vectors: unit_weights(direction, pass, step),
-                    width,
-                });
+                (direction.kernels.forward)(self.forward_step(direction, pass, blocks, tokens, step));
+                direction.mix_states(pass, blocks, step);
             }
         }
     }
 
-    /// Joins the directions, zeroes padded steps, applies dropout.
-    unsafe fn copy_output(&self, index: usize, pass: &Pass<E>, blocks: RowBlocks) {
+    /// Step `step` of the recurrence for all units of some rows.
+    pub(super) unsafe fn forward_step(
+        &self,
+        direction: &Direction<E>,
+        pass: &Pass<E>,
+        blocks: RowBlocks,
+        tokens: bool,
+        step: usize,
+    ) -> ForwardStep<E> {
+        let (batch, width, line) = (pass.batch, direction.width, direction.line());
+        let row = step * batch + blocks.first;
+        let before = (direction.block_before(step) * batch + blocks.first) * width;
+        let after = (direction.block_after(step) * batch + blocks.first) * width;
+        let gates = direction.gates.at(row * line);
+        let (start, start_panel, start_index) = match pass.source {
+            Source::Tokens { index, distinct, .. } if tokens => {
+                (direction.table.at(0), distinct * line, unsafe { index.add(row) })
+            }
+            _ => (gates, pass.rows() * line, std::ptr::null()),
+        };
+        let mut previous = [std::ptr::null(); MAX_STATES];
+        let mut next = [std::ptr::null_mut(); MAX_STATES];
+        for s in 0..direction.layout.states {
+            previous[s] = direction.states[s].at(before).cast_const();
+            next[s] = match &direction.zoneout {
+                None => direction.states[s].at(after),
+                Some(zoneout) => zoneout.proposed[s].at(row * width),
+            };
+        }
+        let mut saved = [std::ptr::null_mut(); MAX_SAVED];
+        for s in 0..direction.layout.saved {
+            saved[s] = direction.saved[s].at(row * width);
+        }
+        let first_step = direction.steps(pass.time).next() == Some(step);
+        ForwardStep {
+            rows: blocks.count,
+            first_panel: 0,
+            end_panel: direction.panels,
+            valid: pass.valid(step, blocks.first),
+            start,
+            start_panel,
+            start_index,
+            bias: direction.bias.at(0),
+            gates,
+            gates_panel: pass.rows() * line,
+            weights: direction.recurrent_weights(pass),
+            multiply: !(first_step && direction.starts_at_zero),
+            previous,
+            next,
+            saved,
+            vectors: unit_weights(direction, pass, step),
+            width,
+        }
+    }
+
+    /// Joins the directions, zeroes padded steps, applies norm, dropout and residual connection.
+    pub(super) unsafe fn copy_output(&self, index: usize, pass: &Pass<E>, blocks: RowBlocks) {
         let layer = &self.layers[index];
         let total = layer.output_width();
         let dropout = pass.dropout.filter(|_| layer.dropout > 0.0);
@@ -394,7 +457,7 @@ impl<E: Element> Stack<E> {
                 let row = step * pass.batch + b;
                 let valid = pass.lengths.is_none_or(|lengths| step < lengths[b]);
                 let mut offset = row * total;
-                for (d, direction) in layer.directions.iter().enumerate() {
+                for direction in &layer.directions {
                     let h = direction.states[0].at((direction.block_after(step) * pass.batch + b) * direction.width);
                     let out = layer.output.at(offset);
                     unsafe {
@@ -403,22 +466,32 @@ impl<E: Element> Stack<E> {
                         } else {
                             out.copy_from_nonoverlapping(h, direction.width);
                         }
-                        if let Some((seed, at_step)) = dropout {
-                            let mask = layer.mask.at(offset);
-                            fill_mask(
-                                std::slice::from_raw_parts_mut(mask, direction.width),
-                                direction.hidden,
-                                layer.dropout,
-                                seed,
-                                at_step,
-                                [(index * 2 + d) as u32, step as u32, b as u32],
-                            );
-                            for k in 0..direction.hidden {
-                                *out.add(k) = *out.add(k) * *mask.add(k);
-                            }
+                    }
+                    offset += direction.width;
+                }
+                let out = layer.output.at(row * total);
+                let between = layer.between.as_ref().filter(|_| valid);
+                if let Some(between) = between {
+                    unsafe { between.normalize(pass, row, out) };
+                }
+                let mut offset = row * total;
+                for (d, direction) in layer.directions.iter().enumerate() {
+                    let Some(update) = dropout else { break };
+                    let (out, mask) = (layer.output.at(offset), layer.mask.at(offset));
+                    let masks = Masks::new(Purpose::Dropout, (index * 2 + d) as u32, layer.dropout, update);
+                    let time = if layer.variational { EVERY_STEP } else { step as u32 };
+                    unsafe {
+                        let mask = std::slice::from_raw_parts_mut(mask, direction.width);
+                        masks.fill(&mut mask[..direction.hidden], kept(layer.dropout), [time, b as u32]);
+                        mask[direction.hidden..].fill(E::ZERO);
+                        for k in 0..direction.hidden {
+                            *out.add(k) = *out.add(k) * mask[k];
                         }
                     }
                     offset += direction.width;
+                }
+                if let Some(between) = between {
+                    unsafe { between.add_input(self.input_row(index, pass, row), out) };
                 }
             }
         }
@@ -437,13 +510,17 @@ impl<E: Element> Stack<E> {
         let last = self.layers.len() - 1;
         let mut entry: usize = self.layers.iter().map(|layer| layer.directions.len()).sum();
         for index in (0..self.layers.len()).rev() {
+            let layer = &self.layers[index];
             let above = index < last || pass.output_gradient;
-            for (d, direction) in self.layers[index].directions.iter().enumerate().rev() {
+            if let Some(between) = layer.between.as_ref().filter(|_| above) {
+                unsafe { between.backward(layer, pass, blocks) };
+            }
+            for (d, direction) in layer.directions.iter().enumerate().rev() {
                 entry -= 1;
                 unsafe {
                     self.start_carry(direction, pass, blocks, pass.final_gradients.get(entry));
                     self.recur_back(index, d, pass, blocks, above);
-                    if pass.traced {
+                    if pass.traced || direction.initial.is_learned() {
                         self.initial_gradient(direction, pass, blocks);
                     }
                 }
@@ -453,7 +530,10 @@ impl<E: Element> Stack<E> {
                     let below = &self.layers[index - 1];
                     let width = below.output_width();
                     self.input_gradient(index, pass, blocks, below.above.at(0), width);
-                    if pass.dropout.is_some() && below.dropout > 0.0 {
+                    if let Some(between) = &layer.between {
+                        between.add_input_gradient(layer, pass, blocks, below.above.at(0), width);
+                    }
+                    if pass.dropout.is_some() && below.dropout > 0.0 && below.between.is_none() {
                         for (row, rows) in blocks.stretches() {
                             for k in row * width..(row + rows) * width {
                                 *below.above.at(k) = *below.above.at(k) * *below.mask.at(k);
@@ -463,6 +543,9 @@ impl<E: Element> Stack<E> {
                 } else if pass.traced && matches!(pass.source, Source::Series(_)) {
                     let width = self.layers[0].directions[0].inputs.next_multiple_of(LANES);
                     self.input_gradient(0, pass, blocks, pass.input_gradient, width);
+                    if let Some(between) = &layer.between {
+                        between.add_input_gradient(layer, pass, blocks, pass.input_gradient, width);
+                    }
                 }
             }
         }
@@ -494,6 +577,7 @@ impl<E: Element> Stack<E> {
         let direction = &layer.directions[d];
         let (batch, width, line) = (pass.batch, direction.width, direction.line());
         let total_width = layer.output_width();
+        let from_above = layer.between.as_ref().map_or(&layer.above, |between| &between.above);
         let mut following = std::ptr::null();
         for step in direction.steps(pass.time).rev() {
             let row = step * batch + blocks.first;
@@ -509,7 +593,7 @@ impl<E: Element> Stack<E> {
                 gates_panel: pass.rows() * line,
                 weights_transposed: direction.hh_transposed.at(0),
                 above: if has_above {
-                    layer.above.at(row * total_width + d * width).cast_const()
+                    from_above.at(row * total_width + d * width).cast_const()
                 } else {
                     std::ptr::null()
                 },
@@ -533,7 +617,12 @@ impl<E: Element> Stack<E> {
             for s in 0..direction.layout.saved {
                 backward.saved[s] = direction.saved[s].at(row * width);
             }
-            unsafe { (direction.kernels.backward)(backward) };
+            unsafe {
+                match &direction.zoneout {
+                    None => (direction.kernels.backward)(backward),
+                    Some(_) => self.zoned_backward(direction, pass, blocks, step, backward),
+                }
+            }
             following = gates;
         }
     }
@@ -618,13 +707,18 @@ impl<E: Element> Stack<E> {
     /// As the module says; `backward` must be done for all rows.
     pub unsafe fn weight_gradients(&self, pass: &Pass<E>, worker: &Worker) {
         for (index, layer) in self.layers.iter().enumerate() {
+            if let Some(between) = &layer.between {
+                unsafe { between.weight_gradients(layer, pass, worker) };
+            }
             for direction in &layer.directions {
+                unsafe { self.initial_state_gradients(direction, pass, worker) };
                 let own = worker.share(direction.panels);
                 if own.is_empty() {
                     continue;
                 }
                 unsafe {
                     self.recurrent_gradient(direction, pass, worker, own.clone());
+                    direction.drop_gradient(pass, own.clone());
                     match pass.source {
                         Source::Tokens { embedded, width, distinct, index: rows } if index == 0 => {
                             self.scatter_tables(direction, pass, distinct, rows, own.clone());
@@ -690,11 +784,16 @@ impl<E: Element> Stack<E> {
                 }
                 for (&offset, peephole) in direction.vectors.iter().zip(layout.vectors) {
                     let seen = if peephole.after { direction.block_after(0) } else { direction.block_before(0) };
+                    let states = match &direction.zoneout {
+                        // The cell looked at its own new state, before it was mixed.
+                        Some(zoneout) if peephole.after => zoneout.proposed[peephole.state].at(0),
+                        _ => direction.states[peephole.state].at(seen * pass.batch * width),
+                    };
                     (self.kernels.pair_sum)(PairSum {
                         rows: pass.rows(),
                         left: direction.gates.at(panel * pass.rows() * line + peephole.slot * LANES),
                         left_row: line,
-                        right: direction.states[peephole.state].at(seen * pass.batch * width + panel * LANES),
+                        right: states.add(panel * LANES),
                         right_row: width,
                         out: pass.gradients.add(offset + panel * LANES),
                     });
@@ -785,6 +884,9 @@ impl<E: Element> Stack<E> {
             };
             unsafe { self.times_input_weights(direction, left, blocks, d > 0, out, width) };
         }
+        if let Some(between) = &self.layers[0].between {
+            unsafe { between.add_token_gradient(&self.layers[0], pass, worker, out) };
+        }
     }
 }
 
@@ -798,19 +900,4 @@ fn unit_weights<E: Element>(direction: &Direction<E>, pass: &Pass<E>, step: usiz
         vectors[direction.vectors.len()] = direction.clock.at(step * direction.width);
     }
     vectors
-}
-
-/// Factors of inverted dropout for the units of one output row: 0 with probability `share`, else 1 / (1 - share).
-/// `place` is direction, time step and row of the batch.
-fn fill_mask<E: Element>(mask: &mut [E], hidden: usize, share: f32, seed: u64, step: u64, place: [u32; 3]) {
-    let rng = Rng::new(seed, Purpose::Dropout, place[0] ^ ((step >> 32) as u32).rotate_left(16));
-    let kept = E::from_f64(1.0 / (1.0 - share as f64));
-    let limit = (share as f64 * 4_294_967_296.0) as u32;
-    for first in (0..hidden).step_by(4) {
-        let draws = rng.block([first as u32 / 4, place[2], place[1], step as u32]);
-        for (k, draw) in draws.into_iter().enumerate().take(hidden - first) {
-            mask[first + k] = if draw < limit { E::ZERO } else { kept };
-        }
-    }
-    mask[hidden..].fill(E::ZERO);
 }
