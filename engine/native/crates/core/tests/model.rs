@@ -430,6 +430,10 @@ fn one_token_at_a_time_gives_the_bits_of_the_whole_text() {
                 let mut states = model.zero_states(3);
                 model.train_step(&batch, &Target::Tokens(&text), &mut states, update, &adam()).unwrap();
             }
+        }
+    }
+}
+
 #[test]
 fn cells_that_count_time_steps_count_on_where_they_are_told() {
     for cell in cells().into_iter().filter(|cell| cell.counts_steps()) {
