@@ -12,7 +12,7 @@ import type { SourceTensor } from './tensors';
 import { parseTorch } from './torch';
 
 const torch = { input: 'weight_ih', recurrent: 'weight_hh', bias: 'bias_ih', recurrentBias: 'bias_hh' };
-const about = { signals: [], equations: [], vectors: [], states: ['h'], inputOnly: [], recurrentState: 'h', positiveStates: [], options: [], choice: [], step: [], variants: [] };
+const about = { signals: [], inputOnly: [], recurrentState: 'h', positiveStates: [], equations: [], options: [], choice: [], step: [], variants: [], vectors: [], states: ['h'] };
 const gate = (...gates: string[]) => gates.map((each) => ({ gate: each }));
 const cells: CellInfo[] = [
   { ...about, name: 'lstm', gateOrder: ['i', 'f', 'g', 'o'], names: torch, onnx: { operator: 'LSTM', rows: gate('i', 'o', 'f', 'g'), activations: [], attributes: [], peepholes: [] } },

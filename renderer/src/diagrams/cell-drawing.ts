@@ -63,7 +63,7 @@ export function cellDrawing(cell: DrawnCell): CellDrawing | null {
   const candidate = has('g') ? 'g' : has('z') ? 'z' : null;
   if (candidate !== null && has('c', 'h') && (has('f') || has('i'))) {
     const coupled = cell.equations.some(({ signal, right }) => signal === 'c' && right.includes('1 − f'));
-    return lstm({ forget: has('f'), input: has('i') ? 'gate' : coupled ? 'coupled' : 'open', output: has('o'), peepholes: cell.vectors.length > 0, candidate, squashes: activationOf(cell, candidate) === 'tanh', shows: shownBy(cell), reads: cell.recurrentState });
+    return lstm({ forget: has('f'), input: has('i') ? 'gate' : coupled ? 'coupled' : 'open', output: has('o'), peepholes: cell.vectors.length > 0, candidate, activation: (gate) => activationOf(cell, gate), shows: shownBy(cell), reads: cell.recurrentState });
   }
   if (has('r', 'z', 'n', 'h')) return gru();
   if (has('h') && names.size === 1) return simple(activationOf(cell, 'h'));
@@ -93,8 +93,8 @@ interface LstmParts {
   peepholes: boolean;
   /** Letter of the candidate. */
   candidate: string;
-  /** The candidate passes tanh. */
-  squashes: boolean;
+  /** The function that a gate's or the candidate's sum passes; empty for none, or where no equation tells. */
+  activation(gate: string): string;
   shows: 'tanh' | 'tanhAfter' | 'normalised' | 'plain';
   /** The state that the gates read. */
   reads: string;
@@ -147,9 +147,9 @@ function lstm(parts: LstmParts): CellDrawing {
     junctions: [{ x: g, y: belt, sign: '+' }],
     functions: shows === 'plain' ? [] : [{ x: h, y: shows === 'tanhAfter' ? 380 : 231, name: shows === 'normalised' ? '÷ n' : 'tanh' }],
     nodes: [
-      ...(has.forget ? [{ gate: 'f', x: f, y: nodeY, activation: 'σ' }] : []),
-      ...(has.input ? [{ gate: 'i', x: i, y: nodeY, activation: 'σ' }] : []),
-      { gate: candidate, x: g, y: nodeY, activation: parts.squashes ? 'tanh' : 'id' },
+      ...(has.forget ? [{ gate: 'f', x: f, y: nodeY, activation: parts.activation('f') || 'σ' }] : []),
+      ...(has.input ? [{ gate: 'i', x: i, y: nodeY, activation: parts.activation('i') || 'σ' }] : []),
+      { gate: candidate, x: g, y: nodeY, activation: parts.activation(candidate) === 'tanh' ? 'tanh' : 'id' },
       ...(has.output ? [{ gate: 'o', x: o, y: nodeY, activation: 'σ' }] : []),
     ],
     labels: [
