@@ -35,7 +35,7 @@ export const messages = {
     AMBIGUOUS: '{target} could be any of {names}. Rename the one that is meant.',
     VOCABULARY: 'The dataset has {count} tokens that the given vocabulary lacks: {tokens}',
     CONVERTED: 'Converted from {dtype} to float32: {count} tensors.',
-    NO_BIAS: '{target} is 0: the file has no such bias.',
+    NO_BIAS: '{target} is 0: the file has nothing for it.',
     MERGED_BIAS: '{target} is the sum of the file’s two biases.',
     ROW_ORDER: 'The file names no vocabulary: its row k is taken for the dataset’s token k.',
     BY_CHARACTER: 'Rows of {count} tokens were brought into the dataset’s order by their characters; left out: {dropped}.',
