@@ -206,7 +206,7 @@ export interface ModelSpec {
 }
 
 /** `output = x + dropout(norm(h))`, of which only h is always there. */
-export interface LayerSpec extends Pick<LayerConfig, 'cell' | 'hiddenSize' | 'bidirectional' | 'dropout'>, Partial<Pick<LayerConfig, 'weightDrop' | 'zoneoutHidden' | 'zoneoutCell' | 'layerNorm' | 'residual'>> {
+export interface LayerSpec extends Pick<LayerConfig, 'cell' | 'hiddenSize' | 'bidirectional' | 'dropout'>, Partial<Pick<LayerConfig, 'projectionSize' | 'weightDrop' | 'zoneoutHidden' | 'zoneoutCell' | 'layerNorm' | 'residual'>> {
   options?: CellOptions;
   variational?: boolean;
 }

@@ -15,6 +15,8 @@ export const layerConfig = z.strictObject({
   bidirectional: z.boolean().default(false),
   /** Share of this layer's outputs dropped before the next layer, in training only. */
   dropout: z.number().min(0).max(0.95).default(0),
+  /** Size of h of a cell that projects it (lstm-projection), null = half the hidden size; without effect on others. */
+  projectionSize: z.int().min(1).max(8192).nullable().default(null),
   /** A new mask at every step, or one for the whole sequence (Gal & Ghahramani 2016). */
   dropoutKind: z.enum(['independent', 'variational']).default('independent'),
   /** Share of the recurrent weights that are zero in an update (DropConnect; Merity et al. 2018). */

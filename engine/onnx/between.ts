@@ -30,19 +30,19 @@ export function addLastOutput(g: GraphBuilder, layer: RecurrentLayer, output: st
   const last = g.node('Gather', 'hidden.last', [output, g.index(-1)], { axis: 0 });
   if (layer.directions === 1) return last;
   const first = g.node('Gather', 'hidden.first', [output, g.index(0)], { axis: 0 });
-  const half = (name: string, value: string, from: number): string => g.node('Slice', name, [value, g.integers(from), g.integers(from + layer.hiddenSize), g.integers(1)]);
-  return g.node('Concat', 'hidden', [half('hidden.forward', last, 0), half('hidden.reverse', first, layer.hiddenSize)], { axis: 1 });
+  const half = (name: string, value: string, from: number): string => g.node('Slice', name, [value, g.integers(from), g.integers(from + layer.outputSize), g.integers(1)]);
+  return g.node('Concat', 'hidden', [half('hidden.forward', last, 0), half('hidden.reverse', first, layer.outputSize)], { axis: 1 });
 }
 
 /** A learned initial state for every sequence of the batch: `[directions, batch, hiddenSize]`. */
 export function addInitialState(g: GraphBuilder, model: ExportModel, index: number, state: string, input: string): string {
-  const { hiddenSize } = model.spec.layers[index]!;
   const start = initialState(model, index, state)!;
-  const directions = start.length / hiddenSize;
+  const directions = model.spec.layers[index]!.bidirectional ? 2 : 1;
+  const width = start.length / directions;
   const name = `layer.${index}.${state}0`;
   const batch = g.node('Slice', `${name}.batch`, [g.node('Shape', `${name}.shape`, [input]), g.integers(1), g.integers(2)]);
-  const size = g.node('Concat', `${name}.size`, [g.integers(directions), batch, g.integers(hiddenSize)], { axis: 0 });
-  return g.node('Expand', name, [g.constant(`${name}.learned`, [directions, 1, hiddenSize], start), size]);
+  const size = g.node('Concat', `${name}.size`, [g.integers(directions), batch, g.integers(width)], { axis: 0 });
+  return g.node('Expand', name, [g.constant(`${name}.learned`, [directions, 1, width], start), size]);
 }
 
 /** A learned initial state, `[directions × hiddenSize]`, forward before reverse; null where sequences begin at zero. */

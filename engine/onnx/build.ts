@@ -1,10 +1,10 @@
 import type { SeriesData } from '../binding/types';
-import type { TaskConfig, TensorInfo } from '../contracts';
+import { outputSize, type TaskConfig, type TensorInfo } from '../contracts';
 import type { StatePairs } from '../inference';
 import { addInitialState, addLastOutput, addOutput, hasBetween, initialState } from './between';
 import { GraphBuilder } from './graph';
 import { encodeModel, type GraphProto } from './proto';
-import type { RecurrentLayer } from './layer';
+import { signalSize, type RecurrentLayer } from './layer';
 import { addPrediction, addProbabilities, addVectors, borderMetadata, type SequenceBorder } from './sequence-border';
 import { addGateOutputs, addLayer } from './recurrent';
 import { readsBelow } from './scan';
@@ -150,11 +150,12 @@ function addSeries(g: GraphBuilder, forecast: Pick<ForecastScaling, 'columns' | 
 function addStack(g: GraphBuilder, model: ExportModel, input: string, { stateful, gates, opset }: Pick<BuildRequest, 'stateful' | 'gates' | 'opset'>): RecurrentLayer[] {
   const layers: RecurrentLayer[] = [];
   let value = input;
-  for (const [index, { hiddenSize, bidirectional }] of model.spec.layers.entries()) {
-    const shape = [bidirectional ? 2 : 1, 'batch', hiddenSize];
+  for (const [index, spec] of model.spec.layers.entries()) {
+    const { hiddenSize, bidirectional } = spec;
+    const sizes = { hiddenSize, outputSize: outputSize(spec, model.cells[index]) };
     const { signals, states } = model.cells[index]!;
     const learned = model.spec.options?.initialState === 'learned';
-    const begin = (state: string): string => (stateful ? g.input(`${state}0_l${index}`, 'float32', shape) : addInitialState(g, model, index, state, value));
+    const begin = (state: string): string => (stateful ? g.input(`${state}0_l${index}`, 'float32', [bidirectional ? 2 : 1, 'batch', signalSize(sizes, state)]) : addInitialState(g, model, index, state, value));
     const initial = stateful || learned ? Object.fromEntries(states.map((state) => [state, begin(state)])) : null;
     const above = model.cells[index + 1];
     const wanted = [...(gates ? signals.map(({ name }) => name) : []), ...(above ? readsBelow(above) : [])];
@@ -188,7 +189,7 @@ function addLogits(g: GraphBuilder, model: ExportModel, hidden: string): void {
 function addHeadInput(g: GraphBuilder, model: ExportModel, top: RecurrentLayer, opset: number): string {
   if (hasBetween(model, top.index)) return addLastOutput(g, top, addOutput(g, model, top, opset));
   const batchFirst = g.node('Transpose', 'hidden.batch_first', [top.final['h']!], { perm: [1, 0, 2] });
-  return g.node('Reshape', 'hidden', [batchFirst, g.integers(-1, top.directions * top.hiddenSize)]);
+  return g.node('Reshape', 'hidden', [batchFirst, g.integers(-1, top.directions * top.outputSize)]);
 }
 
 /** The head on the last step. */
@@ -212,9 +213,10 @@ function addForecast(g: GraphBuilder, model: ExportModel, forecast: ForecastScal
 
 function addFinalStates(g: GraphBuilder, model: ExportModel, layers: RecurrentLayer[]): void {
   for (const { output, state, layer: index } of statePairs(model)) {
-    const { final, directions, hiddenSize } = layers[index]!;
+    const layer = layers[index]!;
+    const { final, directions } = layer;
     g.node('Identity', output, [final[state]!]);
-    g.output(output, 'float32', [directions, 'batch', hiddenSize]);
+    g.output(output, 'float32', [directions, 'batch', signalSize(layer, state)]);
   }
 }
 

@@ -1,14 +1,19 @@
-import type { CellOptions } from '../contracts';
+import { outputSize, type CellOptions } from '../contracts';
 import type { RuntimeTensor } from '../inference';
+import { readsBelow } from './scan';
 import type { ExportModel, NamedTensor } from './weights';
 
 /**
  * Width of the blocks in which the columns that enter the stack, and the outputs of each layer after it, are reversed
  * (1 = left as they are). What a residual connection adds, or tied weights share, must be reversed alike.
  */
-export function unitBlocks({ spec }: ExportModel): number[] {
-  const blocks = [spec.options?.tieWeights ? Infinity : 1, ...spec.layers.map(({ hiddenSize }) => hiddenSize)];
+export function unitBlocks({ spec, cells }: ExportModel): number[] {
+  const blocks = [spec.options?.tieWeights ? Infinity : 1, ...spec.layers.map((layer, index) => outputSize(layer, cells[index]))];
   const alike: [number, number][] = spec.layers.flatMap(({ residual }, layer) => (residual ? [[layer, layer + 1] as [number, number]] : []));
+  // A state of the layer below that is added unit by unit.
+  spec.layers.forEach((_, layer) => {
+    if (readsBelow(cells[layer]!).length > 0 && !cells[layer - 1]!.further?.projected) alike.push([layer, layer + 1]);
+  });
   if (spec.options?.tieWeights) alike.push([0, spec.layers.length]);
   // An embedding that is only added may be turned as well; raw series may not.
   if (spec.input.kind === 'tokens' && spec.layers[0]!.residual) blocks[0] = Infinity;
@@ -16,6 +21,12 @@ export function unitBlocks({ spec }: ExportModel): number[] {
     for (const [a, b] of alike) blocks[a] = blocks[b] = Math.min(blocks[a]!, blocks[b]!);
   }
   return blocks;
+}
+
+/** The same for one of a layer's gates or states: behind a projection only h has the blocks of the output. */
+export function signalBlock(model: ExportModel, layer: number, name: string): number {
+  const projected = model.cells[layer]!.further?.projected && name !== 'h';
+  return projected ? model.spec.layers[layer]!.hiddenSize : unitBlocks(model)[layer + 1]!;
 }
 
 /** Place of unit `k` once units are reversed within blocks. */
@@ -36,18 +47,25 @@ export function reverseUnits(model: ExportModel): ExportModel {
   };
   change('embedding.weight', ({ data }) => reverseBlocks(data, blocks[0]!, 1));
   model.spec.layers.forEach(({ bidirectional }, layer) => {
-    const [below, own] = [blocks[layer]!, blocks[layer + 1]!];
+    const [below, own, units] = [blocks[layer]!, blocks[layer + 1]!, signalBlock(model, layer, 'c')];
     for (const suffix of bidirectional ? [`l${layer}`, `l${layer}_reverse`] : [`l${layer}`]) {
-      const { names, vectors, states } = model.cells[layer]!;
+      const { names, vectors, states, further } = model.cells[layer]!;
       for (const name of [names.input, names.recurrent, names.bias, names.recurrentBias, ...vectors]) {
         if (name === null || !tensors[`recurrent.${name}_${suffix}`]) continue;
         change(`recurrent.${name}_${suffix}`, ({ shape, data }) => {
-          const rows = reverseBlocks(data, own, shape[1] ?? 1);
+          const rows = reverseBlocks(data, units, shape[1] ?? 1);
           const block = name === names.recurrent ? own : name === names.input ? below : null;
           return block === null ? rows : reverseBlocks(rows, block, 1);
         });
       }
-      for (const state of states) change(`initial.${state}_${suffix}`, ({ data }) => reverseBlocks(data, own, 1));
+      for (const { name, rows, columns } of further?.tensors ?? []) {
+        const block = { input: below, hidden: units, gates: units, output: own };
+        change(`recurrent.${name}_${suffix}`, ({ shape, data }) => {
+          const turned = reverseBlocks(data, block[rows], shape[1] ?? 1);
+          return columns === null ? turned : reverseBlocks(turned, block[columns], 1);
+        });
+      }
+      for (const state of states) change(`initial.${state}_${suffix}`, ({ data }) => reverseBlocks(data, state === 'h' ? own : units, 1));
     }
     for (const part of ['weight', 'bias']) change(`norm.${layer}.${part}`, ({ data }) => reverseBlocks(data, own, 1));
   });
@@ -63,12 +81,11 @@ function reversedLists(options: CellOptions = {}): CellOptions {
 
 /** The feeds of a file with reversed units: states turned along their last axis. */
 export function reverseStates(model: ExportModel, feeds: Record<string, RuntimeTensor>): Record<string, RuntimeTensor> {
-  const blocks = unitBlocks(model);
   return Object.fromEntries(
     Object.entries(feeds).map(([name, tensor]) => {
-      const layer = /^[a-z]+0_l(\d+)$/.exec(name)?.[1];
-      if (layer === undefined) return [name, tensor];
-      return [name, { ...tensor, data: reverseBlocks(tensor.data as Float32Array, blocks[Number(layer) + 1]!, 1) }];
+      const [, state, layer] = /^([a-z]+)0_l(\d+)$/.exec(name) ?? [];
+      if (state === undefined) return [name, tensor];
+      return [name, { ...tensor, data: reverseBlocks(tensor.data as Float32Array, signalBlock(model, Number(layer), state), 1) }];
     }),
   );
 }

@@ -1,11 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
 import type { ForwardRequest, NativeModel } from '../binding/types';
-import { float32Tensor, readSafetensors, SluiceError, type CellForm, type ExportReport, type VerificationCase } from '../contracts';
+import { float32Tensor, outputSize, readSafetensors, SluiceError, type CellForm, type ExportReport, type VerificationCase } from '../contracts';
 import { generateTokens, randomNumbers, runtimeVersion, initialStates, type OnnxRuntime, type OnnxSession, type RuntimeTensor } from '../inference';
 import { pairsOf, statePairs, type ForecastScaling } from './build';
+import { signalSize } from './layer';
 import { drawVectors, type SequenceBorder } from './sequence-border';
 import { namesRead } from './step';
-import { reverseStates, reverseUnits, reversedUnit, unitBlocks } from './reverse-units';
+import { reverseStates, reverseUnits, reversedUnit, signalBlock } from './reverse-units';
 import type { ExportModel } from './weights';
 
 /**
@@ -226,8 +227,9 @@ async function measureRounding(model: ExportModel, pairs: Pair[], outputs: Recor
     const values = outputs[output]!.data as Float32Array;
     const other = twin[output]!;
     // A layer's states and gates, `hn_l0` or `l0_reverse.f`.
-    const layer = answers.has(output) ? undefined : /l(\d+)(?:_reverse\.|\.|$)/.exec(output)?.[1];
-    const block = layer === undefined ? null : unitBlocks(model)[Number(layer) + 1]!;
+    const [, state, ofState, ofSignal, signal] = (answers.has(output) ? null : /^(?:(\w+)n_l(\d+)|l(\d+)(?:_reverse)?\.(\w+))$/.exec(output)) ?? [];
+    const layer = ofState ?? ofSignal;
+    const block = layer === undefined ? null : signalBlock(model, Number(layer), state ?? signal!);
     const same = (k: number): number => (block === null ? k : reversedUnit(k, block));
     const scale = scaleOf(borders, output);
     const data = other.data as Float32Array;
@@ -290,13 +292,15 @@ function drawSeries(forecast: ForecastScaling, batch: number, time: number, draw
 /** States in ±1, those that are never below 0 between a half and one and a half, or those that sequences begin with where nothing is drawn; forward half before reverse half in the file. */
 function addStates(inputs: Inputs, model: ExportModel, batch: number, draw: (() => number) | null): void {
   for (const { state, input, engine, layer, start } of statePairs(model)) {
-    const { hiddenSize, bidirectional } = model.spec.layers[layer]!;
+    const spec = model.spec.layers[layer]!;
+    const { hiddenSize, bidirectional } = spec;
+    const size = signalSize({ hiddenSize, outputSize: outputSize(spec, model.cells[layer]) }, state);
     const isPositive = model.cells[layer]!.positiveStates.includes(state);
     const directions = bidirectional ? 2 : 1;
-    const half = batch * hiddenSize;
-    const begin = (k: number): number => start?.[Math.floor(k / half) * hiddenSize + (k % hiddenSize)] ?? 0;
+    const half = batch * size;
+    const begin = (k: number): number => start?.[Math.floor(k / half) * size + (k % size)] ?? 0;
     const data = Float32Array.from({ length: directions * half }, (_, k) => (draw === null ? begin(k) : isPositive ? draw() + 0.5 : 2 * draw() - 1));
-    inputs.feeds[input] = { type: 'float32', shape: [directions, batch, hiddenSize], data };
+    inputs.feeds[input] = { type: 'float32', shape: [directions, batch, size], data };
     inputs.request.states[engine] = data.slice(0, half);
     if (bidirectional) inputs.request.states[`${engine}_reverse`] = data.slice(half);
   }

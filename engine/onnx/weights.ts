@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ModelSpec } from '../binding/types';
-import { cellForm, float32Tensor, readSafetensors, SluiceError, type CellInfo } from '../contracts';
+import { float32Tensor, layerForm, readSafetensors, SluiceError, type CellInfo } from '../contracts';
 import type { LayerCell } from './gate-order';
 
 export interface NamedTensor {
@@ -42,7 +42,7 @@ export function exportModel(spec: ModelSpec, tensors: Record<string, NamedTensor
           where: `model.layers.${index}.${zoned}`,
         });
       }
-      const form = cellForm(cells, layer);
+      const form = layerForm(cells, layer, index);
       if (!form || form.step.length === 0) {
         throw new SluiceError({ code: 'MODEL_INVALID', message: `The cell ${layer.cell} does not say how ONNX computes it.`, where: `model.layers.${index}.cell` });
       }

@@ -125,6 +125,17 @@ describe('completing a configuration', () => {
     await expect(requireConfig({ dataset: 'nobel' }, context)).rejects.toMatchObject({ code: 'DATASET_NOT_FOUND' });
   });
 
+  it('says what a layer needs of the one below, and how wide h can be', async () => {
+    const further = { tensors: [], projected: false, bottom: null };
+    const known: CellInfo[] = [...cells, { ...cells[1]!, name: 'deep', states: ['h', 'c'], further: { ...further, bottom: 'lstm' } }, { ...cells[1]!, name: 'narrow', further: { ...further, projected: true } }];
+    const problems = async (...layers: object[]) => (await completeConfig({ dataset: 'novel', model: { layers } }, { ...context, cells: () => known })).problems;
+    expect(await problems({ cell: 'deep' }, { cell: 'deep' })).toEqual([]);
+    expect(await problems({ cell: 'gru' }, { cell: 'deep' })).toMatchObject([{ path: 'model.layers.1.cell', code: 'NO_CELL_STATE_BELOW', details: { below: 'gru' } }]);
+    expect(await problems({ cell: 'deep', hiddenSize: 6 }, { cell: 'deep', hiddenSize: 7 })).toMatchObject([{ path: 'model.layers.1.hiddenSize', code: 'SIZE_BELOW', details: { expected: 6 } }]);
+    expect(await problems({ cell: 'narrow', hiddenSize: 8, projectionSize: 9 })).toMatchObject([{ path: 'model.layers.0.projectionSize', code: 'TOO_BIG', details: { maximum: 8 } }]);
+    expect(await problems({ cell: 'lstm', hiddenSize: 8, projectionSize: 9 })).toEqual([]);
+  });
+
   it('names a batch that the text cannot fill, and one that works', async () => {
     const [problem] = await problemsOf({ dataset: 'novel', training: { batchSize: 4096, sequenceLength: 10 } });
     expect(problem).toBeUndefined();

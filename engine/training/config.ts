@@ -203,6 +203,7 @@ function cellProblems(config: RunConfig, cells: readonly CellInfo[]): FieldProbl
       const path = `model.layers.${index}.cell`;
       found.push(problem(path, 'UNKNOWN_CELL', `${path} is ${layer.cell}; there is no such cell, the nearest is ${nearest} (all: ${names.join(', ')})`, { value: layer.cell, nearest, allowed: names.join(', ') }));
     }
+    found.push(...lowerProblems(config, index, cells), ...projectionProblems(config, index, cells));
     if (layer.bidirectional && config.task.kind === 'binary-vectors') {
       const path = `model.layers.${index}.bidirectional`;
       found.push(problem(path, 'BIDIRECTIONAL_VECTORS', `${path} is true; a model of the next vector cannot read in both directions: it would see what it is to predict. Set it to false`, {}));
@@ -213,6 +214,29 @@ function cellProblems(config: RunConfig, cells: readonly CellInfo[]): FieldProbl
     }
     return found;
   });
+}
+
+/** A cell that adds the cell state of the layer below needs one there, of its own size. */
+function lowerProblems(config: RunConfig, index: number, cells: readonly CellInfo[]): FieldProblem[] {
+  const layer = config.model.layers[index]!;
+  const below = config.model.layers[index - 1];
+  const cell = cells.find(({ name }) => name === layer.cell);
+  if (!below || !cell?.further?.bottom) return [];
+  const lower = cells.find(({ name }) => name === below.cell);
+  if (lower && !lower.states.includes('c')) {
+    const path = `model.layers.${index}.cell`;
+    return [problem(path, 'NO_CELL_STATE_BELOW', `${path} is ${layer.cell}, which adds the cell state of the layer below, and ${below.cell} has none; put an LSTM below it`, { value: layer.cell, below: below.cell })];
+  }
+  if (layer.hiddenSize === below.hiddenSize) return [];
+  const path = `model.layers.${index}.hiddenSize`;
+  return [problem(path, 'SIZE_BELOW', `${path} is ${layer.hiddenSize}; ${layer.cell} adds the cell state of the layer below, so it must be ${below.hiddenSize} as there`, { value: String(layer.hiddenSize), expected: below.hiddenSize })];
+}
+
+function projectionProblems(config: RunConfig, index: number, cells: readonly CellInfo[]): FieldProblem[] {
+  const { cell, hiddenSize, projectionSize } = config.model.layers[index]!;
+  if (projectionSize === null || projectionSize <= hiddenSize || !cells.find(({ name }) => name === cell)?.further?.projected) return [];
+  const path = `model.layers.${index}.projectionSize`;
+  return [problem(path, 'TOO_BIG', `${path} is ${projectionSize}; it must be at most the hidden size ${hiddenSize}`, { value: String(projectionSize), maximum: hiddenSize })];
 }
 
 function columnProblems(config: RunConfig, dataset: Dataset): FieldProblem[] {

@@ -1,5 +1,5 @@
 import type { EngineBinding, ModelSpec, TrainingData } from '../binding/types';
-import { cellForm, SluiceError, type CellInfo, type ModelDescription, type OnnxRecipe, type RunConfig, type StackBlock } from '../contracts';
+import { layerForm, outputSize, SluiceError, type CellInfo, type ModelDescription, type OnnxRecipe, type RunConfig, type StackBlock } from '../contracts';
 import { reach, windowCount, type CompletedConfig } from './config';
 import { besideBytes } from './memory';
 import { dataSizes, modelSpec } from './model-spec';
@@ -13,7 +13,7 @@ function layerOfTensor(name: string): number | null {
   return match ? Number(match[1]) : null;
 }
 
-function stackBlocks(config: RunConfig, spec: ModelSpec, tensors: readonly { name: string; shape: number[] }[]): StackBlock[] {
+function stackBlocks(config: RunConfig, spec: ModelSpec, cells: readonly CellInfo[], tensors: readonly { name: string; shape: number[] }[]): StackBlock[] {
   const block = (kind: StackBlock['kind'], title: string, inputShape: (string | number)[], outputShape: (string | number)[], weights: typeof tensors): StackBlock => ({
     kind,
     title,
@@ -31,7 +31,7 @@ function stackBlocks(config: RunConfig, spec: ModelSpec, tensors: readonly { nam
     width = spec.input.inputSize;
   }
   spec.layers.forEach((layer, index) => {
-    const output = layer.hiddenSize * (layer.bidirectional ? 2 : 1);
+    const output = outputSize(layer, layerForm(cells, layer, index)) * (layer.bidirectional ? 2 : 1);
     blocks.push(block('recurrent', layer.cell, ['B', 'T', width], ['B', 'T', output], tensors.filter(({ name }) => layerOfTensor(name) === index)));
     width = output;
   });
@@ -52,7 +52,7 @@ function runsOnCuda({ activations, attributes, peepholes }: OnnxRecipe): boolean
 /** Operators of ONNX Runtime that hold each layer: a cell of which none does is written out as a `Scan`. */
 function onnxVerdicts(config: RunConfig, cells: readonly CellInfo[]): ModelDescription['onnx'] {
   return config.model.layers.map((layer, index) => {
-    const recipe = cellForm(cells, layer)?.onnx ?? null;
+    const recipe = layerForm(cells, layer, index)?.onnx ?? null;
     // In use the states of a layer with zoneout are mixed, which no operator does.
     const zoned = layer.zoneoutHidden > 0 || layer.zoneoutCell > 0;
     if (recipe !== null && zoned) return { layer: index, operator: null, cpu: false, cuda: false, reason: 'zoneout' };
@@ -103,7 +103,7 @@ export function describeModel(completed: CompletedConfig, engine: Pick<EngineBin
     return { ...empty, problems: [...problems, { path: error.where ?? 'model', code: error.code, message: error.message, details: {} }] };
   }
   return {
-    blocks: stackBlocks(config, spec, built.tensors),
+    blocks: stackBlocks(config, spec, cells, built.tensors),
     parameters: built.parameters,
     trainingBytes: built.trainingBytes + besideBytes(config.training, built.parameters),
     stepsPerEpoch,

@@ -1,14 +1,14 @@
-import type { CellInfo, RunConfig } from '../contracts';
+import { layerForm, outputSize, type CellInfo, type RunConfig } from '../contracts';
 import { problem, type FieldProblem } from './field-problems';
 
 /** Options of the model that do not go together or do not fit its sizes, each at the field to change. */
 export function layerProblems(config: RunConfig, cells: readonly CellInfo[]): FieldProblem[] {
-  return [...widthProblems(config), ...initializationProblems(config, cells)];
+  return [...widthProblems(config, cells), ...initializationProblems(config, cells)];
 }
 
-function widthProblems({ model, task }: RunConfig): FieldProblem[] {
+function widthProblems({ model, task }: RunConfig, cells: readonly CellInfo[]): FieldProblem[] {
   const found: FieldProblem[] = [];
-  const outputs = model.layers.map(({ hiddenSize, bidirectional }) => hiddenSize * (bidirectional ? 2 : 1));
+  const outputs = model.layers.map((layer, index) => outputSize(layer, layerForm(cells, layer, index)) * (layer.bidirectional ? 2 : 1));
   const top = outputs.at(-1)!;
   if (model.tieWeights && task.kind !== 'language-model') {
     found.push(problem('model.tieWeights', 'TIE_WITHOUT_EMBEDDING', 'model.tieWeights is true, but only a language model has an embedding to tie to; set it to false', {}));

@@ -63,9 +63,11 @@ export function decodeTrace(bytes: Uint8Array, cells: readonly CellInfo[]): Trac
       layer = { key, index: Number(index), reverse: reverse !== undefined, cell: names[Number(index)] ?? '', units, signals: [] };
       layers.set(key, layer);
     }
+    layer.units = Math.max(layer.units, units);
     layer.signals.push({ name, scale: scaleOf(name, formOf(layer)), values: data.subarray(0, steps * units) });
   }
   for (const layer of layers.values()) {
+    for (const signal of layer.signals) signal.values = widened(signal.values, layer.units, time);
     const order = formOf(layer)?.signals.map((signal) => signal.name) ?? fallbackOrder;
     const place = (signal: TraceSignal) => (order.indexOf(signal.name) + order.length + 1) % (order.length + 1);
     layer.signals.sort((a, b) => place(a) - place(b));
@@ -83,6 +85,15 @@ export function decodeTrace(bytes: Uint8Array, cells: readonly CellInfo[]): Trac
     target: float32Tensor(file, 'target')?.data ?? null,
     output: float32Tensor(file, 'output')?.data ?? null,
   };
+}
+
+/** A projected h has fewer units than its gates: those it lacks hold no number. */
+function widened(values: Float32Array, units: number, time: number): Float32Array {
+  const width = time > 0 ? values.length / time : units;
+  if (width === units) return values;
+  const wide = new Float32Array(time * units).fill(NaN);
+  for (let step = 0; step < time; step++) wide.set(values.subarray(step * width, (step + 1) * width), step * units);
+  return wide;
 }
 
 /** How far each gate of a layer stands open on average, over all units and steps of the probe. */

@@ -1,7 +1,7 @@
 export const messages = {
   title: 'Model',
   newRun: 'new run',
-  cells: { lstm: 'LSTM', 'lstm-peephole': 'LSTM + peepholes', 'lstm-coupled': 'LSTM, coupled', 'lstm-no-forget': 'LSTM of 1997', 'lstm-peephole-cell-input': 'LSTM, gates see c', slstm: 'sLSTM', clockwork: 'Clockwork RNN', gru: 'GRU', 'rnn-tanh': 'RNN', 'rnn-relu': 'RNN, ReLU' },
+  cells: { lstm: 'LSTM', 'lstm-peephole': 'LSTM + peepholes', 'lstm-coupled': 'LSTM, coupled', 'lstm-no-forget': 'LSTM of 1997', 'lstm-peephole-cell-input': 'LSTM, gates see c', 'lstm-layernorm': 'LSTM, normalised', 'lstm-projection': 'LSTM, projected', dglstm: 'LSTM, depth-gated', slstm: 'sLSTM', clockwork: 'Clockwork RNN', gru: 'GRU', 'gru-reset-before': 'GRU of 2014', mgu: 'MGU', 'rnn-tanh': 'RNN', 'rnn-relu': 'RNN, ReLU' },
   cellOptions: {
     without: { name: 'Leave out', help: 'One part taken out, as in the ablations of Greff et al. 2017: a gate left out stands open and has no weights, a function left out passes its value on.' },
     outputActivation: { name: 'Output function', help: 'What the product of output gate and memory passes before it becomes h.' },
@@ -43,9 +43,13 @@ export const messages = {
   layerSettings: 'Settings of this layer',
   embeddingSettings: 'Settings of the embedding',
   headSettings: 'Settings of the head',
+  projectionNote: 'Size of h, which the recurrence and the next layer read; empty = half the hidden size.',
+  lowerNote: 'Adds the cell state of the layer below: an LSTM of the same hidden size.',
+  bottomNote: 'With no layer below, this layer is an LSTM with peepholes.',
   fields: {
     cell: 'Cell',
     hiddenSize: 'Hidden size',
+    projectionSize: 'Projection size',
     direction: 'Direction',
     dropout: 'Dropout',
     dropoutKind: 'Its masks',
@@ -227,6 +231,8 @@ export const messages = {
     UNKNOWN_CELL: 'There is no cell {value}. {nearest} works.',
     BIDIRECTIONAL_VECTORS: 'A model of the next vector cannot read in both directions: it would see the vectors it has to predict. Choose forward.',
     BIDIRECTIONAL_LANGUAGE_MODEL: 'A language model cannot read in both directions: it would see the characters it has to predict. Choose forward.',
+    NO_CELL_STATE_BELOW: '{value} adds the cell state of the layer below, and {below} has none. Put an LSTM below it.',
+    SIZE_BELOW: 'This layer adds the cell state of the one below, so it needs the same hidden size: {expected}.',
     LANGUAGE_MODEL_ONLY: 'Only a language model uses this.',
     TIE_WIDTH: 'With tied weights the embedding has to be as wide as the last layer’s output: {wanted}.',
     TIE_WITHOUT_EMBEDDING: 'Only a language model has an embedding to tie the head to. Switch this off.',

@@ -4,7 +4,7 @@ import type { messages as english } from '../en/model';
 export const messages: Translated<typeof english> = {
   title: '모델',
   newRun: '새 실행',
-  cells: { lstm: 'LSTM', 'lstm-peephole': 'LSTM + 핍홀', 'lstm-coupled': 'LSTM, 결합 게이트', 'lstm-no-forget': '1997년 LSTM', 'lstm-peephole-cell-input': 'LSTM, c를 보는 게이트', slstm: 'sLSTM', clockwork: '클록워크 RNN', gru: 'GRU', 'rnn-tanh': 'RNN', 'rnn-relu': 'RNN, ReLU' },
+  cells: { lstm: 'LSTM', 'lstm-peephole': 'LSTM + 핍홀', 'lstm-coupled': 'LSTM, 결합 게이트', 'lstm-no-forget': '1997년 LSTM', 'lstm-peephole-cell-input': 'LSTM, c를 보는 게이트', 'lstm-layernorm': 'LSTM, 층 정규화', 'lstm-projection': 'LSTM, 사영', dglstm: 'LSTM, 깊이 게이트', slstm: 'sLSTM', clockwork: '클록워크 RNN', gru: 'GRU', 'gru-reset-before': '2014년 GRU', mgu: 'MGU', 'rnn-tanh': 'RNN', 'rnn-relu': 'RNN, ReLU' },
   cellOptions: {
     without: { name: '뺄 부분', help: 'Greff 등(2017)의 실험처럼 한 부분을 뺍니다. 뺀 게이트는 항상 열려 있고 가중치가 없으며, 뺀 함수는 값을 그대로 넘깁니다.' },
     outputActivation: { name: '출력 함수', help: '출력 게이트와 기억 셀의 곱이 은닉 상태가 되기 전에 거치는 함수입니다.' },
@@ -46,9 +46,13 @@ export const messages: Translated<typeof english> = {
   layerSettings: '이 층의 설정',
   embeddingSettings: '임베딩의 설정',
   headSettings: '출력층 설정',
+  projectionNote: '순환과 다음 층이 읽는 h의 크기. 비워 두면 은닉 크기의 절반입니다.',
+  lowerNote: '아래층의 기억 셀을 더합니다. 아래층은 은닉 크기가 같은 LSTM이어야 합니다.',
+  bottomNote: '아래층이 없으면 핍홀이 있는 LSTM과 같습니다.',
   fields: {
     cell: '셀',
     hiddenSize: '은닉 크기',
+    projectionSize: '사영 크기',
     direction: '방향',
     dropout: '드롭아웃',
     dropoutKind: '드롭아웃 마스크',
@@ -230,6 +234,8 @@ export const messages: Translated<typeof english> = {
     UNKNOWN_CELL: '{value} 셀은 없습니다. 예: {nearest}',
     BIDIRECTIONAL_VECTORS: '다음 벡터를 맞히는 모델은 양쪽으로 읽을 수 없습니다. 맞혀야 할 벡터를 미리 보게 됩니다. ‘앞으로’를 고르십시오.',
     BIDIRECTIONAL_LANGUAGE_MODEL: '언어 모델은 양쪽으로 읽을 수 없습니다. 맞혀야 할 글자를 미리 보게 됩니다. ‘앞으로’를 고르십시오.',
+    NO_CELL_STATE_BELOW: '{value}는 아래층의 기억 셀을 더하는데 {below}에는 기억 셀이 없습니다. 아래에 LSTM을 두십시오.',
+    SIZE_BELOW: '아래층의 기억 셀을 더하므로 은닉 크기가 같아야 합니다: {expected}',
     LANGUAGE_MODEL_ONLY: '언어 모델에서만 씁니다.',
     TIE_WIDTH: '가중치를 공유하면 임베딩 크기가 마지막 층의 출력 너비({wanted})와 같아야 합니다.',
     TIE_WITHOUT_EMBEDDING: '출력층과 공유할 임베딩은 언어 모델에만 있습니다. 끄십시오.',

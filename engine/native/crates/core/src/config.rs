@@ -22,6 +22,8 @@ pub struct LayerConfig {
     pub bidirectional: bool,
     pub dropout: f32,
     #[serde(default)]
+    pub projection_size: Option<usize>,
+    #[serde(default)]
     pub dropout_kind: DropoutKind,
     #[serde(default)]
     pub weight_drop: f32,
@@ -415,6 +417,7 @@ impl RunConfig {
                 hidden_size: layer.hidden_size,
                 bidirectional: layer.bidirectional,
                 dropout: layer.dropout,
+                projection_size: layer.projection_size,
                 variational: layer.dropout_kind == DropoutKind::Variational,
                 residual: layer.residual,
                 layer_norm: layer.layer_norm,

@@ -168,8 +168,9 @@ impl<E: Element> Model<E> {
             let normal = tensor.name == "embedding.weight" && !tied;
             tensor.each(|index, place| {
                 let index = index as u64;
-                let drawn = if normal { rng.normal(index) } else { bound * (2.0 * rng.uniform(index) - 1.0) };
-                flat[place] = E::from_f64(if tensor.has(index as usize) { drawn } else { 0.0 });
+                let drawn = || if normal { rng.normal(index) } else { bound * (2.0 * rng.uniform(index) - 1.0) };
+                let value = tensor.start.unwrap_or_else(drawn);
+                flat[place] = E::from_f64(if tensor.has(index as usize) { value } else { 0.0 });
             });
         }
         for (gain, bias) in self.stack.layers.iter().filter_map(|layer| layer.between.as_ref()?.norm_tensors()) {
@@ -262,11 +263,12 @@ impl<E: Element> Model<E> {
     pub fn zero_states(&self, batch: usize) -> States<E> {
         let mut entries = Vec::new();
         for direction in self.directions() {
-            for state in direction.cell.info().states {
+            for (s, state) in direction.cell.info().states.iter().enumerate() {
+                let size = direction.state_size(s);
                 entries.push(StateEntry {
                     name: format!("{state}0_{}", direction.name),
-                    hidden_size: direction.hidden,
-                    data: vec![E::ZERO; batch * direction.hidden],
+                    hidden_size: size,
+                    data: vec![E::ZERO; batch * size],
                     begins: vec![true; batch],
                 });
             }
@@ -586,23 +588,24 @@ impl<E: Element> Model<E> {
         let mut entries = states.entries.iter();
         for layer in &mut self.stack.layers {
             for direction in &mut layer.directions {
-                let first = direction.initial_block(time) * batch * direction.width;
                 for s in 0..direction.layout.states {
+                    let (size, width) = (direction.state_size(s), direction.state_width(s));
+                    let first = direction.initial_block(time) * batch * width;
                     let name = format!("{}0_{}", direction.cell.info().states[s], direction.name);
                     let entry = entries
                         .next()
-                        .filter(|entry| entry.name == name && entry.data.len() == batch * direction.hidden)
+                        .filter(|entry| entry.name == name && entry.data.len() == batch * size)
                         .ok_or_else(|| {
-                            let message =
-                                format!("The states need \"{name}\" for a batch of {batch} here, and nothing else.");
-                            EngineError::at("STATES_INVALID", &name, message)
-                        })?;
+                        let message =
+                            format!("The states need \"{name}\" for a batch of {batch} here, and nothing else.");
+                        EngineError::at("STATES_INVALID", &name, message)
+                    })?;
                     let buffer = &mut direction.states[s];
-                    let end = first + batch * direction.width;
-                    let rows = buffer.slice_mut(end)[first..].chunks_exact_mut(direction.width);
-                    for (row, from) in rows.zip(entry.data.chunks_exact(direction.hidden)) {
-                        row[..direction.hidden].copy_from_slice(from);
-                        row[direction.hidden..].fill(E::ZERO);
+                    let end = first + batch * width;
+                    let rows = buffer.slice_mut(end)[first..].chunks_exact_mut(width);
+                    for (row, from) in rows.zip(entry.data.chunks_exact(size)) {
+                        row[..size].copy_from_slice(from);
+                        row[size..].fill(E::ZERO);
                     }
                     let weights = self.weights.slice(self.parameters.length);
                     direction.initial.fill(s, entry, weights, &mut buffer.slice_mut(end)[first..]);
@@ -619,11 +622,12 @@ impl<E: Element> Model<E> {
         let batch = states.batch;
         let mut entries = states.entries.iter_mut();
         for direction in self.directions() {
-            let first = direction.final_block(time) * batch * direction.width;
             for s in 0..direction.layout.states {
+                let width = direction.state_width(s);
+                let first = direction.final_block(time) * batch * width;
                 let entry = entries.next().expect("load_states has compared them");
-                let rows = direction.states[s].slice(first + batch * direction.width);
-                copy_rows(&rows[first..], direction.width, direction.hidden, &mut entry.data);
+                let rows = direction.states[s].slice(first + batch * width);
+                copy_rows(&rows[first..], width, direction.state_size(s), &mut entry.data);
                 entry.begins.fill(false);
             }
         }
@@ -641,24 +645,26 @@ impl<E: Element> Model<E> {
         let mut taps = Taps::new();
         let rows = batch.time * batch.batch;
         for direction in self.directions() {
-            let (width, line) = (direction.width, direction.line());
+            let line = direction.line();
             for signal in direction.cell.info().signals {
+                let size = direction.signal_size(signal);
                 let data = match signal.source {
                     SignalSource::Slot(slot) => {
                         let gates = direction.gates.slice(rows * line * direction.panels);
-                        self.batch_first(batch, direction.hidden, |row, unit| {
+                        self.batch_first(batch, size, |row, unit| {
                             gates[(unit / LANES * rows + row) * line + slot * LANES + unit % LANES]
                         })
                     }
                     SignalSource::State(s) => {
+                        let width = direction.state_width(s);
                         let first = direction.block_after(0) * batch.batch;
                         let states = direction.states[s].slice((rows + batch.batch) * width);
-                        self.batch_first(batch, direction.hidden, |row, unit| states[(first + row) * width + unit])
+                        self.batch_first(batch, size, |row, unit| states[(first + row) * width + unit])
                     }
                 };
                 taps.entries.push(Tap {
                     name: format!("{}.{}", direction.name, signal.name),
-                    shape: [batch.batch, batch.time, direction.hidden],
+                    shape: [batch.batch, batch.time, size],
                     data,
                 });
             }
@@ -671,11 +677,12 @@ impl<E: Element> Model<E> {
         let rows = batch.time * batch.batch;
         for direction in self.directions() {
             for (s, state) in direction.cell.info().states.iter().enumerate() {
-                let totals = direction.totals[s].slice(rows * direction.width);
+                let (size, width) = (direction.state_size(s), direction.state_width(s));
+                let totals = direction.totals[s].slice(rows * width);
                 taps.entries.push(Tap {
                     name: format!("{}.{state}", direction.name),
-                    shape: [batch.batch, batch.time, direction.hidden],
-                    data: self.batch_first(batch, direction.hidden, |row, unit| totals[row * direction.width + unit]),
+                    shape: [batch.batch, batch.time, size],
+                    data: self.batch_first(batch, size, |row, unit| totals[row * width + unit]),
                 });
             }
         }
@@ -701,8 +708,8 @@ impl<E: Element> Model<E> {
         for direction in self.directions() {
             for s in 0..direction.layout.states {
                 let entry = entries.next().expect("one entry per state");
-                let carry = direction.carry[s].slice(batch * direction.width);
-                copy_rows(carry, direction.width, direction.hidden, &mut entry.data);
+                let width = direction.state_width(s);
+                copy_rows(direction.carry[s].slice(batch * width), width, direction.state_size(s), &mut entry.data);
             }
         }
         states
@@ -749,19 +756,22 @@ impl<E: Element> Model<E> {
         self.pass(batch, states, Work { target: None, ..work })?;
         let rows = batch.time * batch.batch;
         for direction in self.directions() {
-            let (width, line) = (direction.width, direction.line());
+            let line = direction.line();
             let gates = direction.gates.slice(rows * line * direction.panels);
             for step in direction.steps(batch.time) {
                 for b in 0..batch.batch {
                     let row = step * batch.batch + b;
-                    let after = (direction.block_after(step) * batch.batch + b) * width;
                     for signal in direction.cell.info().signals {
-                        let unit = (0..direction.hidden).find(|&unit| {
+                        let unit = (0..direction.signal_size(signal)).find(|&unit| {
                             let value = match signal.source {
                                 SignalSource::Slot(slot) => {
                                     gates[(unit / LANES * rows + row) * line + slot * LANES + unit % LANES]
                                 }
-                                SignalSource::State(s) => direction.states[s].slice(after + width)[after + unit],
+                                SignalSource::State(s) => {
+                                    let width = direction.state_width(s);
+                                    let after = (direction.block_after(step) * batch.batch + b) * width;
+                                    direction.states[s].slice(after + width)[after + unit]
+                                }
                             };
                             !value.finite()
                         });

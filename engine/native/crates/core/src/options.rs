@@ -1,6 +1,6 @@
 //! What the options of a model need of its sizes: checked before anything is built.
 
-use crate::cells::{Memory, find_cell};
+use crate::cells::{Memory, find_cell, name_in_layer};
 use crate::error::EngineError;
 use crate::spec::{InputSpec, ModelSpec};
 
@@ -10,7 +10,12 @@ use crate::spec::{InputSpec, ModelSpec};
 pub fn check_options(spec: &ModelSpec) -> Result<(), EngineError> {
     let invalid = |field: String, message: String| Err(EngineError::at("MODEL_INVALID", field, message));
     let options = &spec.options;
-    let width = |index: usize| spec.layers[index].hidden_size * spec.layers[index].directions();
+    let width = |index: usize| {
+        let layer = &spec.layers[index];
+        let output =
+            find_cell(name_in_layer(&layer.cell, index)).map_or(layer.hidden_size, |cell| layer.output_size(cell));
+        output * layer.directions()
+    };
     if options.tie_weights {
         let top = width(spec.layers.len() - 1);
         match spec.input {

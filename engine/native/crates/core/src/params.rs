@@ -74,6 +74,8 @@ impl Inner {
 pub enum Packing {
     /// `[gates * H, inner]` as `[unit panel][inner][slot][16]`; `slots[v]` is the gate of slot v.
     Gates { hidden: usize, slots: &'static [usize], inner: Inner },
+    /// `[gates * H, inner]` as two such matrices one after the other, for products at two places of a step.
+    SplitGates { hidden: usize, first: &'static [usize], second: &'static [usize], inner: Inner },
     /// `[gates * H]` as `[unit panel][slot][16]`
     GateBias { hidden: usize, slots: &'static [usize] },
     /// `[out, inner]` as `[chunk of 64 outputs][inner][outputs of the chunk]`, the last chunk as narrow as it can be.
@@ -87,11 +89,13 @@ pub enum Packing {
 }
 
 /// One parameter tensor.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Tensor {
     pub name: String,
     pub shape: Vec<usize>,
     pub packing: Packing,
+    /// The value all of it starts with, where it isn't drawn.
+    pub start: Option<f64>,
     /// Equal blocks of a block upper triangular matrix, 1 for any other: what lies below the diagonal does not exist, is
     /// stored as 0 and never changes.
     pub blocks: usize,
@@ -104,6 +108,9 @@ impl Packing {
     fn length(&self) -> usize {
         match self {
             Packing::Gates { hidden, slots, inner } => padded(*hidden) * slots.len() * inner.padded(),
+            Packing::SplitGates { hidden, first, second, inner } => {
+                padded(*hidden) * (first.len() + second.len()) * inner.padded()
+            }
             Packing::GateBias { hidden, slots } => padded(*hidden) * slots.len(),
             Packing::Columns { outputs, inner } => padded(*outputs) * inner.padded(),
             Packing::Rows { rows, columns } => rows * padded(*columns),
@@ -115,6 +122,9 @@ impl Packing {
     fn shape(&self) -> Vec<usize> {
         match self {
             Packing::Gates { hidden, slots, inner } => vec![slots.len() * hidden, inner.size()],
+            Packing::SplitGates { hidden, first, second, inner } => {
+                vec![(first.len() + second.len()) * hidden, inner.size()]
+            }
             Packing::GateBias { hidden, slots } => vec![slots.len() * hidden],
             Packing::Columns { outputs, inner } => vec![*outputs, inner.size()],
             Packing::Rows { rows, columns } => vec![*rows, *columns],
@@ -132,6 +142,14 @@ impl Packing {
                 let (unit, slot) = (row % hidden, slot_of(slots, row / hidden));
                 let line = slots.len() * LANES;
                 (unit / LANES * inner.padded() + inner.place(column)) * line + slot * LANES + unit % LANES
+            }
+            Packing::SplitGates { hidden, first, second, inner } => {
+                let part = |slots| Packing::Gates { hidden: *hidden, slots, inner: *inner };
+                if first.contains(&(row / hidden)) {
+                    part(first).place(row, column)
+                } else {
+                    part(first).length() + part(second).place(row, column)
+                }
             }
             Packing::GateBias { hidden, slots } => {
                 let (unit, slot) = (row % hidden, slot_of(slots, row / hidden));
@@ -161,7 +179,8 @@ impl Parameters {
     /// Adds a tensor and gives its index.
     pub fn add(&mut self, name: String, packing: Packing) -> usize {
         let length = packing.length();
-        self.tensors.push(Tensor { name, shape: packing.shape(), packing, blocks: 1, offset: self.length, length });
+        let shape = packing.shape();
+        self.tensors.push(Tensor { name, shape, packing, start: None, blocks: 1, offset: self.length, length });
         // Each begins at a whole vector; packings of odd inner sizes are whole vectors too.
         self.length += length.next_multiple_of(LANES);
         self.tensors.len() - 1
@@ -282,6 +301,7 @@ mod tests {
         vec![
             Packing::Gates { hidden: 5, slots: &[2, 0, 1], inner: Inner::plain(3) },
             Packing::Gates { hidden: 33, slots: &[0, 1, 2, 3], inner: Inner::panels(5, 2) },
+            Packing::SplitGates { hidden: 18, first: &[2, 0], second: &[1], inner: Inner::panels(18, 1) },
             Packing::GateBias { hidden: 17, slots: &[2, 0, 1] },
             Packing::Columns { outputs: 65, inner: Inner::panels(5, 2) },
             Packing::Columns { outputs: 130, inner: Inner::plain(7) },

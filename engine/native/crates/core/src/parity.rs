@@ -157,6 +157,9 @@ struct Sizes {
 struct Options {
     layers: usize,
     bidirectional: bool,
+    /// Size of a projected h.
+    #[serde(default)]
+    proj: Option<usize>,
     /// Settings of the cell.
     #[serde(flatten)]
     cell: BTreeMap<String, serde_json::Value>,
@@ -270,6 +273,7 @@ fn compute<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<Computed, 
         options: cell_options(fixture)?,
         hidden_size: hidden,
         bidirectional: fixture.options.bidirectional,
+        projection_size: fixture.options.proj,
         ..LayerSpec::default()
     };
     let mut parameters = Parameters::default();
@@ -306,32 +310,32 @@ fn compute<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<Computed, 
     let missing = |what: &str| EngineError::new("FIXTURE_INVALID", format!("The fixture has no \"{what}\"."));
     stack.reserve(time, batch, 0, false, true, true);
     let mut final_coefficients = Vec::new();
-    let (mut number, width_of) = (0, |hidden: usize| hidden.next_multiple_of(LANES));
+    let mut number = 0;
     for layer in &mut stack.layers {
         for direction in &mut layer.directions {
             let mut coefficients = Vec::new();
-            let first = direction.initial_block(time) * batch * direction.width;
             for (s, state) in direction.cell.info().states.iter().enumerate() {
-                let part = number * batch * hidden..(number + 1) * batch * hidden;
+                let (size, width) = (direction.state_size(s), direction.state_width(s));
+                let first = direction.initial_block(time) * batch * width;
+                let part = number * batch * size..(number + 1) * batch * size;
                 let initial = fixture.initial.get(*state).ok_or_else(|| missing(state))?.flat();
-                let width = direction.width;
                 let end = first + batch * width;
                 let rows = direction.states[s].slice_mut(end)[first..].chunks_exact_mut(width);
-                for (row, from) in rows.zip(initial[part.clone()].chunks_exact(hidden)) {
+                for (row, from) in rows.zip(initial[part.clone()].chunks_exact(size)) {
                     for (to, &value) in row.iter_mut().zip(from) {
                         *to = E::from_f64(value);
                     }
                 }
                 // A state without coefficients takes no part in the loss.
                 let wanted = fixture.loss_coefficients.get(*state).map_or_else(|| vec![0.0; part.end], Nested::flat);
-                let mut padded = Buffer::<E>::new(batch * width_of(hidden));
-                let buffer = padded.slice_mut(batch * width_of(hidden));
-                for (row, from) in buffer.chunks_exact_mut(width).zip(wanted[part].chunks_exact(hidden)) {
+                let mut padded = Buffer::<E>::new(batch * width);
+                let buffer = padded.slice_mut(batch * width);
+                for (row, from) in buffer.chunks_exact_mut(width).zip(wanted[part].chunks_exact(size)) {
                     for (to, &value) in row.iter_mut().zip(from) {
                         *to = E::from_f64(value);
                     }
                 }
-                coefficients.push(padded);
+                coefficients.push((padded, width));
             }
             direction.starts_at_zero = false;
             final_coefficients.push(coefficients);
@@ -353,7 +357,7 @@ fn compute<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<Computed, 
             .iter()
             .map(|states| {
                 std::array::from_fn(|s| {
-                    states.get(s).map(|buffer| Strided { first: buffer.at(0).cast_const(), row: width_of(hidden) })
+                    states.get(s).map(|(buffer, width)| Strided { first: buffer.at(0).cast_const(), row: *width })
                 })
             })
             .collect(),
@@ -378,15 +382,15 @@ fn compute<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<Computed, 
     let output = stack.output(last, &pass);
     let top = &stack.layers[last];
     let coefficients = fixture.loss_coefficients.get("y").ok_or_else(|| missing("y"))?.flat();
-    let outputs_per_row = hidden * top.directions.len();
+    let outputs_per_row: usize = top.directions.iter().map(|direction| direction.output).sum();
     let mut loss = 0.0;
     let mut y = Vec::with_capacity(coefficients.len());
     for row in 0..rows {
         for (d, direction) in top.directions.iter().enumerate() {
-            for unit in 0..hidden {
-                let place = row * output.row + d * direction.width + unit;
+            for unit in 0..direction.output {
+                let place = row * output.row + d * direction.output_width + unit;
                 let value = unsafe { *output.first.add(place) }.to_f64();
-                let factor = coefficients[row * outputs_per_row + d * hidden + unit];
+                let factor = coefficients[row * outputs_per_row + d * direction.output + unit];
                 y.push(value);
                 if valid(row) {
                     loss += factor * value + value * value / 2.0;
@@ -398,29 +402,32 @@ fn compute<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<Computed, 
     computed.outputs.insert("y".into(), y);
     for (number, direction) in directions().enumerate() {
         for (s, state) in direction.cell.info().states.iter().enumerate() {
-            let first = direction.final_block(time) * batch * direction.width;
-            let factors = final_coefficients[number][s].slice(batch * direction.width);
+            let (factors, width) = &final_coefficients[number][s];
+            let first = direction.final_block(time) * batch * width;
+            let factors = factors.slice(batch * width);
             let values = computed.outputs.entry(format!("final.{state}")).or_default();
             for b in 0..batch {
-                for unit in 0..hidden {
-                    let value = unsafe { *direction.states[s].at(first + b * direction.width + unit) }.to_f64();
-                    loss += value * factors[b * direction.width + unit].to_f64();
+                for unit in 0..direction.state_size(s) {
+                    let value = unsafe { *direction.states[s].at(first + b * width + unit) }.to_f64();
+                    loss += value * factors[b * width + unit].to_f64();
                     values.push(value);
                 }
             }
         }
-        let (width, line) = (direction.width, direction.line());
+        let line = direction.line();
         let info = direction.cell.info();
         for signal in info.signals.iter().chain(info.internals) {
-            let mut values = Vec::with_capacity(rows * hidden);
+            let size = direction.signal_size(signal);
+            let mut values = Vec::with_capacity(rows * size);
             for row in 0..rows {
-                for unit in 0..hidden {
+                for unit in 0..size {
                     let value = match signal.source {
                         SignalSource::Slot(slot) => unsafe {
                             *direction.gates.at((unit / LANES * rows + row) * line + slot * LANES + unit % LANES)
                         },
                         SignalSource::State(s) => unsafe {
-                            *direction.states[s].at((direction.block_after(0) * batch + row) * width + unit)
+                            *direction.states[s]
+                                .at((direction.block_after(0) * batch + row) * direction.state_width(s) + unit)
                         },
                     };
                     values.push(if valid(row) { value.to_f64() } else { 0.0 });
@@ -444,13 +451,14 @@ fn compute<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<Computed, 
     computed.gradients.insert("x".into(), dx.map(Element::to_f64).collect());
     for direction in directions() {
         for (s, state) in direction.cell.info().states.iter().enumerate() {
-            let carry = direction.carry[s].slice(batch * direction.width).chunks_exact(direction.width);
-            let values = carry.flat_map(|row| row[..hidden].to_vec()).map(Element::to_f64);
+            let (size, width) = (direction.state_size(s), direction.state_width(s));
+            let carry = direction.carry[s].slice(batch * width).chunks_exact(width);
+            let values = carry.flat_map(|row| row[..size].to_vec()).map(Element::to_f64);
             computed.gradients.entry(format!("initial.{state}")).or_default().extend(values);
 
-            let totals = direction.totals[s].slice(rows * direction.width).chunks_exact(direction.width);
+            let totals = direction.totals[s].slice(rows * width).chunks_exact(width);
             let squares: Vec<f64> =
-                totals.map(|row| row[..hidden].iter().map(|v| v.to_f64() * v.to_f64()).sum()).collect();
+                totals.map(|row| row[..size].iter().map(|v| v.to_f64() * v.to_f64()).sum()).collect();
             let over_batch = squares.chunks_exact(batch).map(|row| row.iter().sum::<f64>().sqrt()).collect();
             let name = format!("norm.{}.{state}", direction.name);
             computed.gradients.insert(format!("{name}_batch"), over_batch);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cells::OptionValues;
+use crate::cells::{CellEntry, OptionValues, Second};
 
 /// The shape of a whole model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -91,6 +91,9 @@ pub struct LayerSpec {
     /// Share of this layer's outputs set to zero in training; without effect after the last layer.
     #[serde(default)]
     pub dropout: f32,
+    /// Size of h of a cell that projects it; half the hidden size, rounded up, where none is given. Other cells have none.
+    #[serde(default)]
+    pub projection_size: Option<usize>,
     /// One mask for all steps of a sequence (Gal & Ghahramani 2016) instead of one per step.
     #[serde(default)]
     pub variational: bool,
@@ -111,6 +114,23 @@ pub struct LayerSpec {
 }
 
 impl LayerSpec {
+    /// Size of h with that cell, in each direction.
+    pub fn output_size(&self, cell: &dyn CellEntry) -> usize {
+        match cell.second() {
+            Some(Second::Projection(_)) => self.projection_size.unwrap_or(self.hidden_size.div_ceil(2)),
+            _ => self.hidden_size,
+        }
+    }
+
+    /// What is wrong with the projection size of a cell that has one.
+    pub fn projection_problem(&self, cell: &dyn CellEntry) -> Option<String> {
+        let size = self.output_size(cell);
+        let wrong = size == 0 || size > self.hidden_size;
+        wrong.then(|| {
+            format!("the projection size must lie between 1 and the hidden size {}, not at {size}", self.hidden_size)
+        })
+    }
+
     pub fn directions(&self) -> usize {
         if self.bidirectional { 2 } else { 1 }
     }

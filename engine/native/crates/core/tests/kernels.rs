@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
+use sluice_core::cells::find_cell;
 use sluice_core::element::Element;
 use sluice_core::kernels::product::{Product, Start};
 use sluice_core::kernels::tile::Left;
@@ -47,15 +48,21 @@ fn shape() -> impl Strategy<Value = Shape> {
 
 /// Everything a backward pass gives for this shape.
 fn run<E: Element>(shape: &Shape, kind: KernelKind) -> (Traced<E>, Vec<NamedTensor<E>>) {
+    let cell = all_variants()[shape.cell];
     let spec = ModelSpec {
         input: InputSpec::Series { input_size: shape.width },
         layers: shape
             .hidden
             .iter()
             .map(|&hidden_size| LayerSpec {
-                cell: all_variants()[shape.cell].name.into(),
-                options: all_variants()[shape.cell].chosen(),
-                hidden_size,
+                cell: cell.name.into(),
+                options: cell.chosen(),
+                // A cell that adds a state of the layer below has its size.
+                hidden_size: if find_cell(cell.name).unwrap().lower().is_some() {
+                    shape.hidden[0]
+                } else {
+                    hidden_size
+                },
                 bidirectional: shape.bidirectional,
                 ..LayerSpec::default()
             })

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use sluice_core::cells::find_cell;
 use sluice_core::rng::{Purpose, Rng};
 use sluice_core::spec::{
     Batch, HeadMode, HeadSpec, InitialState, InitialWeights, Initialization, Input, InputSpec, LayerSpec, ModelOptions,
@@ -145,13 +146,30 @@ fn layer() -> impl Strategy<Value = LayerSpec> {
     )
 }
 
+/// Gives a cell what it asks for: one that adds a state of the layer below an LSTM of its size there, and one that
+/// normalises more than a few units, over which its norm is almost a step function.
+fn fit_cells(layers: &mut [LayerSpec]) {
+    for index in 0..layers.len() {
+        if find_cell(&layers[index].cell).unwrap().normalised().is_some() {
+            layers[index].hidden_size = layers[index].hidden_size.max(5);
+        }
+        if index > 0 && find_cell(&layers[index].cell).unwrap().lower().is_some() {
+            if find_cell(&layers[index - 1].cell).unwrap().info().states.get(1) != Some(&"c") {
+                layers[index - 1].cell = "lstm".into();
+            }
+            layers[index].hidden_size = layers[index - 1].hidden_size;
+        }
+    }
+}
+
 fn case() -> impl Strategy<Value = Case> {
     let shape = (1..7usize, 1..6usize, any::<bool>(), any::<u64>());
     let kinds = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), share());
     (proptest::collection::vec(layer(), 1..4), size(), shape, kinds).prop_map(
         |(mut layers, input, (time, batch, masked, seed), (language, every, tied, learned, embedding_dropout))| {
             let tied = tied && language;
-            let output = |layer: &LayerSpec| layer.hidden_size * layer.directions();
+            fit_cells(&mut layers);
+            let output = |layer: &LayerSpec| layer.output_size(find_cell(&layer.cell).unwrap()) * layer.directions();
             let mut width = input;
             let input_size = if tied { output(layers.last().expect("one at least")) } else { input };
             for (index, layer) in layers.iter_mut().enumerate() {

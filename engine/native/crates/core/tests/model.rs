@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sluice_core::cells::find_cell;
 use sluice_core::kernels::KernelKind;
 use sluice_core::rng::{Purpose, Rng};
 use sluice_core::spec::{
@@ -15,6 +16,12 @@ fn pool(threads: usize) -> Arc<Pool> {
 
 fn layer(cell: &str, hidden_size: usize, bidirectional: bool, dropout: f32) -> LayerSpec {
     LayerSpec { cell: cell.into(), hidden_size, bidirectional, dropout, ..LayerSpec::default() }
+}
+
+/// Two layers of a cell; the upper one has the lower one's size where it adds a state of it.
+fn two_layers(cell: &str, [lower, upper]: [usize; 2], bidirectional: bool) -> Vec<LayerSpec> {
+    let upper = if find_cell(cell).unwrap().lower().is_some() { lower } else { upper };
+    vec![layer(cell, lower, bidirectional, 0.0), layer(cell, upper, bidirectional, 0.0)]
 }
 
 fn language(layers: Vec<LayerSpec>) -> ModelSpec {
@@ -107,7 +114,7 @@ fn a_long_series_has_the_same_bits_with_any_threads() {
 #[test]
 fn padding_changes_nothing() {
     for cell in cells() {
-        let stack = vec![layer(cell.name, 9, true, 0.0), layer(cell.name, 6, true, 0.0)];
+        let stack = two_layers(cell.name, [9, 6], true);
         let mut model = Model::<f32>::new(forecast(stack, 2, 3), 4, pool(2)).unwrap();
         let lengths = [6usize, 2, 4];
         let series = normals(6 * 3 * 2, 5);
@@ -136,15 +143,16 @@ fn padding_changes_nothing() {
             }
         }
         let h = taps.get("l1_reverse.h").unwrap();
-        assert_eq!(h.shape, [3, 6, 6]);
-        assert!(h.data[(6 + 2) * 6..2 * 6 * 6].iter().all(|&v| v == 0.0), "padded steps are 0 in traces");
+        let width = h.shape[2];
+        assert_eq!(h.shape[..2], [3, 6]);
+        assert!(h.data[(6 + 2) * width..2 * 6 * width].iter().all(|&v| v == 0.0), "padded steps are 0 in traces");
     }
 }
 
 #[test]
 fn a_carried_state_continues_the_sequence() {
     for cell in cells().into_iter().filter(|cell| !cell.counts_steps()) {
-        let stack = vec![layer(cell.name, 20, false, 0.0), layer(cell.name, 11, false, 0.0)];
+        let stack = two_layers(cell.name, [20, 11], false);
         let mut model = Model::<f32>::new(language(stack), 4, pool(2)).unwrap();
         let inputs = tokens(10 * 2, 3);
         let whole = Batch { time: 10, batch: 2, input: Input::Tokens(&inputs), lengths: None };
@@ -160,7 +168,8 @@ fn a_carried_state_continues_the_sequence() {
         assert_eq!(states, carried);
         carried.clear_row(1);
         let h = carried.get("h0_l1").unwrap();
-        assert!(h[11..].iter().all(|&v| v == 0.0) && h[..11].iter().any(|&v| v != 0.0));
+        let (first, second) = h.split_at(h.len() / 2);
+        assert!(second.iter().all(|&v| v == 0.0) && first.iter().any(|&v| v != 0.0));
     }
 }
 
@@ -285,11 +294,45 @@ fn names_shapes_and_counts_are_those_of_pytorch() {
     assert_eq!(model.parameter_count(), total);
     let of = |cell: &str, inputs, hidden| {
         let cell = cells().into_iter().find(|info| info.name == cell).unwrap();
-        cell.tensors(inputs, hidden).iter().map(|(_, shape)| shape.iter().product::<usize>()).sum::<usize>()
+        cell.tensors(inputs, hidden, hidden).iter().map(|(_, shape)| shape.iter().product::<usize>()).sum::<usize>()
     };
     assert_eq!(total, 19 * 7 + 2 * of("lstm", 7, 4) + of("gru", 8, 3) + 19 * 3 + 19);
     let states: Vec<_> = model.zero_states(1).entries.into_iter().map(|e| e.name).collect();
     assert_eq!(states, ["h0_l0", "c0_l0", "h0_l0_reverse", "c0_l0_reverse", "h0_l1"]);
+}
+
+#[test]
+fn a_projected_layer_has_pytorchs_tensors_and_a_narrow_h() {
+    let spec = |projection_size| LayerSpec { projection_size, ..layer("lstm-projection", 5, true, 0.0) };
+    for (given, size) in [(None, 3), (Some(1), 1), (Some(5), 5)] {
+        let model = Model::<f32>::new(language(vec![spec(given), layer("lstm", 4, false, 0.0)]), 1, pool(1)).unwrap();
+        let shapes: Vec<_> = model.parameters().into_iter().map(|t| (t.name, t.shape)).collect();
+        for (name, shape) in [
+            ("weight_ih_l0", vec![20, 7]),
+            ("weight_hh_l0_reverse", vec![20, size]),
+            ("weight_hr_l0", vec![size, 5]),
+            ("weight_ih_l1", vec![16, 2 * size]),
+        ] {
+            assert!(shapes.contains(&(format!("recurrent.{name}"), shape)), "{name} in {shapes:?}");
+        }
+        let widths: Vec<_> = model.zero_states(1).entries.into_iter().map(|e| (e.name, e.hidden_size)).collect();
+        assert_eq!(widths[..2], [("h0_l0".to_string(), size), ("c0_l0".to_string(), 5)]);
+    }
+}
+
+#[test]
+fn gains_start_at_one_and_their_biases_at_zero() {
+    let model = Model::<f32>::new(language(vec![layer("lstm-layernorm", 5, false, 0.0)]), 1, pool(1)).unwrap();
+    for tensor in model.parameters() {
+        let start = if tensor.name.contains("_gain_") {
+            1.0
+        } else if tensor.name.contains("ln_") {
+            0.0
+        } else {
+            continue;
+        };
+        assert!(tensor.data.iter().all(|&v| v == start), "{}", tensor.name);
+    }
 }
 
 #[test]
@@ -356,6 +399,12 @@ fn wrong_specs_batches_and_states_are_refused_with_a_place() {
     assert_eq!(refused(language(vec![layer("lstm", 4, false, 1.0)])).1, "layers.0.dropout");
     let unknown = refused(language(vec![layer("lstm", 4, false, 0.0), layer("lstn", 4, false, 0.0)]));
     assert_eq!((unknown.0.as_str(), unknown.1.as_str()), ("CELL_UNKNOWN", "layers.1.cell"));
+    for (below, size, field) in [("gru", 4, "layers.1.cell"), ("lstm", 5, "layers.1.hiddenSize")] {
+        let error = refused(language(vec![layer(below, size, false, 0.0), layer("dglstm", 4, false, 0.0)]));
+        assert_eq!((error.0.as_str(), error.1.as_str()), ("MODEL_INVALID", field));
+    }
+    let wide = LayerSpec { projection_size: Some(5), ..layer("lstm-projection", 4, false, 0.0) };
+    assert_eq!(refused(language(vec![wide])).1, "layers.0.projectionSize");
     let empty = ModelSpec { input: InputSpec::Series { input_size: 0 }, ..good.clone() };
     assert_eq!(refused(empty).1, "input.inputSize");
 

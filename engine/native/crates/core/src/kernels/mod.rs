@@ -6,6 +6,7 @@
 pub mod blend;
 pub mod elementwise;
 pub mod logistic;
+pub mod normalised;
 pub mod outer;
 pub mod peak;
 pub mod product;
@@ -17,6 +18,7 @@ use crate::simd::{Avx2, Avx512, Isa, Lanes, Neon, Portable};
 use blend::{Blend, Clamp};
 use elementwise::{AdamBlock, LionBlock, PairSum, RmsBlock, ScatterRows, SgdBlock, SoftmaxRow, SquareSum};
 use logistic::LogisticRow;
+use normalised::NormaliseInputs;
 use outer::Outer;
 use peak::Peak;
 use product::Product;
@@ -117,6 +119,7 @@ pub struct Kernels<E: Element> {
     pub clamp: unsafe fn(Clamp<E>),
     pub scatter_rows: unsafe fn(ScatterRows<E>),
     pub pair_sum: unsafe fn(PairSum<E>),
+    pub normalise_inputs: unsafe fn(NormaliseInputs<E>),
     pub peak: unsafe fn(Peak<E>),
 }
 
@@ -147,6 +150,7 @@ impl<E: Element> Kernels<E> {
             clamp: I::call::<Clamp<E>>,
             scatter_rows: I::call::<ScatterRows<E>>,
             pair_sum: I::call::<PairSum<E>>,
+            normalise_inputs: I::call::<NormaliseInputs<E>>,
             peak: I::call::<Peak<E>>,
         }
     }

@@ -147,10 +147,10 @@ impl<E: Element> Head<E> {
                     top.output.at(last_output(top, d, pass, b))
                 } else {
                     let block = direction.final_block(pass.time);
-                    direction.states[0].at((block * pass.batch + b) * direction.width)
+                    direction.states[0].at((block * pass.batch + b) * direction.output_width)
                 };
-                unsafe { self.input.at(column).copy_from_nonoverlapping(h, direction.width) };
-                column += direction.width;
+                unsafe { self.input.at(column).copy_from_nonoverlapping(h, direction.output_width) };
+                column += direction.output_width;
             }
         }
     }
@@ -211,9 +211,9 @@ impl<E: Element> Head<E> {
                 unsafe { top.above.at((step * pass.batch + b) * self.inner).write_bytes(0, self.inner) };
             }
             for (d, direction) in top.directions.iter().enumerate() {
-                let from = self.above.at(b * self.inner + d * direction.width);
+                let from = self.above.at(b * self.inner + d * direction.output_width);
                 let to = top.above.at(last_output(top, d, pass, b));
-                unsafe { to.copy_from_nonoverlapping(from, direction.width) };
+                unsafe { to.copy_from_nonoverlapping(from, direction.output_width) };
             }
         }
     }
@@ -235,7 +235,7 @@ impl<E: Element> Head<E> {
                 let mut states = [None; MAX_STATES];
                 if index + 1 == stack.layers.len() {
                     states[0] = Some(Strided { first: self.above.at(column).cast_const(), row: self.inner });
-                    column += direction.width;
+                    column += direction.output_width;
                 }
                 entries.push(states);
             }
@@ -291,5 +291,5 @@ fn last_output<E: Element>(layer: &Layer<E>, d: usize, pass: &Pass<E>, b: usize)
     let direction = &layer.directions[d];
     let last = pass.lengths.map_or(pass.time, |lengths| lengths[b]) - 1;
     let step = if direction.reverse { 0 } else { last };
-    (step * pass.batch + b) * layer.output_width() + d * direction.width
+    (step * pass.batch + b) * layer.output_width() + d * direction.output_width
 }

@@ -41,9 +41,9 @@ impl<E: Element> Stack<E> {
     /// Adds a vector for every state to `parameters`: `initial.h_l0`, `initial.c_l0_reverse`, …
     pub fn learn_initial_states(&mut self, parameters: &mut Parameters) {
         for direction in self.layers.iter_mut().flat_map(|layer| &mut layer.directions) {
-            for state in direction.cell.info().states {
+            for (s, state) in direction.cell.info().states.iter().enumerate() {
                 let name = format!("initial.{state}_{}", direction.name);
-                let tensor = parameters.add(name, Packing::Vector { size: direction.hidden });
+                let tensor = parameters.add(name, Packing::Vector { size: direction.state_size(s) });
                 direction.initial.offsets.push(parameters.tensors[tensor].offset);
             }
         }
@@ -59,11 +59,11 @@ impl<E: Element> Stack<E> {
             return;
         }
         for (s, &offset) in direction.initial.offsets.iter().enumerate() {
-            for unit in 0..direction.width {
+            let width = direction.state_width(s);
+            for unit in 0..width {
                 let rows = (0..pass.batch).filter(|&b| direction.initial.begins[s][b]);
-                let sum: f64 =
-                    rows.map(|b| unsafe { *direction.carry[s].at(b * direction.width + unit) }.to_f64()).sum();
-                let known = unit < direction.hidden;
+                let sum: f64 = rows.map(|b| unsafe { *direction.carry[s].at(b * width + unit) }.to_f64()).sum();
+                let known = unit < direction.state_size(s);
                 unsafe { *pass.gradients.add(offset + unit) = E::from_f64(if known { sum } else { 0.0 }) };
             }
         }

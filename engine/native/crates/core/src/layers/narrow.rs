@@ -2,6 +2,7 @@
 //! a barrier after every time step of a layer. Every sum is made as in `Stack::forward`, so the bits are the same.
 
 use super::dense::RowBlocks;
+use super::direction::Direction;
 use super::head::Head;
 use super::stack::{Pass, Source, Stack};
 use crate::element::Element;
@@ -16,8 +17,10 @@ impl<E: Element> Stack<E> {
         let weights = |layer: &super::Layer<E>| {
             layer.directions.iter().map(|d| d.panels * d.width * d.recurrent_line()).max().unwrap_or(0)
         };
-        // Zoneout mixes whole rows of states.
-        let mixes = self.layers.iter().flat_map(|layer| &layer.directions).any(|d| d.zoneout.is_some());
+        // Zoneout mixes whole rows of states; a step with several phases reads all units between them.
+        let whole =
+            |d: &Direction<E>| d.zoneout.is_some() || d.second.is_some() || d.normalised.is_some() || d.lower.is_some();
+        let mixes = self.layers.iter().flat_map(|layer| &layer.directions).any(whole);
         batch < workers && !mixes && self.layers.iter().any(|layer| weights(layer) >= LEAST_WEIGHTS)
     }
 

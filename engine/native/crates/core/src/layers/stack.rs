@@ -3,14 +3,15 @@
 use super::between::Between;
 use super::dense::{Inputs, RowBlocks, dense, outer_blocks};
 use super::direction::Direction;
+use super::lower::{C, LowerPart, source};
 use super::masks::{EVERY_STEP, Masks, kept};
 use crate::buffer::Buffer;
-use crate::cells::{MAX_SAVED, MAX_STATES, MAX_VECTORS, choose_cell};
+use crate::cells::{BELOW, MAX_SAVED, MAX_STATES, MAX_VECTORS, choose_cell, lower_problem, name_in_layer};
 use crate::element::Element;
 use crate::error::EngineError;
 use crate::kernels::Kernels;
 use crate::kernels::elementwise::{PairSum, ScatterRows};
-use crate::kernels::outer::{OUTER_BLOCK, Outer};
+use crate::kernels::outer::{MOST_COLUMNS, OUTER_BLOCK, Outer};
 use crate::kernels::product::{Product, Start};
 use crate::kernels::recurrent::{BackwardStep, ForwardStep, Valid};
 use crate::kernels::tile::Left;
@@ -38,12 +39,12 @@ pub struct Layer<E: Element> {
 impl<E: Element> Layer<E> {
     /// Padded width of the output.
     pub fn output_width(&self) -> usize {
-        self.directions.iter().map(|direction| direction.width).sum()
+        self.directions.iter().map(|direction| direction.output_width).sum()
     }
 
     /// What the layer above reads: its columns come in one part per direction.
     pub fn output_inner(&self) -> Inner {
-        Inner::panels(self.directions[0].hidden, self.directions.len())
+        Inner::panels(self.directions[0].output, self.directions.len())
     }
 }
 
@@ -104,7 +105,7 @@ pub struct Kept {
 unsafe impl<E> Sync for Pass<'_, E> {}
 
 impl<E> Pass<'_, E> {
-    fn rows(&self) -> usize {
+    pub(super) fn rows(&self) -> usize {
         self.time * self.batch
     }
 
@@ -155,13 +156,21 @@ impl<E: Element> Stack<E> {
                 let message = format!("The dropout of layer {} must lie in [0, 1).", index + 1);
                 return Err(EngineError::at("MODEL_INVALID", field("dropout"), message));
             }
-            let chosen = choose_cell(&spec.cell, &spec.options, spec.hidden_size)
+            let chosen = choose_cell(name_in_layer(&spec.cell, index), &spec.options, spec.hidden_size)
                 .map_err(|error| EngineError { location: error.location.as_deref().map(&field), ..error })?;
+            if let Some(message) = spec.projection_problem(chosen.cell) {
+                return Err(EngineError::at("MODEL_INVALID", field("projectionSize"), message));
+            }
+            if let Some(below) = layers.last().map(|layer| &layer.directions[0])
+                && let Some((name, message)) = lower_problem(chosen.cell, spec.hidden_size, (below.cell, below.hidden))
+            {
+                return Err(EngineError::at("MODEL_INVALID", field(name), message));
+            }
             let input = layers.last().map_or(input, Layer::output_inner);
             let directions: Vec<_> = (0..spec.directions())
                 .map(|d| Direction::new(spec, &chosen, index, d == 1, input, parameters, kernels.kind))
                 .collect();
-            let output = Inner::panels(directions[0].hidden, directions.len());
+            let output = Inner::panels(directions[0].output, directions.len());
             let between = Between::new(spec, index, input, output, parameters);
             let last = index + 1 == specs.len();
             layers.push(Layer {
@@ -257,16 +266,22 @@ impl<E: Element> Stack<E> {
                     if backward {
                         let line = direction.recurrent_line();
                         let panels: Vec<_> =
-                            (0..direction.panels).map(|p| (p * direction.width * line, line)).collect();
+                            (0..direction.panels).map(|p| (p * direction.output_width * line, line)).collect();
                         let weights = direction.recurrent_weights(pass);
-                        transpose(weights, &panels, own.clone(), direction.width, direction.hh_transposed.at(0));
+                        transpose(weights, &panels, own.clone(), direction.output_width, direction.hh_transposed.at(0));
+                        if let Some(second) = &direction.second {
+                            second.prepare(direction, pass, worker);
+                        }
                         let tokens = matches!(pass.source, Source::Tokens { .. });
                         if index > 0 || tokens || pass.traced {
                             let line = direction.input_line();
                             let panels: Vec<_> =
                                 (0..direction.panels).map(|p| (p * direction.inputs * line, line)).collect();
                             let weights = pass.weights.add(direction.weight_ih);
-                            transpose(weights, &panels, own, direction.inputs, direction.ih_transposed.at(0));
+                            transpose(weights, &panels, own.clone(), direction.inputs, direction.ih_transposed.at(0));
+                        }
+                        if let Some(lower) = &direction.lower {
+                            lower.prepare(direction, pass.weights, own);
                         }
                     }
                 }
@@ -281,7 +296,7 @@ impl<E: Element> Stack<E> {
             for slot in 0..layout.slots {
                 for lane in 0..LANES {
                     let mut sum = E::ZERO;
-                    for (feed, tensor) in direction.biases() {
+                    for &(feed, tensor) in &direction.biases {
                         if feed.has(slot) {
                             let place = (panel * feed.gates.len() + slot - feed.first) * LANES + lane;
                             sum = sum + unsafe { *pass.weights.add(tensor + place) };
@@ -333,10 +348,21 @@ impl<E: Element> Stack<E> {
         }
         for index in 0..self.layers.len() {
             unsafe {
-                for direction in &self.layers[index].directions {
+                for (d, direction) in self.layers[index].directions.iter().enumerate() {
                     let tokens = index == 0 && matches!(pass.source, Source::Tokens { .. });
                     if !tokens {
                         self.project(index, direction, pass, blocks, 0..direction.panels);
+                    }
+                    if let (Some(lower), Some(below)) = (&direction.lower, self.source_below(index, d)) {
+                        let input = self.layer_input(index, pass);
+                        lower.inputs(&self.kernels, direction, below, pass, blocks, input);
+                    }
+                    if let Some(normalised) = &direction.normalised {
+                        let tokens = match pass.source {
+                            Source::Tokens { distinct, index, .. } if tokens => Some((distinct, index)),
+                            _ => None,
+                        };
+                        normalised.inputs(&self.kernels, direction, pass, blocks, tokens);
                     }
                     self.recur(direction, pass, blocks, tokens);
                 }
@@ -345,6 +371,20 @@ impl<E: Element> Stack<E> {
                 }
             }
         }
+    }
+
+    /// The direction of the layer below that direction d of layer `index` reads a state of.
+    fn source_below(&self, index: usize, d: usize) -> Option<&Direction<E>> {
+        self.layers[index].directions[d].lower.as_ref()?;
+        let below = &self.layers[index.checked_sub(1)?].directions;
+        Some(&below[source(below.len(), d)])
+    }
+
+    /// The directions of the layer above that read a state of direction d of layer `index`.
+    fn readers_above(&self, index: usize, d: usize) -> impl Iterator<Item = (&LowerPart<E>, &Direction<E>)> {
+        let below = self.layers[index].directions.len();
+        let above = self.layers.get(index + 1).into_iter().flat_map(|layer| layer.directions.iter().enumerate());
+        above.filter(move |(u, _)| source(below, *u) == d).filter_map(|(_, u)| Some((u.lower.as_ref()?, u)))
     }
 
     /// What layer `index` reads.
@@ -386,8 +426,44 @@ impl<E: Element> Stack<E> {
     unsafe fn recur(&self, direction: &Direction<E>, pass: &Pass<E>, blocks: RowBlocks, tokens: bool) {
         for step in direction.steps(pass.time) {
             unsafe {
-                (direction.kernels.forward)(self.forward_step(direction, pass, blocks, tokens, step));
+                let forward = self.forward_step(direction, pass, blocks, tokens, step);
+                self.step(direction, pass, step * pass.batch + blocks.first, forward);
                 direction.mix_states(pass, blocks, step);
+            }
+        }
+    }
+
+    /// Runs a step whose first row is `row`, all its phases.
+    ///
+    /// # Safety
+    /// As the kernel.
+    unsafe fn step(&self, direction: &Direction<E>, pass: &Pass<E>, row: usize, forward: ForwardStep<E>) {
+        unsafe {
+            match (&direction.second, &direction.normalised) {
+                (Some(second), _) => second.forward(&self.kernels, direction, pass, row, forward),
+                (_, Some(normalised)) => normalised.forward(&self.kernels, direction, pass, row, forward),
+                _ => (direction.kernels.forward)(forward),
+            }
+        }
+    }
+
+    /// Runs a step back whose first row is `row`, all its phases; `sequence` is the first row of the batch.
+    ///
+    /// # Safety
+    /// As the kernel.
+    pub(super) unsafe fn step_back(
+        &self,
+        direction: &Direction<E>,
+        pass: &Pass<E>,
+        row: usize,
+        sequence: usize,
+        backward: BackwardStep<E>,
+    ) {
+        unsafe {
+            match (&direction.second, &direction.normalised) {
+                (Some(second), _) => second.backward(&self.kernels, direction, row, sequence, backward),
+                (_, Some(normalised)) => normalised.backward(&self.kernels, direction, pass, row, backward),
+                _ => (direction.kernels.backward)(backward),
             }
         }
     }
@@ -403,8 +479,8 @@ impl<E: Element> Stack<E> {
     ) -> ForwardStep<E> {
         let (batch, width, line) = (pass.batch, direction.width, direction.line());
         let row = step * batch + blocks.first;
-        let before = (direction.block_before(step) * batch + blocks.first) * width;
-        let after = (direction.block_after(step) * batch + blocks.first) * width;
+        let before = direction.block_before(step) * batch + blocks.first;
+        let after = direction.block_after(step) * batch + blocks.first;
         let gates = direction.gates.at(row * line);
         let (start, start_panel, start_index) = match pass.source {
             Source::Tokens { index, distinct, .. } if tokens => {
@@ -415,9 +491,10 @@ impl<E: Element> Stack<E> {
         let mut previous = [std::ptr::null(); MAX_STATES];
         let mut next = [std::ptr::null_mut(); MAX_STATES];
         for s in 0..direction.layout.states {
-            previous[s] = direction.states[s].at(before).cast_const();
+            let width = direction.state_width(s);
+            previous[s] = direction.states[s].at(before * width).cast_const();
             next[s] = match &direction.zoneout {
-                None => direction.states[s].at(after),
+                None => direction.states[s].at(after * width),
                 Some(zoneout) => zoneout.proposed[s].at(row * width),
             };
         }
@@ -437,6 +514,8 @@ impl<E: Element> Stack<E> {
             bias: direction.bias.at(0),
             gates,
             gates_panel: pass.rows() * line,
+            left: previous[direction.layout.reads],
+            left_width: direction.output_width,
             weights: direction.recurrent_weights(pass),
             multiply: !(first_step && direction.starts_at_zero),
             previous,
@@ -444,6 +523,7 @@ impl<E: Element> Stack<E> {
             saved,
             vectors: unit_weights(direction, pass, step),
             width,
+            normalisation: std::ptr::null(),
         }
     }
 
@@ -458,16 +538,17 @@ impl<E: Element> Stack<E> {
                 let valid = pass.lengths.is_none_or(|lengths| step < lengths[b]);
                 let mut offset = row * total;
                 for direction in &layer.directions {
-                    let h = direction.states[0].at((direction.block_after(step) * pass.batch + b) * direction.width);
+                    let h =
+                        direction.states[0].at((direction.block_after(step) * pass.batch + b) * direction.output_width);
                     let out = layer.output.at(offset);
                     unsafe {
                         if !valid {
-                            out.write_bytes(0, direction.width);
+                            out.write_bytes(0, direction.output_width);
                         } else {
-                            out.copy_from_nonoverlapping(h, direction.width);
+                            out.copy_from_nonoverlapping(h, direction.output_width);
                         }
                     }
-                    offset += direction.width;
+                    offset += direction.output_width;
                 }
                 let out = layer.output.at(row * total);
                 let between = layer.between.as_ref().filter(|_| valid);
@@ -481,14 +562,14 @@ impl<E: Element> Stack<E> {
                     let masks = Masks::new(Purpose::Dropout, (index * 2 + d) as u32, layer.dropout, update);
                     let time = if layer.variational { EVERY_STEP } else { step as u32 };
                     unsafe {
-                        let mask = std::slice::from_raw_parts_mut(mask, direction.width);
-                        masks.fill(&mut mask[..direction.hidden], kept(layer.dropout), [time, b as u32]);
-                        mask[direction.hidden..].fill(E::ZERO);
-                        for k in 0..direction.hidden {
+                        let mask = std::slice::from_raw_parts_mut(mask, direction.output_width);
+                        masks.fill(&mut mask[..direction.output], kept(layer.dropout), [time, b as u32]);
+                        mask[direction.output..].fill(E::ZERO);
+                        for k in 0..direction.output {
                             *out.add(k) = *out.add(k) * mask[k];
                         }
                     }
-                    offset += direction.width;
+                    offset += direction.output_width;
                 }
                 if let Some(between) = between {
                     unsafe { between.add_input(self.input_row(index, pass, row), out) };
@@ -561,11 +642,12 @@ impl<E: Element> Stack<E> {
         debug_assert!(blocks.first + blocks.count <= pass.batch);
         for s in 0..direction.layout.states {
             for b in blocks.first..blocks.first + blocks.count {
-                let carry = direction.carry[s].at(b * direction.width);
+                let width = direction.state_width(s);
+                let carry = direction.carry[s].at(b * width);
                 unsafe {
                     match given.and_then(|states| states[s]) {
-                        Some(from) => carry.copy_from_nonoverlapping(from.first.add(b * from.row), direction.width),
-                        None => carry.write_bytes(0, direction.width),
+                        Some(from) => carry.copy_from_nonoverlapping(from.first.add(b * from.row), width),
+                        None => carry.write_bytes(0, width),
                     }
                 }
             }
@@ -581,19 +663,21 @@ impl<E: Element> Stack<E> {
         let mut following = std::ptr::null();
         for step in direction.steps(pass.time).rev() {
             let row = step * batch + blocks.first;
-            let before = (direction.block_before(step) * batch + blocks.first) * width;
-            let after = (direction.block_after(step) * batch + blocks.first) * width;
+            let before = direction.block_before(step) * batch + blocks.first;
+            let after = direction.block_after(step) * batch + blocks.first;
             let gates = direction.gates.at(row * line);
             let mut backward = BackwardStep {
                 rows: blocks.count,
                 panels: direction.panels,
                 valid: pass.valid(step, blocks.first),
                 following,
+                following_panels: direction.panels,
+                following_panel: pass.rows() * line,
                 gates,
                 gates_panel: pass.rows() * line,
                 weights_transposed: direction.hh_transposed.at(0),
                 above: if has_above {
-                    from_above.at(row * total_width + d * width).cast_const()
+                    from_above.at(row * total_width + d * direction.output_width).cast_const()
                 } else {
                     std::ptr::null()
                 },
@@ -605,11 +689,13 @@ impl<E: Element> Stack<E> {
                 vectors: unit_weights(direction, pass, step),
                 total: [std::ptr::null_mut(); MAX_STATES],
                 width,
+                normalisation: std::ptr::null(),
             };
             for s in 0..direction.layout.states {
+                let width = direction.state_width(s);
                 backward.carry[s] = direction.carry[s].at(blocks.first * width);
-                backward.previous[s] = direction.states[s].at(before);
-                backward.state[s] = direction.states[s].at(after);
+                backward.previous[s] = direction.states[s].at(before * width);
+                backward.state[s] = direction.states[s].at(after * width);
                 if pass.traced {
                     backward.total[s] = direction.totals[s].at(row * width);
                 }
@@ -618,8 +704,11 @@ impl<E: Element> Stack<E> {
                 backward.saved[s] = direction.saved[s].at(row * width);
             }
             unsafe {
+                for (lower, reader) in self.readers_above(index, d) {
+                    lower.reach(reader, row, pass.rows(), blocks.count, backward.carry[C]);
+                }
                 match &direction.zoneout {
-                    None => (direction.kernels.backward)(backward),
+                    None => self.step_back(direction, pass, row, blocks.first, backward),
                     Some(_) => self.zoned_backward(direction, pass, blocks, step, backward),
                 }
             }
@@ -632,10 +721,10 @@ impl<E: Element> Stack<E> {
         let first_step = direction.steps(pass.time).next().expect("at least one step");
         let line = direction.line();
         let rows = RowBlocks { time: 1, ..blocks };
-        for chunk in (0..direction.width).step_by(CHUNK_COLUMNS) {
-            let columns = (direction.width - chunk).min(CHUNK_COLUMNS) / LANES;
+        for chunk in (0..direction.output_width).step_by(CHUNK_COLUMNS) {
+            let columns = (direction.output_width - chunk).min(CHUNK_COLUMNS) / LANES;
             unsafe {
-                let slot = direction.layout.recurrent.first * LANES;
+                let slot = direction.fed.first * LANES;
                 let carry = direction.carry[direction.layout.reads].at(chunk);
                 let product = Product {
                     rows: 0,
@@ -648,9 +737,9 @@ impl<E: Element> Stack<E> {
                         next_run: pass.rows() * line,
                     },
                     right: direction.hh_transposed.at(chunk * direction.panels * direction.recurrent_line()),
-                    start: Start::Rows(carry, direction.width),
+                    start: Start::Rows(carry, direction.output_width),
                     out: carry,
-                    out_row: direction.width,
+                    out_row: direction.output_width,
                 };
                 dense(&self.kernels, rows, product);
             }
@@ -669,7 +758,12 @@ impl<E: Element> Stack<E> {
                 runs: direction.panels,
                 next_run: pass.rows() * line,
             };
-            unsafe { self.times_input_weights(direction, left, blocks, d > 0, out, out_row) };
+            unsafe {
+                self.times_input_weights(direction, left, blocks, d > 0, out, out_row);
+                if let Some(lower) = &direction.lower {
+                    lower.input_gradient(&self.kernels, direction, pass, blocks, (out, out_row));
+                }
+            }
         }
     }
 
@@ -710,14 +804,22 @@ impl<E: Element> Stack<E> {
             if let Some(between) = &layer.between {
                 unsafe { between.weight_gradients(layer, pass, worker) };
             }
-            for direction in &layer.directions {
+            for (d, direction) in layer.directions.iter().enumerate() {
                 unsafe { self.initial_state_gradients(direction, pass, worker) };
+                if let Some(second) = &direction.second {
+                    unsafe { second.weight_gradient(&self.kernels, direction, pass, worker, self.pack(worker)) };
+                }
                 let own = worker.share(direction.panels);
                 if own.is_empty() {
                     continue;
                 }
                 unsafe {
-                    self.recurrent_gradient(direction, pass, worker, own.clone());
+                    self.recurrent_gradient(direction, self.source_below(index, d), pass, worker, own.clone());
+                    if let Some(lower) = &direction.lower {
+                        let input = self.layer_input(index, pass);
+                        let pack = self.pack(worker);
+                        lower.weight_gradient(&self.kernels, direction, pass, own.clone(), input, pack);
+                    }
                     direction.drop_gradient(pass, own.clone());
                     match pass.source {
                         Source::Tokens { embedded, width, distinct, index: rows } if index == 0 => {
@@ -746,16 +848,16 @@ impl<E: Element> Stack<E> {
     unsafe fn recurrent_gradient(
         &self,
         direction: &Direction<E>,
+        below: Option<&Direction<E>>,
         pass: &Pass<E>,
         worker: &Worker,
         own: std::ops::Range<usize>,
     ) {
         let (line, width) = (direction.line(), direction.width);
-        let layout = direction.layout;
-        let fed = layout.recurrent;
+        let (layout, fed, left_width) = (direction.layout, direction.fed, direction.output_width);
         // The state before step t of row b, as one matrix: block t (forward) or t + 1 (reverse).
-        let before = direction.states[layout.reads].at(direction.block_before(0) * pass.batch * width);
-        let inputs = Inputs { first: before.cast_const(), row: width, columns: width };
+        let before = direction.states[layout.reads].at(direction.block_before(0) * pass.batch * left_width);
+        let inputs = Inputs { first: before.cast_const(), row: left_width, columns: left_width };
         unsafe {
             outer_blocks(&self.kernels, inputs, pass.rows(), fed.gates.len(), self.pack(worker), |row, outer| {
                 for panel in own.clone() {
@@ -763,31 +865,41 @@ impl<E: Element> Stack<E> {
                     (self.kernels.outer)(Outer {
                         right: derivatives.add(fed.first * LANES),
                         right_row: line,
-                        out: pass.gradients.add(direction.weight_hh + panel * width * direction.recurrent_line()),
+                        out: pass.gradients.add(direction.weight_hh + panel * left_width * direction.recurrent_line()),
                         ..outer
                     });
-                    (self.kernels.outer)(Outer {
-                        inputs: 1,
-                        columns: layout.slots,
-                        packed: self.ones(),
-                        right: derivatives,
-                        right_row: line,
-                        out: direction.bias_gradient.at(panel * line),
-                        ..outer
-                    });
+                    for slot in (0..layout.slots).step_by(MOST_COLUMNS) {
+                        (self.kernels.outer)(Outer {
+                            inputs: 1,
+                            columns: (layout.slots - slot).min(MOST_COLUMNS),
+                            packed: self.ones(),
+                            right: derivatives.add(slot * LANES),
+                            right_row: line,
+                            out: direction.bias_gradient.at(panel * line + slot * LANES),
+                            ..outer
+                        });
+                    }
                 }
             });
+            if let Some(normalised) = &direction.normalised {
+                normalised.gradients(&self.kernels, direction, pass, own.clone());
+            }
             for panel in own {
-                let recurrent = pass.gradients.add(direction.weight_hh + panel * width * direction.recurrent_line());
+                let recurrent =
+                    pass.gradients.add(direction.weight_hh + panel * left_width * direction.recurrent_line());
                 for place in direction.absent(panel) {
                     *recurrent.add(place) = E::ZERO;
                 }
                 for (&offset, peephole) in direction.vectors.iter().zip(layout.vectors) {
-                    let seen = if peephole.after { direction.block_after(0) } else { direction.block_before(0) };
+                    let (of, state) = match below {
+                        Some(below) if peephole.state == BELOW => (below, C),
+                        _ => (direction, peephole.state),
+                    };
+                    let seen = if peephole.after { of.block_after(0) } else { of.block_before(0) };
                     let states = match &direction.zoneout {
                         // The cell looked at its own new state, before it was mixed.
-                        Some(zoneout) if peephole.after => zoneout.proposed[peephole.state].at(0),
-                        _ => direction.states[peephole.state].at(seen * pass.batch * width),
+                        Some(zoneout) if peephole.after && peephole.state != BELOW => zoneout.proposed[state].at(0),
+                        _ => of.states[state].at(seen * pass.batch * width),
                     };
                     (self.kernels.pair_sum)(PairSum {
                         rows: pass.rows(),
@@ -798,7 +910,7 @@ impl<E: Element> Stack<E> {
                         out: pass.gradients.add(offset + panel * LANES),
                     });
                 }
-                for (feed, tensor) in direction.biases() {
+                for &(feed, tensor) in &direction.biases {
                     let from = direction.bias_gradient.at(panel * line + feed.first * LANES);
                     let numbers = feed.gates.len() * LANES;
                     pass.gradients.add(tensor + panel * numbers).copy_from_nonoverlapping(from, numbers);

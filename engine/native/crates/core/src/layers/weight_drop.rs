@@ -7,6 +7,7 @@ use super::stack::Pass;
 use crate::buffer::Buffer;
 use crate::element::Element;
 use crate::rng::Purpose;
+use crate::simd::LANES;
 
 /// The weights of this update and the factors they were made with, packed as the weights are.
 pub struct WeightDrop<E: Element> {
@@ -38,6 +39,15 @@ impl<E: Element> Direction<E> {
         }
     }
 
+    /// Where a panel's recurrent weights begin behind `weight_hh`, with the numbers per row: one block, and a second
+    /// one where some gates belong to a second product.
+    fn recurrent_blocks(&self, panel: usize) -> impl Iterator<Item = (usize, usize)> + use<E> {
+        let (first, all) = (self.recurrent_line(), self.layout.recurrent.gates.len() * LANES);
+        let (panels, inner) = (self.panels, self.output_width);
+        let second = (panels * inner * first + panel * inner * (all - first), all - first);
+        [(panel * inner * first, first), second].into_iter().filter(|block| block.1 > 0)
+    }
+
     /// Makes the weights of this update for some unit panels.
     ///
     /// # Safety
@@ -45,15 +55,16 @@ impl<E: Element> Direction<E> {
     pub(super) unsafe fn drop_weights(&self, pass: &Pass<E>, panels: std::ops::Range<usize>) {
         let (Some(drop), Some(update)) = (&self.weight_drop, pass.dropout) else { return };
         let masks = Masks::new(Purpose::WeightDrop, drop.index, drop.share, update);
-        let line = self.recurrent_line();
         for panel in panels {
-            for k in 0..self.width {
-                let at = (panel * self.width + k) * line;
-                unsafe {
-                    let mask = std::slice::from_raw_parts_mut(drop.mask.at(at), line);
-                    masks.fill(mask, kept(drop.share), [panel as u32, k as u32]);
-                    for (i, &factor) in mask.iter().enumerate() {
-                        *drop.weights.at(at + i) = *pass.weights.add(self.weight_hh + at + i) * factor;
+            for (block, (first, line)) in self.recurrent_blocks(panel).enumerate() {
+                for k in 0..self.output_width {
+                    let at = first + k * line;
+                    unsafe {
+                        let mask = std::slice::from_raw_parts_mut(drop.mask.at(at), line);
+                        masks.fill(mask, kept(drop.share), [(block * self.panels + panel) as u32, k as u32]);
+                        for (i, &factor) in mask.iter().enumerate() {
+                            *drop.weights.at(at + i) = *pass.weights.add(self.weight_hh + at + i) * factor;
+                        }
                     }
                 }
             }
@@ -66,11 +77,12 @@ impl<E: Element> Direction<E> {
     /// As `drop_weights`.
     pub(super) unsafe fn drop_gradient(&self, pass: &Pass<E>, panels: std::ops::Range<usize>) {
         let (Some(drop), Some(_)) = (&self.weight_drop, pass.dropout) else { return };
-        let numbers = self.width * self.recurrent_line();
-        for at in panels.start * numbers..panels.end * numbers {
-            unsafe {
-                let gradient = pass.gradients.add(self.weight_hh + at);
-                *gradient = *gradient * *drop.mask.at(at);
+        for (first, line) in panels.flat_map(|panel| self.recurrent_blocks(panel)) {
+            for at in first..first + self.output_width * line {
+                unsafe {
+                    let gradient = pass.gradients.add(self.weight_hh + at);
+                    *gradient = *gradient * *drop.mask.at(at);
+                }
             }
         }
     }

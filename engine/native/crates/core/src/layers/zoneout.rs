@@ -2,19 +2,15 @@
 //! training z is 1 for a random share of units, steps and sequences; in evaluation it is that share. The cell's own
 //! equations see s~: an LSTM's h~ comes from its c~, and the mixed states go to the next step and to the layer above.
 
-use super::dense::{RowBlocks, dense};
+use super::dense::RowBlocks;
 use super::direction::Direction;
 use super::masks::Masks;
 use super::stack::{Pass, Stack};
 use crate::buffer::Buffer;
 use crate::cells::MAX_STATES;
 use crate::element::Element;
-use crate::kernels::product::{Product, Start};
 use crate::kernels::recurrent::BackwardStep;
-use crate::kernels::tile::Left;
-use crate::params::CHUNK_COLUMNS;
 use crate::rng::Purpose;
-use crate::simd::LANES;
 
 /// Shares and workspace of one direction.
 pub struct Zoneout<E: Element> {
@@ -43,12 +39,14 @@ impl<E: Element> Zoneout<E> {
         })
     }
 
-    pub fn reserve(&mut self, states: usize, rows: usize, batch: usize, width: usize) {
+    /// `widths` are the padded sizes of h and of the other states.
+    pub fn reserve(&mut self, states: usize, rows: usize, batch: usize, widths: [usize; 2]) {
         for s in 0..states {
+            let width = widths[s.min(1)];
             self.proposed[s].reserve(rows * width);
             self.mixed[s].reserve(batch * width);
         }
-        self.kept.reserve(batch * width);
+        self.kept.reserve(batch * widths[0].max(widths[1]));
     }
 
     /// z of state `s` for row `b` at a step, `[W]`.
@@ -78,8 +76,8 @@ impl<E: Element> Direction<E> {
     /// As in `layers`; the step's forward kernel must have run for these rows.
     pub(super) unsafe fn mix_states(&self, pass: &Pass<E>, blocks: RowBlocks, step: usize) {
         let Some(zoneout) = &self.zoneout else { return };
-        let width = self.width;
         for s in 0..self.layout.states {
+            let width = self.state_width(s);
             for b in blocks.first..blocks.first + blocks.count {
                 unsafe {
                     let before = self.states[s].at((self.block_before(step) * pass.batch + b) * width);
@@ -114,36 +112,14 @@ impl<E: Element> Stack<E> {
         mut backward: BackwardStep<E>,
     ) {
         let zoneout = direction.zoneout.as_ref().expect("called for directions with zoneout");
-        let width = direction.width;
-        let rows = RowBlocks { time: 1, batch: blocks.count, first: 0, count: blocks.count };
         unsafe {
             // Of h, the recurrent product of the step after this one is still to be added, and what comes from above.
-            if !backward.following.is_null() {
-                let (line, fed) = (direction.line(), direction.recurrent_line());
-                for chunk in (0..width).step_by(CHUNK_COLUMNS) {
-                    let carry = backward.carry[0].add(chunk);
-                    let product = Product {
-                        rows: 0,
-                        columns: (width - chunk).min(CHUNK_COLUMNS) / LANES,
-                        left: Left {
-                            first: backward.following.add(direction.layout.recurrent.first * LANES),
-                            row: line,
-                            run: fed,
-                            runs: direction.panels,
-                            next_run: backward.gates_panel,
-                        },
-                        right: direction.hh_transposed.at(chunk * direction.panels * fed),
-                        start: Start::Rows(carry.cast_const(), width),
-                        out: carry,
-                        out_row: width,
-                    };
-                    dense(&self.kernels, rows, product);
-                }
-            }
+            direction.reach_through_product(&self.kernels, &backward);
             for row in 0..blocks.count {
                 let b = blocks.first + row;
                 let valid = pass.is_valid(step, b);
                 for s in 0..direction.layout.states {
+                    let width = direction.state_width(s);
                     let carry = std::slice::from_raw_parts_mut(backward.carry[s].add(row * width), width);
                     if s == 0 && valid && !backward.above.is_null() {
                         let above = std::slice::from_raw_parts(backward.above.add(row * backward.above_row), width);
@@ -160,12 +136,14 @@ impl<E: Element> Stack<E> {
             backward.following = std::ptr::null();
             backward.above = std::ptr::null();
             for s in 0..direction.layout.states {
-                backward.state[s] = zoneout.proposed[s].at((step * pass.batch + blocks.first) * width);
+                backward.state[s] =
+                    zoneout.proposed[s].at((step * pass.batch + blocks.first) * direction.state_width(s));
             }
-            (direction.kernels.backward)(backward);
+            self.step_back(direction, pass, step * pass.batch + blocks.first, blocks.first, backward);
             for row in (0..blocks.count).filter(|row| pass.is_valid(step, blocks.first + row)) {
                 let b = blocks.first + row;
                 for s in (0..direction.layout.states).filter(|&s| zoneout.shares[s] > 0.0) {
+                    let width = direction.state_width(s);
                     let mixed = std::slice::from_raw_parts(zoneout.mixed[s].at(b * width), width);
                     let kept = zoneout.keep(s, pass, step, b, width);
                     for k in 0..width {
