@@ -204,7 +204,7 @@ export function createExportService(ports: Ports, datasets: DatasetService, runs
     async sample(input) {
       const { id, prompt, length, device, ...options } = methodInputs['exports.sample'].parse(input);
       const { path, task } = await find(id);
-      if (task !== 'language-model') throw new SluiceError({ code: 'INPUT_INVALID', message: `${id} is for ${task}; it writes no text.`, where: id });
+      if (task !== 'language-model') throw new SluiceError({ code: 'INPUT_INVALID', message: task === 'forecast' ? `${id} forecasts; it writes no text.` : `${id} is no language model; it writes no text.`, where: id });
       return using(path, device, async (session, notes) => {
         const vocabulary = notes.vocabulary ?? [];
         const start = prompt === '' ? (vocabulary.includes('\n') ? '\n' : vocabulary[0]!) : prompt;
@@ -217,7 +217,7 @@ export function createExportService(ports: Ports, datasets: DatasetService, runs
     async forecast(input) {
       const { id, window, device } = methodInputs['exports.forecast'].parse(input);
       const { path, run, task } = await find(id);
-      if (task !== 'forecast') throw new SluiceError({ code: 'INPUT_INVALID', message: `${id} is for ${task}; it does not forecast.`, where: id });
+      if (task !== 'forecast') throw new SluiceError({ code: 'INPUT_INVALID', message: task === 'language-model' ? `${id} writes text; it does not forecast.` : `${id} does not forecast.`, where: id });
       // The engine's own forecast of the window brings what came, the baselines and the intervals; the values are the file's.
       const base = await runs.forecast({ id: run, split: 'test', window });
       const { data } = await runs.checkpoint(run);

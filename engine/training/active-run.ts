@@ -213,6 +213,11 @@ export function createActiveRun(ports: Ports, setup: ActiveRunSetup, onFrame: ()
     }
   };
 
+  /** Not `ended`, which waits for the answers to requests. */
+  const threadEnded = new Promise<void>((resolve) => {
+    endEarly = () => resolve();
+  });
+
   const tune = (set: readonly string[]): Promise<RunChange[]> => {
     const work = tuning.then(async () => {
       const isTraining = status.state === 'running' || status.state === 'paused';
@@ -225,7 +230,7 @@ export function createActiveRun(ports: Ports, setup: ActiveRunSetup, onFrame: ()
         answered = { wanted: settings.length, made: [], resolve, reject };
       });
       handle.change(settings);
-      const over = ended.then((): RunChange[] => {
+      const over = threadEnded.then((): RunChange[] => {
         throw new SluiceError({ code: 'RUN_NOT_ACTIVE', message: `run ${id} ended before it could be changed`, where: id });
       });
       over.catch(() => undefined);
@@ -269,9 +274,7 @@ export function createActiveRun(ports: Ports, setup: ActiveRunSetup, onFrame: ()
     ports.events.emit({ type: 'runsChanged' });
   };
 
-  const ended = new Promise<void>((resolve) => {
-    endEarly = () => resolve();
-  }).then(end);
+  const ended = threadEnded.then(end);
 
   const fail = (error: unknown): void => {
     ending = { event: 'failed', run: id, step: status.step, error: toErrorShape(error) };

@@ -93,6 +93,8 @@ describe('completing a configuration', () => {
     expect(both?.message).toContain('would see the tokens');
     expect(await problemsOf({ dataset: 'river', model: { layers: [{ bidirectional: true }] } })).toEqual([]);
     expect(await problemsOf({ dataset: 'novel', training: { maxSteps: null } })).toMatchObject([{ path: 'training.maxSteps', code: 'NO_END' }]);
+    expect(await problemsOf({ dataset: 'river', training: { labelSmoothing: 0.1, backwardLength: 9 } })).toMatchObject([{ path: 'training.labelSmoothing', code: 'LANGUAGE_MODEL_ONLY' }, { path: 'training.backwardLength' }]);
+    expect(await problemsOf({ dataset: 'novel', training: { sequenceLength: 5, backwardLength: 4 } })).toMatchObject([{ path: 'training.backwardLength', code: 'TOO_SMALL', details: { minimum: 5 } }]);
   });
 
   it('writes the usual options of a cell back and says at an option what is wrong with it', async () => {
@@ -103,7 +105,7 @@ describe('completing a configuration', () => {
     expect(await problemsOf(layers({ whithout: 'none' }))).toMatchObject([{ path: 'model.layers.0.options.whithout', code: 'UNKNOWN_OPTION', details: { nearest: 'without' } }]);
     expect(await problemsOf(layers({ without: 'input-gat' }))).toMatchObject([{ path: 'model.layers.0.options.without', code: 'NOT_ALLOWED', details: { nearest: 'input-gate' } }]);
     expect(await problemsOf(layers({ periods: [2, 1] }))).toMatchObject([{ path: 'model.layers.0.options.periods', code: 'NOT_RISING' }]);
-    expect(await problemsOf(layers({ periods: [1, 2, 4, 8] }))).toMatchObject([{ path: 'model.layers.0.options.periods', code: 'UNEQUAL_SHARES', details: { usual: 8 } }]);
+    expect(await problemsOf(layers({ periods: [1, 2, 4, 8] }))).toMatchObject([{ path: 'model.layers.0.options.periods', code: 'UNEQUAL_SHARES', details: { fitting: 8 } }]);
     expect(await problemsOf({ dataset: 'novel', model: { layers: [{ cell: 'gru', options: { without: 'none' } }] } })).toMatchObject([{ path: 'model.layers.0.options.without', code: 'UNKNOWN_OPTION' }]);
   });
 

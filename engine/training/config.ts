@@ -182,9 +182,9 @@ export function reach({ sequenceLength, backwardLength }: Pick<RunConfig['traini
 function trainingProblems({ task, training }: RunConfig): FieldProblem[] {
   const found: FieldProblem[] = [];
   const textOnly = (path: string, off: string) =>
-    problem(path, 'LANGUAGE_MODEL_ONLY', `${path} belongs to language models; a forecast has no use for it, leave it at ${off}`, { usual: off });
+    problem(path, 'LANGUAGE_MODEL_ONLY', `${path} belongs to language models; the task ${task.kind} has no use for it, leave it at ${off}`, { usual: off });
   const { sequenceLength, backwardLength, labelSmoothing } = training;
-  if (task.kind === 'forecast') {
+  if (task.kind !== 'language-model') {
     if (labelSmoothing > 0) found.push(textOnly('training.labelSmoothing', '0'));
     if (backwardLength !== null) found.push(textOnly('training.backwardLength', 'null'));
   } else if (backwardLength !== null && backwardLength < sequenceLength) {

@@ -98,6 +98,8 @@ export function describeModel(completed: CompletedConfig, engine: Pick<EngineBin
     built = engine.describe(spec, { time, batch: config.training.batchSize });
   } catch (error) {
     if (!(error instanceof SluiceError)) throw error;
+    // What the engine refuses has been said already where the configuration's own rules found it, in any language.
+    if (problems.some(({ path }) => path.startsWith('model.'))) return empty;
     return { ...empty, problems: [...problems, { path: error.where ?? 'model', code: error.code, message: error.message, details: {} }] };
   }
   return {

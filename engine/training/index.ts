@@ -24,6 +24,7 @@ import { createStatusReader } from './rebuild-status';
 import { acquireLock, lockOwner, releaseLock } from './run-lock';
 import { isActive, observedState, requireTransition, withReason } from './run-state';
 import { seriesToTrace } from './series-input';
+import { doing } from './task-words';
 import { withMetadata } from './trace-file';
 import { askOwner } from './tune-requests';
 
@@ -513,7 +514,7 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
     async sample({ id, prompt, length, temperature = 0.8, topK = 0, topP = 1, seed = 1 }) {
       const { run, directory, step, data, model: spec } = await checkpoint(id);
       const tokenizer = await tokenizerOf(data, run.config.dataset);
-      if (!tokenizer) throw new SluiceError({ code: 'INPUT_INVALID', message: `run ${run.id} is for ${run.config.task.kind}; only a language model continues a text`, where: run.id });
+      if (!tokenizer) throw new SluiceError({ code: 'INPUT_INVALID', message: `run ${run.id} ${doing[run.config.task.kind]}; only a language model continues a text`, where: run.id });
       const tokens = prompt === '' ? Uint32Array.from(await samplePrompt({ ...run.config.probe, text: null }, data, tokenizer)) : encodeAt(tokenizer, prompt, 'prompt');
       const model = await loadModel(directory, spec);
       const generated = await model.sample({ prompt: tokens, length, temperature, topK, topP, seed });
@@ -523,7 +524,7 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
     async forecast({ id, split = 'test', window = 0, at = null }) {
       const { run, directory, step, data, model: spec } = await checkpoint(id);
       if (data.kind !== 'series' || run.config.task.kind !== 'forecast') {
-        throw new SluiceError({ code: 'INPUT_INVALID', message: `run ${run.id} is for ${run.config.task.kind}; it does not forecast`, where: run.id });
+        throw new SluiceError({ code: 'INPUT_INVALID', message: `run ${run.id} ${doing[run.config.task.kind]}; it does not forecast`, where: run.id });
       }
       const table = await datasets.values(run.config.dataset);
       const place = findWindow(data, table, { split, window, at });
@@ -575,7 +576,7 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
     async predict({ id, split = 'test', offset = 0, limit = 200 }) {
       const { run, directory, step, data, model: spec } = await checkpoint(id);
       if (data.kind !== 'sequences' || data.content.kind !== 'values' || run.config.task.kind !== 'regress') {
-        throw new SluiceError({ code: 'INPUT_INVALID', message: `run ${run.id} is for ${run.config.task.kind}; only a run for regress predicts values of sequences`, where: run.id });
+        throw new SluiceError({ code: 'INPUT_INVALID', message: `run ${run.id} ${doing[run.config.task.kind]}; only one that learns values from sequences predicts them`, where: run.id });
       }
       const [start, end] = data.split[split];
       const first = Math.min(end, start + offset);

@@ -15,11 +15,12 @@ async function vocabularyOf(data: TrainingData, dataset: string, datasets: Datas
 
 /** The configuration with the model that the file holds, null where it is the same or cannot be told. */
 function proposedConfig(weights: ForeignWeights, config: RunConfig, data: TrainingData): RunConfig | null {
-  const found = weights.propose(data.kind === 'series' ? data.inputs.length : null, config);
+  const { input } = modelSpec(config, dataSizes(data));
+  const found = weights.propose(input.kind === 'series' ? input.inputSize : null, config);
   if (!found) return null;
-  const same = found.layers.length === config.model.layers.length && found.layers.every(({ cell, hiddenSize, bidirectional }, k) => {
+  const same = found.layers.length === config.model.layers.length && found.layers.every(({ cell, hiddenSize, bidirectional, layerNorm }, k) => {
     const own = config.model.layers[k]!;
-    return own.cell === cell && own.hiddenSize === hiddenSize && own.bidirectional === bidirectional;
+    return own.cell === cell && own.hiddenSize === hiddenSize && own.bidirectional === bidirectional && own.layerNorm === layerNorm;
   });
   if (same && (found.embeddingSize === null || found.embeddingSize === config.model.embeddingSize)) return null;
   return { ...config, model: { ...config.model, layers: found.layers, ...(found.embeddingSize !== null && { embeddingSize: found.embeddingSize }) } };

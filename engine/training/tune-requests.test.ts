@@ -31,15 +31,27 @@ describe('a request to the process that trains a run', () => {
       await writeFile(join(folder, 'requests', `${foreign}.json`), '{"format":"other"}');
       while (!(await readdir(join(folder, 'requests'))).includes(`${foreign}.answer.json`)) await new Promise((resolve) => setImmediate(resolve));
       expect(asked).toHaveLength(3);
+      await rm(join(folder, 'requests', `${foreign}.answer.json`));
+      await rm(join(folder, 'requests', `${foreign}.json`));
     } finally {
       await watch.stop();
     }
     expect(await readdir(folder)).toEqual([]);
   });
 
+  it('has its answer also where the change ends the run at once', async () => {
+    let owned = true;
+    const watch = watchRequests(folder, () => {
+      // What a step limit that was passed does: the owner answers, stops looking, and gives the run back.
+      setImmediate(() => void watch.stop().then(() => (owned = false)));
+      return Promise.resolve([change]);
+    });
+    expect(await askOwner(folder, 'r', ['training.maxSteps=1'], () => Promise.resolve(owned))).toEqual([change]);
+  });
+
   it('is withdrawn where nobody answers, with the reason', async () => {
     await expect(askOwner(folder, 'r', ['training.clip.norm=1'], alive, 300)).rejects.toMatchObject({ code: 'RUN_LOCKED' });
     await expect(askOwner(folder, 'r', ['training.clip.norm=1'], () => Promise.resolve(false))).rejects.toMatchObject({ code: 'RUN_NOT_ACTIVE' });
-    expect(await readdir(join(folder, 'requests'))).toEqual([]);
+    expect(await readdir(folder)).toEqual([]);
   });
 });

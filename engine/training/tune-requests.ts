@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
@@ -32,13 +32,15 @@ export async function askOwner(directory: string, run: string, set: readonly str
   const [asked, answered] = [`${id}.json`, `${id}.answer.json`];
   try {
     for (let waited = 0; waited < patienceMs; waited += lookEveryMs / 2) {
+      // Asked before the folder is read: an owner that answers and then ends leaves its answer.
+      const owned = await isOwned();
       const present = await namesIn(folder);
       if (present.includes(answered)) {
         const given = await readJson(answer, join(folder, answered));
         if ('error' in given) throw new SluiceError(given.error as ErrorShape);
         return given.changes;
       }
-      if (!(await isOwned())) throw new SluiceError({ code: 'RUN_NOT_ACTIVE', message: `run ${run} ended before it could be changed`, where: run });
+      if (!owned) throw new SluiceError({ code: 'RUN_NOT_ACTIVE', message: `run ${run} ended before it could be changed`, where: run });
       // An owner that begins takes away what it finds, this one too if it was just asked.
       if (!present.includes(asked)) {
         await ensureFolder(folder);
@@ -49,6 +51,8 @@ export async function askOwner(directory: string, run: string, set: readonly str
     throw new SluiceError({ code: 'RUN_LOCKED', message: `the process that trains run ${run} did not answer; it may be suspended. Try again when it goes on`, where: run });
   } finally {
     for (const name of [asked, answered]) await rm(join(folder, name), { force: true });
+    // Where the owner has ended, the last one to ask leaves nothing; a folder that still holds something stays.
+    if (!(await isOwned())) await rmdir(folder).catch(() => undefined);
   }
 }
 
@@ -93,7 +97,8 @@ export function watchRequests(directory: string, tune: (set: string[]) => Promis
     async stop() {
       clearInterval(timer);
       await working.catch(() => undefined);
-      await rm(folder, { recursive: true, force: true }).catch(() => undefined);
+      // Answers are left for those who asked.
+      await rmdir(folder).catch(() => undefined);
     },
   };
 }

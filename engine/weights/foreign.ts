@@ -1,4 +1,4 @@
-import type { CellInfo, OnnxRows } from '../contracts';
+import type { CellForm, OnnxRows } from '../contracts';
 import { onnxGateOrder } from '../onnx';
 import { torchGates, type Family } from './modules';
 
@@ -20,12 +20,12 @@ export interface ForeignCell {
  * The layer of the other frameworks that computes a cell, null where there is none. It follows from the cell's ONNX recipe, since
  * ONNX's operators, PyTorch's modules and Keras's layers are the same three. Projections, which ONNX leaves out, are PyTorch's own.
  */
-export function foreignCell(cell: CellInfo): ForeignCell | null {
+export function foreignCell(cell: CellForm): ForeignCell | null {
   if (cell.name === 'lstm-projection') {
     return { family: 'lstm', activation: 'tanh', resetAfter: true, isProjected: true, rows: torchGates.lstm.map((gate) => ({ gate })), isExact: true };
   }
   const { onnx } = cell;
-  if (!onnx || onnx.peepholes.length > 0 || onnx.attributes.some(([name]) => !['linear_before_reset', 'input_forget'].includes(name))) return null;
+  if (!onnx || cell.inputOnly.length > 0 || cell.recurrentState !== 'h' || onnx.peepholes.length > 0 || onnx.attributes.some(([name]) => !['linear_before_reset', 'input_forget'].includes(name))) return null;
   const family = onnx.operator.toLowerCase() as Family;
   const [activation = 'Tanh', ...more] = onnx.activations;
   if (onnx.activations.length > 0 && (family !== 'rnn' || more.length > 0 || !['Tanh', 'Relu'].includes(activation))) return null;

@@ -9,7 +9,7 @@ import { readTensorFile } from './read-file';
 import { remark } from './remarks';
 import { encodeSafetensors } from './safetensors';
 import { targetModel } from './target';
-import type { SourceTensor, TensorFile } from './tensors';
+import type { TensorFile } from './tensors';
 import { isTorch, parseTorch } from './torch';
 import { byCharacter, parseVocabulary, readVocabulary } from './vocabulary';
 
@@ -93,8 +93,8 @@ function kindOf(file: TensorFile, names: readonly string[]): WeightsKind {
   if (file.isKeras) return 'keras';
   if (file.metadata['sluice.as'] === 'sluice') return 'sluice';
   if (isTorch(names)) return 'torch';
-  if (isKeras(names)) return 'keras';
   if (names.some((name) => /^recurrent\..+_l\d+(_reverse)?$/.test(name))) return 'sluice';
+  if (isKeras(names)) return 'keras';
   const some = file.tensors.slice(0, 4).map(({ name }) => name).join(', ');
   throw new SluiceError({
     code: 'INPUT_INVALID',
@@ -109,14 +109,10 @@ function remarksOn({ tensors }: TensorFile): { problems: WeightsRemark[]; notes:
   const converted = new Map<string, number>();
   for (const tensor of tensors) {
     if (tensor.data === null) problems.push(remark.dtype(tensor));
-    else if (!isFinite(tensor)) problems.push(remark.notFinite(tensor.name));
+    else if (!tensor.data.every(Number.isFinite)) problems.push(remark.notFinite(tensor.name));
     if (tensor.data !== null && tensor.dtype !== 'F32') converted.set(tensor.dtype, (converted.get(tensor.dtype) ?? 0) + 1);
   }
   return { problems, notes: [...converted].map(([dtype, count]) => remark.converted(dtype, count)) };
-}
-
-function isFinite({ data }: SourceTensor): boolean {
-  return data!.every(Number.isFinite);
 }
 
 /**

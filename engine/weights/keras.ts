@@ -11,7 +11,7 @@ const numberedVariable = /^(?:(.*)\/)?vars\/(\d+)$/;
 const placeName = /^(?:arr_)?(\d+)(?:$|[._ -])/;
 
 export function isKeras(names: readonly string[]): boolean {
-  return names.length > 0 && (names.every((name) => placeName.test(name)) || names.some((name) => variable.test(name) || numberedVariable.test(name)));
+  return names.length > 0 && (names.every((name) => placeName.test(name)) || names.some((name) => /(^|[/.])(embeddings|(recurrent_)?kernel)(:0)?$/.test(name) || numberedVariable.test(name)));
 }
 
 /** Weights of a Keras model, by their paths or, where they have none, by their order (`model.get_weights()`). */

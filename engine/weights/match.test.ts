@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ModelSpec } from '../binding/types';
 import type { CellInfo } from '../contracts';
@@ -11,7 +12,7 @@ import type { SourceTensor } from './tensors';
 import { parseTorch } from './torch';
 
 const torch = { input: 'weight_ih', recurrent: 'weight_hh', bias: 'bias_ih', recurrentBias: 'bias_hh' };
-const about = { signals: [], equations: [], vectors: [], states: ['h'] };
+const about = { signals: [], inputOnly: [], recurrentState: 'h', positiveStates: [], equations: [], options: [], choice: [], step: [], variants: [], vectors: [], states: ['h'] };
 const gate = (...gates: string[]) => gates.map((each) => ({ gate: each }));
 const cells: CellInfo[] = [
   { ...about, name: 'lstm', gateOrder: ['i', 'f', 'g', 'o'], names: torch, onnx: { operator: 'LSTM', rows: gate('i', 'o', 'f', 'g'), activations: [], attributes: [], peepholes: [] } },
@@ -140,4 +141,21 @@ it('finds the stack that a file forms, whatever its layers are called', () => {
   const config = { model: { layers: [layer('lstm', 1)] } } as never;
   expect(proposeModel(parsed.modules, null, config, ['lstm'])).toMatchObject({ embeddingSize: 5, layers: [{ hiddenSize: 3 }, { hiddenSize: 4 }, { hiddenSize: 3 }] });
   expect(proposeModel(parsed.modules, 6, config, ['lstm'])).toBeNull();
+});
+
+it('withstands any names and shapes, and never fills half a model', () => {
+  const target = text(7, 2, layer('gru', 2));
+  const part = fc.constantFrom('weight_ih_l0', 'weight_hh_l0', 'weight_hr_l0', 'bias_ih_l0', 'weight_ih', 'weight_hh_l0_reverse', 'weight', 'bias', 'kernel', 'recurrent_kernel', 'embeddings', 'vars/0', 'vars/1', 'vars/2', 'gamma', '3', 'arr_1');
+  const name = fc.tuple(fc.constantFrom('', 'a.', 'm.rnn.', 'layers/lstm/cell/', 'b/backward_gru/gru_cell/'), part).map((parts) => parts.join(''));
+  const tensors = fc.uniqueArray(fc.record({ name, shape: fc.array(fc.constantFrom(0, 1, 2, 6, 7, 8), { maxLength: 3 }) }), { selector: (each) => each.name, maxLength: 8 });
+  fc.assert(
+    fc.property(tensors, fc.constantFrom(parseTorch, parseKeras), (list, parse) => {
+      const parsed = parse(list.map((each) => tensor(each.name, ...each.shape)));
+      const fit = matchModules(parsed.modules, target);
+      if (parsed.problems.length + fit.problems.length > 0) return;
+      for (const { name: wanted, shape } of target.tensors) expect(fit.filled.find((each) => each.name === wanted)?.data).toHaveLength(shape.reduce((a, b) => a * b, 1));
+      proposeModel(parsed.modules, null, { model: { layers: [layer('gru', 2)] } } as never, ['gru']);
+    }),
+    { numRuns: 500 },
+  );
 });

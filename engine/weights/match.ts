@@ -2,7 +2,7 @@ import type { WeightsRemark } from '../contracts';
 import { torchGates, type MatrixModule, type Module, type NormModule, type RecurrentDirection, type RecurrentModule } from './modules';
 import { remark } from './remarks';
 import { cellTensors, layerTensor, layerText, type TargetLayer, type TargetModel, type TensorShape } from './target';
-import { naturally, reordered, transposed, type Matrix, type SourceTensor } from './tensors';
+import { reordered, transposed, type Matrix, type SourceTensor } from './tensors';
 
 /** One tensor of the model, filled. */
 export interface FilledTensor extends TensorShape {
@@ -41,7 +41,8 @@ export function matchModules(modules: readonly Module[], target: TargetModel): F
   const matrices = modules.filter((module): module is MatrixModule => module.kind === 'embedding' || module.kind === 'linear' || module.kind === 'matrix');
   fillLayers(modules.filter((module) => module.kind === 'recurrent'), target, fit);
   fillMatrices(matrices, target, fit);
-  fillOthers(modules.filter((module) => module.kind === 'norm'), target, fit);
+  fillNorms(modules.filter((module) => module.kind === 'norm'), target, fit);
+  fillInitial(target, fit);
   return fit;
 }
 
@@ -145,7 +146,7 @@ function fillMatrices(given: readonly MatrixModule[], target: TargetModel, fit: 
   // In such a list the embedding comes first and the head last; nothing but its place says which is which.
   const isKerasList = given.some(({ kind, names }) => kind === 'matrix' && !names.weight.endsWith('weight'));
   const same = (shape: readonly number[], wanted: TensorShape): boolean => shape.join() === wanted.shape.join();
-  const { embedding, head } = target;
+  const { embedding, head, isTied } = target;
   let left = [...given];
   const take = (module: MatrixModule): void => void (left = left.filter((each) => each !== module));
   const choose = (wanted: TensorShape, candidates: MatrixModule[], liked: RegExp, disliked: RegExp): MatrixModule | null => {
@@ -156,7 +157,9 @@ function fillMatrices(given: readonly MatrixModule[], target: TargetModel, fit: 
     for (const each of candidates) take(each);
     return null;
   };
-  if (head) {
+  if (isTied) {
+    fillTied(left, take, target, fit);
+  } else {
     const candidates = left.filter((module) => module.kind !== 'embedding' && same(matrixShape(asHead(module, isKerasList)), head.weight));
     const withBias = candidates.filter(({ bias }) => bias !== null);
     const chosen = isKerasList && withBias.length !== 1 ? (candidates.at(-1) ?? null) : choose(head.weight, withBias.length === 1 ? withBias : candidates, headName, embeddingName);
@@ -172,7 +175,7 @@ function fillMatrices(given: readonly MatrixModule[], target: TargetModel, fit: 
       fit.problems.push(near ? remark.shape(near.names.weight, near.shape, head.weight.name, isTurned(near, isKerasList) ? head.weight.shape.toReversed() : head.weight.shape) : remark.missing(head.weight.name, head.weight.shape));
     }
   }
-  if (embedding) {
+  if (embedding && !fit.filled.some(({ name }) => name === embedding.name)) {
     const candidates = left.filter((module) => module.bias === null && same(matrixShape(module), embedding));
     const chosen = isKerasList ? (candidates[0] ?? null) : choose(embedding, candidates, embeddingName, headName);
     if (chosen) {
@@ -190,28 +193,47 @@ function fillMatrices(given: readonly MatrixModule[], target: TargetModel, fit: 
   }
 }
 
-/** Normalisations in their natural order, gain and bias of one prefix together. */
-function fillOthers(norms: readonly NormModule[], target: TargetModel, fit: Fit): void {
-  const prefixes = [...new Set(target.others.map(({ name }) => name.replace(/[._](weight|bias|gain)$/, '')))].sort(naturally);
+/** A shared matrix may stand in a file once or twice, and then it must be the same; the head's bias stands with a head, or alone is 0. */
+function fillTied(left: readonly MatrixModule[], take: (module: MatrixModule) => void, { embedding, head }: TargetModel, fit: Fit): void {
+  const same = left.filter(({ weight }) => [weight.rows, weight.columns].join() === head.weight.shape.join());
+  const second = same.find(({ bias }) => bias !== null) ?? (same.length > 1 ? (same.find(({ name }) => headName.test(name) && !embeddingName.test(name)) ?? same.at(-1)) : undefined);
+  const first = same.find((module) => module !== second);
+  if (second && first && second.weight.data.some((value, k) => value !== first.weight.data[k])) {
+    fit.problems.push(remark.shape(second.names.weight, second.shape, `the same matrix as ${first.names.weight} (model.tieWeights)`, first.shape));
+  }
+  if (second) take(second);
+  // Where the head alone has the matrix, it is the embedding too.
+  if (second && !first) fit.filled.push({ ...embedding!, data: second.weight.data, source: second.names.weight });
+  if (!head.bias) return;
+  if (!second?.bias) fit.notes.push(remark.noBias(head.bias.name));
+  fit.filled.push({ ...head.bias, data: second?.bias ?? new Float32Array(head.bias.shape[0]!), source: second?.names.bias ?? '0' });
+}
+
+/** Normalisations in their natural order, each the next whose width is its layer's. */
+function fillNorms(norms: readonly NormModule[], target: TargetModel, fit: Fit): void {
   const left = [...norms];
-  for (const prefix of prefixes) {
-    const wanted = target.others.filter(({ name }) => name.startsWith(prefix) && /^[._](weight|bias|gain)$/.test(name.slice(prefix.length)));
-    const sizes = new Set(wanted.map(({ shape }) => shape.join()));
-    const place = left.findIndex(({ gain }) => sizes.size === 1 && sizes.has(String(gain.length)));
-    if (wanted.length === 0 || place < 0) {
-      fit.problems.push(...target.others.filter(({ name }) => name.startsWith(prefix)).map(({ name, shape }) => remark.missing(name, shape)));
+  for (const { norm } of target.layers) {
+    if (!norm) continue;
+    const place = left.findIndex(({ gain }) => gain.length === norm.gain.shape[0]);
+    if (place < 0) {
+      fit.problems.push(...[norm.gain, norm.bias].map(({ name, shape }) => remark.missing(name, shape)));
       continue;
     }
-    const [norm] = left.splice(place, 1) as [NormModule];
-    for (const tensor of wanted) {
-      const isBias = tensor.name.endsWith('bias');
-      const data = isBias ? norm.bias : norm.gain;
-      if (!data) fit.notes.push(remark.noBias(tensor.name));
-      fit.filled.push({ ...tensor, data: data ?? new Float32Array(tensor.shape[0]!), source: (isBias ? norm.names.bias : norm.names.gain) ?? '0' });
-    }
+    const [found] = left.splice(place, 1) as [NormModule];
+    fit.filled.push({ ...norm.gain, data: found.gain, source: found.names.gain });
+    if (!found.bias) fit.notes.push(remark.noBias(norm.bias.name));
+    fit.filled.push({ ...norm.bias, data: found.bias ?? new Float32Array(found.gain.length), source: found.names.bias ?? '0' });
   }
   for (const { names, gain, bias } of left) {
     fit.problems.push(remark.surplus({ name: names.gain, shape: [gain.length] }));
     if (bias) fit.problems.push(remark.surplus({ name: names.bias!, shape: [bias.length] }));
+  }
+}
+
+/** Other frameworks' layers begin at zero: so does what is to be trained here. */
+function fillInitial({ initial }: TargetModel, fit: Fit): void {
+  for (const tensor of initial) {
+    fit.filled.push({ ...tensor, data: new Float32Array(tensor.shape[0]!), source: '0' });
+    fit.notes.push(remark.noBias(tensor.name));
   }
 }

@@ -24,9 +24,11 @@ export function proposeModel(modules: readonly Module[], inputs: number | null, 
   for (const width of first) {
     const stack = chain(recurrent, width, last);
     if (!stack) continue;
+    const norms = modules.filter((module) => module.kind === 'norm');
+    const isNormed = norms.length === stack.length && stack.every(({ outputSize, directions }) => norms.some(({ gain }) => gain.length === outputSize * directions.length));
     const layers = stack.map((module, index): LayerConfig => {
       const cell = cellOf(module, config.model.layers[Math.min(index, config.model.layers.length - 1)]?.cell ?? null, cells);
-      return layerConfig.parse({ cell, hiddenSize: module.hiddenSize, projectionSize: cell === 'lstm-projection' ? module.outputSize : null, bidirectional: module.directions.length === 2 });
+      return layerConfig.parse({ cell, hiddenSize: module.hiddenSize, projectionSize: cell === 'lstm-projection' ? module.outputSize : null, bidirectional: module.directions.length === 2, layerNorm: isNormed });
     });
     return { embeddingSize: inputs === null ? width : null, layers };
   }

@@ -45,7 +45,7 @@ export const remark = {
     message: `${count} tensor${count === 1 ? ' was' : 's were'} converted from ${dtype} to float32`,
     details: { dtype, count },
   }),
-  noBias: (target: string): WeightsRemark => ({ code: 'NO_BIAS', message: `${target} is 0: the file has no such bias`, details: { target } }),
+  noBias: (target: string): WeightsRemark => ({ code: 'NO_BIAS', message: `${target} is 0: the file has nothing for it`, details: { target } }),
   mergedBias: (target: string): WeightsRemark => ({ code: 'MERGED_BIAS', message: `${target} is the sum of the file's two biases`, details: { target } }),
   rowOrder: (): WeightsRemark => ({
     code: 'ROW_ORDER',

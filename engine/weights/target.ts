@@ -1,5 +1,5 @@
 import type { EngineBinding, ModelSpec } from '../binding/types';
-import type { CellInfo } from '../contracts';
+import { cellForm, type CellForm } from '../contracts';
 import { foreignCell, type ForeignCell } from './foreign';
 
 export interface TensorShape {
@@ -9,13 +9,19 @@ export interface TensorShape {
 
 export interface TargetLayer {
   index: number;
-  cell: CellInfo;
+  cell: CellForm;
   foreign: ForeignCell | null;
   hiddenSize: number;
   inputSize: number;
   /** Width of h. */
   outputSize: number;
   bidirectional: boolean;
+  /** Its input is added to its output. */
+  residual: boolean;
+  /** Its normalisation: tensors `norm.<index>.weight` and `.bias`. */
+  norm: { gain: TensorShape; bias: TensorShape } | null;
+  /** Its states in use are a mixture of old and new. */
+  hasZoneout: boolean;
 }
 
 /** A model of ours as weights see it: what its tensors are called and which of them belong together. */
@@ -24,9 +30,11 @@ export interface TargetModel {
   tensors: TensorShape[];
   embedding: TensorShape | null;
   layers: TargetLayer[];
-  head: { weight: TensorShape; bias: TensorShape | null } | null;
-  /** Tensors of neither: normalisations and whatever else a model may have. */
-  others: TensorShape[];
+  head: { weight: TensorShape; bias: TensorShape | null };
+  /** Whether the head's matrix is the embedding's and has no tensor of its own. */
+  isTied: boolean;
+  /** Trained initial states, which no other framework's layer has. */
+  initial: TensorShape[];
 }
 
 export function layerTensor(stem: string, layer: number, reverse: boolean): string {
@@ -42,26 +50,18 @@ export function targetModel(spec: ModelSpec, engine: Pick<EngineBinding, 'cells'
   const { tensors } = engine.describe(spec);
   const cells = engine.cells();
   const named = new Map(tensors.map((tensor) => [tensor.name, tensor]));
-  const layers = spec.layers.map(({ cell: name, hiddenSize, bidirectional }, index): TargetLayer => {
-    const cell = cells.find((each) => each.name === name)!;
+  const layers = spec.layers.map((layer, index): TargetLayer => {
+    const { hiddenSize, bidirectional, residual = false, zoneoutHidden = 0, zoneoutCell = 0 } = layer;
+    const cell = cellForm(cells, layer)!;
+    const [gain, normBias] = [named.get(`norm.${index}.weight`), named.get(`norm.${index}.bias`)];
     const input = named.get(layerTensor(cell.names.input, index, false));
     const recurrent = named.get(layerTensor(cell.names.recurrent, index, false));
-    return { index, cell, foreign: foreignCell(cell), hiddenSize, inputSize: input?.shape[1] ?? 0, outputSize: recurrent?.shape[1] ?? hiddenSize, bidirectional };
+    return { index, cell, foreign: foreignCell(cell), hiddenSize, inputSize: input?.shape[1] ?? 0, outputSize: recurrent?.shape[1] ?? hiddenSize, bidirectional, residual, norm: gain && normBias ? { gain, bias: normBias } : null, hasZoneout: zoneoutHidden > 0 || zoneoutCell > 0 };
   });
-  const known = new Set(['embedding.weight', 'head.weight', 'head.bias']);
-  for (const { index, cell, bidirectional } of layers) {
-    const { input, recurrent, bias, recurrentBias, projection } = cellTensors({ cell });
-    for (const stem of [input, recurrent, bias, projection, ...(recurrentBias === null ? [] : [recurrentBias]), ...cell.vectors, ...(cell.further?.tensors ?? []).map(({ name }) => name)]) for (const reverse of bidirectional ? [false, true] : [false]) known.add(layerTensor(stem, index, reverse));
-  }
-  const weight = named.get('head.weight');
-  return {
-    spec,
-    tensors,
-    embedding: named.get('embedding.weight') ?? null,
-    layers,
-    head: weight ? { weight, bias: named.get('head.bias') ?? null } : null,
-    others: tensors.filter(({ name }) => !known.has(name)),
-  };
+  const embedding = named.get('embedding.weight') ?? null;
+  const isTied = !named.has('head.weight');
+  const weight = named.get('head.weight') ?? { name: 'head.weight', shape: embedding?.shape ?? [] };
+  return { spec, tensors, embedding, layers, head: { weight, bias: named.get('head.bias') ?? null }, isTied, initial: tensors.filter(({ name }) => name.startsWith('initial.')) };
 }
 
 /** A layer in signs that need no translation: `lstm [65 → 128]`, in both directions `lstm [65 → 2 × 128]`, projected `[65 → 128 → 64]`. */

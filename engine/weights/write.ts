@@ -28,9 +28,10 @@ const openBias = 100;
 export function writtenWeights(target: TargetModel, weights: Weights, as: WeightsKind): WrittenWeights {
   if (as === 'sluice') return { tensors: target.tensors.map(({ name, shape }) => ({ name, shape, data: weights[name]!.data })), modules: [] };
   const framework = as === 'torch' ? 'PyTorch' : 'Keras';
-  if (target.others.length > 0) throw noModule(framework, target.others[0]!.name);
+  if (target.initial.length > 0) throw noModule(framework, `trained initial states (${target.initial[0]!.name})`);
   const layers = target.layers.map((layer) => {
     const { foreign, cell } = layer;
+    if (layer.hasZoneout) throw noModule(framework, `the zoneout of layer ${layer.index + 1}, whose states in use are a mixture of old and new`);
     if (!foreign || (as === 'torch' && !foreign.resetAfter) || (as === 'keras' && foreign.isProjected)) throw noModule(framework, `the cell ${cell.name} of layer ${layer.index + 1}`);
     return { ...layer, foreign };
   });
@@ -71,9 +72,9 @@ function gateRows(from: Float32Array, gateOrder: readonly string[], wanted: read
   return result;
 }
 
-/** Equal layers are one `nn.LSTM` with `num_layers`; others are one module each. */
+/** Equal layers with nothing between them are one `nn.LSTM` with `num_layers`; others are one module each. */
 function isUniform(layers: readonly ForeignLayer[]): boolean {
-  return layers.every(({ cell, hiddenSize, outputSize, bidirectional }) => cell.name === layers[0]!.cell.name && hiddenSize === layers[0]!.hiddenSize && outputSize === layers[0]!.outputSize && bidirectional === layers[0]!.bidirectional);
+  return layers.every(({ cell, residual, norm, hiddenSize, outputSize, bidirectional }) => !residual && !norm && cell.name === layers[0]!.cell.name && hiddenSize === layers[0]!.hiddenSize && outputSize === layers[0]!.outputSize && bidirectional === layers[0]!.bidirectional);
 }
 
 function torchCall({ foreign, inputSize, hiddenSize, outputSize, bidirectional }: ForeignLayer, count: number): string {
@@ -116,13 +117,21 @@ function torch(target: TargetModel, layers: readonly ForeignLayer[], weights: We
       if (projection) put('weight_hr', [layer.outputSize, layer.hiddenSize], projection);
     }
   }
-  if (target.head) {
-    const { weight, bias } = target.head;
-    keep(weight.name);
-    if (bias) keep(bias.name);
-    modules.push(`head = nn.Linear(${weight.shape[1]}, ${weight.shape[0]}${bias ? '' : ', bias=False'})`);
-  }
-  return { tensors, modules };
+  const norms = layers.filter(({ norm }) => norm !== null);
+  for (const { norm } of norms) for (const { name } of [norm!.gain, norm!.bias]) keep(name);
+  // Keys are the layers' numbers: not every layer has one.
+  if (norms.length > 0) modules.push(`norm = nn.ModuleDict({${norms.map(({ index, norm }) => `'${index}': nn.LayerNorm(${norm!.gain.shape[0]})`).join(', ')}})`);
+  const { weight, bias } = target.head;
+  tensors.push({ name: weight.name, shape: weight.shape, data: weights[target.isTied ? target.embedding!.name : weight.name]!.data });
+  if (bias) keep(bias.name);
+  modules.push(`head = nn.Linear(${weight.shape[1]}, ${weight.shape[0]}${bias ? '' : ', bias=False'})`);
+  if (target.isTied) modules.push('head.weight = embedding.weight');
+  return { tensors, modules: [...modules, ...residuals(layers)] };
+}
+
+/** What weights do not say and a forward pass has to do. */
+function residuals(layers: readonly ForeignLayer[]): string[] {
+  return layers.filter(({ residual }) => residual).map(({ index, norm }) => `# layer ${index}: its input is added to its ${norm ? 'normalised ' : ''}output`);
 }
 
 /** In the order of `model.get_weights()`; names begin with their place, so that sorting them keeps it. */
@@ -166,13 +175,17 @@ function keras(target: TargetModel, layers: readonly ForeignLayer[], weights: We
     ];
     const call = `keras.layers.${{ rnn: 'SimpleRNN', lstm: 'LSTM', gru: 'GRU' }[foreign.family]}(${options.join(', ')})`;
     modules.push(bidirectional ? `keras.layers.Bidirectional(${call})` : call);
+    if (layer.norm) {
+      const { gain, bias } = layer.norm;
+      put(`layer_normalization_${layer.index}.gamma`, gain.shape, weights[gain.name]!.data);
+      put(`layer_normalization_${layer.index}.beta`, bias.shape, weights[bias.name]!.data);
+      modules.push('keras.layers.LayerNormalization(epsilon=1e-5)');
+    }
   }
-  if (target.head) {
-    const { weight, bias } = target.head;
-    const [outputs, inputs] = weight.shape as [number, number];
-    put('dense.kernel', [inputs, outputs], turned(outputs, inputs, weights[weight.name]!.data));
-    if (bias) put('dense.bias', [outputs], weights[bias.name]!.data);
-    modules.push(`keras.layers.Dense(${outputs}${bias ? '' : ', use_bias=False'})`);
-  }
-  return { tensors, modules };
+  const { weight, bias } = target.head;
+  const [outputs, inputs] = weight.shape as [number, number];
+  put('dense.kernel', [inputs, outputs], turned(outputs, inputs, weights[target.isTied ? target.embedding!.name : weight.name]!.data));
+  if (bias) put('dense.bias', [outputs], weights[bias.name]!.data);
+  modules.push(`keras.layers.Dense(${outputs}${bias ? '' : ', use_bias=False'})`);
+  return { tensors, modules: [...modules, ...residuals(layers)] };
 }

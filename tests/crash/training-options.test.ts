@@ -89,7 +89,7 @@ describe('a training that another process changes', () => {
     expect((await second.ended).last).toMatchObject({ event: 'finished', status: 'finished' });
     expect((await log('tuned')).filter((line) => line['kind'] === 'change').map((line) => line['field'])).toEqual(['training.optimizer.learningRate', 'training.clip.norm', 'training.maxSteps']);
     expect(await runCli(['tune', 'tuned', '--set', 'training.maxSteps=9'], workspace)).toMatchObject({ status: 1, last: { code: 'RUN_NOT_ACTIVE' } });
-    expect(await readdir(runFolder('tuned'))).not.toContain('requests');
+    expect(await readdir(join(runFolder('tuned'), 'requests')).catch(() => [])).toEqual([]);
 
     // The same run anew: its configuration and its changes are all there is to it.
     await mkdir(join(workspace, 'runs/anew'), { recursive: true });

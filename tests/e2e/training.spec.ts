@@ -15,7 +15,7 @@ test.afterEach(async () => {
   home?.remove();
 });
 
-const small = { 'Batch size': '8', 'Sequence length': '20', 'Gradient reaches back': '50' };
+const small = { 'Batch size': '8', 'Sequence length': '20', 'Backward length': '50' };
 
 test('a learning rate is found, and nothing of the test is left', async ({}, info) => {
   running = await launch(home);

@@ -34,7 +34,7 @@ test('weights of PyTorch become a run, which gives them back', async ({ browserN
   await page.getByRole('button', { name: 'Start from weights…' }).click();
   const dialog = page.getByRole('dialog');
   await expect(dialog.getByRole('status')).toHaveText('PyTorch, 15 tensors');
-  await expect(dialog.getByText('Recurrent layers in the model: 2; in the file: 3 cell1, cell2, cell3')).toBeVisible();
+  await expect(dialog.getByText('Recurrent layers in the model: 2; in the file: 3. cell1, cell2, cell3')).toBeVisible();
   await expect(dialog.getByRole('button', { name: 'Train from here' })).toBeDisabled();
   await keepScreenshot(page, info, 'weights-problems');
   await dialog.getByRole('button', { name: 'Take these layers' }).click();

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -41,19 +41,24 @@ function table(): SeriesData {
 const tasks = { tokens: { kind: 'language-model' }, series: { kind: 'forecast', lookback: 12, horizon: 3, targets: ['a'], covariates: ['b'] } } as const;
 let runs = 0;
 
-async function trained(data: TokenData | SeriesData, model: RunConfigInput['model']) {
+async function train(data: TokenData | SeriesData, model: RunConfigInput['model'], resumeFrom: string | null = null, threads = 1) {
   const directory = join(folder, `run-${++runs}`);
   const config = runConfig.parse({
     dataset: 'd', task: tasks[data.kind], model,
     training: { batchSize: 8, sequenceLength: 12, maxSteps: 12, optimizer: { kind: 'adam', learningRate: 0.05 } },
     evaluation: { everySteps: 100 },
-    checkpoint: { everySteps: 12 },
+    checkpoint: { everySteps: 6 },
   });
   const job: TrainJob = {
     run: 'r', directory, config, data, probe: data.kind === 'tokens' ? { kind: 'tokens', tokens: [1, 2], everyMs: 1000 } : { kind: 'window', start: 300, everyMs: 1000 },
-    samplePrompt: [], threads: 1, resumeFrom: null,
+    samplePrompt: [], threads, resumeFrom,
   };
   await engine.train(job, () => undefined, () => undefined).wait();
+  return { directory, config };
+}
+
+async function trained(data: TokenData | SeriesData, model: RunConfigInput['model']) {
+  const { directory, config } = await train(data, model);
   const spec = modelSpec(config, dataSizes(data));
   const checkpoint = engine.newestCheckpoint(directory)!.directory;
   return { spec, model: exportModel(spec, await readWeights(checkpoint), engine.cells()), engine: await engine.loadModel(checkpoint, spec) };
@@ -75,16 +80,16 @@ async function verified(data: TokenData | SeriesData, model: RunConfigInput['mod
   });
 }
 
-describe('an export holds', { timeout: 120_000 }, () => {
-  const everything: RunConfigInput['model'] = {
-    embeddingSize: 18, tieWeights: true, embeddingDropout: 0.1, initialState: 'learned', initialization: { weights: 'glorot-orthogonal', forgetBias: 1 },
-    layers: [
-      { cell: 'lstm', hiddenSize: 18, layerNorm: true, residual: true, dropout: 0.2, dropoutKind: 'variational', weightDrop: 0.2 },
-      { cell: 'gru', hiddenSize: 18, residual: true, dropout: 0.2 },
-      { cell: 'rnn-tanh', hiddenSize: 18, layerNorm: true, weightDrop: 0.1 },
-    ],
-  };
+const everything: RunConfigInput['model'] = {
+  embeddingSize: 18, tieWeights: true, embeddingDropout: 0.1, initialState: 'learned', initialization: { weights: 'glorot-orthogonal', forgetBias: 1 },
+  layers: [
+    { cell: 'lstm', hiddenSize: 18, layerNorm: true, residual: true, dropout: 0.2, dropoutKind: 'variational', weightDrop: 0.2 },
+    { cell: 'gru', hiddenSize: 18, residual: true, dropout: 0.2 },
+    { cell: 'rnn-tanh', hiddenSize: 18, layerNorm: true, weightDrop: 0.1 },
+  ],
+};
 
+describe('an export holds', { timeout: 120_000 }, () => {
   it.each([
     [false, false, 17],
     [true, true, 17],
@@ -109,4 +114,12 @@ describe('an export holds', { timeout: 120_000 }, () => {
     const model: RunConfigInput['model'] = { layers: [{ cell: 'lstm', hiddenSize: 4, zoneoutCell: 0.2 }] };
     await expect(trained(table(), model)).rejects.toMatchObject({ code: 'MODEL_INVALID', where: 'model.layers.0.zoneoutCell' });
   });
+});
+
+it('a training goes on from a checkpoint to the same bits, with other threads', async () => {
+  const zoned = { ...everything, layers: everything.layers!.map((layer) => ({ ...layer, zoneoutHidden: 0.1, zoneoutCell: 0.2 })) };
+  const file = (directory: string, name: string) => readFileSync(join(directory, 'checkpoints', 'step-12', `${name}.safetensors`));
+  const whole = await train(text(), zoned);
+  const again = await train(text(), zoned, join(whole.directory, 'checkpoints', 'step-6'), 2);
+  for (const name of ['model', 'optimizer', 'states']) expect(file(again.directory, name).equals(file(whole.directory, name)), name).toBe(true);
 });

@@ -126,6 +126,63 @@ describe('weights for another framework', () => {
     });
   }
 
+  it('take normalisations and a shared matrix along', async () => {
+    const plain = text(layer('lstm', 5), layer('gru', 5));
+    const spec: ModelSpec = { ...plain, layers: plain.layers.map((each, k) => ({ ...each, layerNorm: true, residual: k === 1 })), options: { tieWeights: true } };
+    const drawn = (await engine.randomModel(spec, 11)).tensors();
+    const wanted = await outputs(spec, drawn, { tokens });
+    for (const as of ['torch', 'keras'] as const) {
+      const written = writtenWeights(targetModel(spec, engine), drawn, as);
+      expect(written.modules.at(-1)).toBe('# layer 1: its input is added to its normalised output');
+      const path = join(folder, 'tied.safetensors');
+      await writeFile(path, encodeSafetensors(written.tensors, {}));
+      const weights = await open(path);
+      expect(weights.propose(null, { model: { layers: [] } } as never)?.layers.map(({ cell, layerNorm }) => [cell, layerNorm])).toEqual([['lstm', true], ['gru', true]]);
+      for (const home of [spec, { ...spec, options: { tieWeights: false } }]) {
+        const { report, tensors } = weights.fit(home, null);
+        expect(report.problems).toEqual([]);
+        expectClose(await outputs(home, asRecord(tensors), { tokens }), wanted);
+      }
+      // Two matrices that differ are no shared one.
+      const other = written.tensors.map((tensor) => (/head.weight|dense.kernel/.test(tensor.name) ? { ...tensor, data: tensor.data.map((value) => value + 1) } : tensor));
+      await writeFile(path, encodeSafetensors(other, {}));
+      expect((await open(path)).fit(spec, null).report.problems.map(({ message }) => message)).toEqual([expect.stringContaining('model.tieWeights')]);
+    }
+  });
+
+  it('are refused where their layers compute something else', () => {
+    const zoned = { ...text(layer('lstm', 4)), layers: [{ ...layer('lstm', 4), zoneoutHidden: 0.1 }] };
+    expect(() => writtenWeights(targetModel(zoned, engine), {}, 'torch')).toThrow(/zoneout of layer 1/);
+    expect(() => writtenWeights(targetModel({ ...text(layer('lstm', 4)), options: { initialState: 'learned' } }, engine), {}, 'keras')).toThrow(/trained initial states/);
+    // The ablations are forms of lstm that are no other framework's.
+    for (const [without] of engine.cells().find(({ name }) => name === 'lstm')!.options.map(({ values }) => values.slice(1))) {
+      const option = engine.cells().find(({ name }) => name === 'lstm')!.options[0]!.name;
+      const spec = { ...text(layer('lstm', 4)), layers: [{ ...layer('lstm', 4), options: { [option]: without! } }] };
+      expect(targetModel(spec, engine).layers[0]!.foreign?.isExact ?? false, without).toBe(false);
+    }
+  });
+
+  it('leave trained initial states at zero', async () => {
+    const path = join(folder, 'initial.safetensors');
+    const plain = text(layer('lstm', 4));
+    const drawn = (await engine.randomModel(plain, 11)).tensors();
+    await writeFile(path, encodeSafetensors(writtenWeights(targetModel(plain, engine), drawn, 'torch').tensors, {}));
+    const spec: ModelSpec = { ...plain, options: { initialState: 'learned' } };
+    const { report, tensors } = (await open(path, 'torch')).fit(spec, null);
+    expect([report.problems, report.notes.filter(({ code }) => code === 'NO_BIAS').length]).toEqual([[], 2]);
+    expectClose(await outputs(spec, asRecord(tensors), { tokens }), await outputs(plain, drawn, { tokens }));
+  });
+
+  it.each(known)('come back as they are, also where no other framework has the cell: %s', async (cell) => {
+    const spec = text(layer(cell, 6), layer(cell, 4));
+    const drawn = (await engine.randomModel(spec, 11)).tensors();
+    const path = join(folder, 'own.npz');
+    await writeFile(path, encodeNpz(writtenWeights(targetModel(spec, engine), drawn, 'sluice').tensors));
+    const { report, tensors } = (await open(path)).fit(spec, null);
+    expect(report.problems).toEqual([]);
+    expect(asRecord(tensors)).toEqual(drawn);
+  });
+
   it('are refused where it has no such module, with the layer', () => {
     const spec = text(layer('lstm', 4), layer('lstm-peephole', 4));
     for (const as of ['torch', 'keras'] as const) expect(() => writtenWeights(targetModel(spec, engine), {}, as)).toThrow(/no module for the cell lstm-peephole of layer 2/);

@@ -64,7 +64,7 @@ export function cellDrawing(cell: DrawnCell): CellDrawing | null {
   const candidate = has('g') ? 'g' : has('z') ? 'z' : null;
   if (candidate !== null && has('c', 'h') && (has('f') || has('i'))) {
     const coupled = cell.equations.some(({ signal, right }) => signal === 'c' && right.includes('1 − f'));
-    return lstm({ forget: has('f'), input: has('i') ? 'gate' : coupled ? 'coupled' : 'open', output: has('o'), peepholes: cell.vectors.length > 0, candidate, squashes: activationOf(cell, candidate) === 'tanh', shows: shownBy(cell), reads: cell.recurrentState, depth: has('d'), projected: right('h').startsWith('W_{hr}') });
+    return lstm({ forget: has('f'), input: has('i') ? 'gate' : coupled ? 'coupled' : 'open', output: has('o'), peepholes: cell.vectors.length > 0, candidate, activation: (gate) => activationOf(cell, gate), shows: shownBy(cell), reads: cell.recurrentState, depth: has('d'), projected: right('h').startsWith('W_{hr}') });
   }
   if (has('r', 'z', 'n', 'h')) return gru(right('n').includes('(r_{t} ⊙'));
   if (has('f', 'n', 'h')) return minimal();
@@ -96,8 +96,8 @@ interface LstmParts {
   peepholes: boolean;
   /** Letter of the candidate. */
   candidate: string;
-  /** The candidate passes tanh. */
-  squashes: boolean;
+  /** The function that a gate's or the candidate's sum passes; empty for none, or where no equation tells. */
+  activation(gate: string): string;
   shows: 'tanh' | 'tanhOfNorm' | 'tanhAfter' | 'normalised' | 'plain';
   /** The state that the gates read. */
   reads: string;
@@ -159,10 +159,10 @@ function lstm(parts: LstmParts): CellDrawing {
     junctions: [{ x: g, y: belt, sign: '+' }, ...(has.depth ? [{ x: rise, y: belt, sign: '+' } as const] : [])],
     functions: [...(shows === 'plain' ? [] : [{ x: h, y: shows === 'tanhAfter' ? 380 : 231, name: shows === 'normalised' ? '÷ n' : 'tanh' }]), ...(has.projected ? [{ x: 905, y: turn, name: 'W' }] : [])],
     nodes: [
-      ...(has.forget ? [{ gate: 'f', x: f, y: nodeY, activation: 'σ' }] : []),
-      ...(has.input ? [{ gate: 'i', x: i, y: nodeY, activation: 'σ' }] : []),
+      ...(has.forget ? [{ gate: 'f', x: f, y: nodeY, activation: parts.activation('f') || 'σ' }] : []),
+      ...(has.input ? [{ gate: 'i', x: i, y: nodeY, activation: parts.activation('i') || 'σ' }] : []),
       ...(has.depth ? [{ gate: 'd', x: d, y: nodeY, activation: 'σ' }] : []),
-      { gate: candidate, x: g, y: nodeY, activation: parts.squashes ? 'tanh' : 'id' },
+      { gate: candidate, x: g, y: nodeY, activation: parts.activation(candidate) === 'tanh' ? 'tanh' : 'id' },
       ...(has.output ? [{ gate: 'o', x: o, y: nodeY, activation: 'σ' }] : []),
     ],
     labels: [

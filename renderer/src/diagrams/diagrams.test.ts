@@ -39,6 +39,7 @@ describe('cell drawing', () => {
     expect(drawn('figch', { h: 'tanh(c_{t})' }).paddles.map(({ gate }) => gate)).toEqual(['f', 'i']);
     expect(drawn('figoch', { g: 'W_{x}x_{t}' }).nodes.find(({ gate }) => gate === 'g')!.activation).toBe('id');
     expect(drawn('figoch', { h: 'o_{t} ⊙ c_{t}' }).functions).toEqual([]);
+    expect(drawn('fizomnch', { f: 'exp(x)', i: 'exp(x)' }).nodes.map(({ activation }) => activation)).toEqual(['exp', 'exp', 'id', 'σ']);
     const after = drawn('figoch', { h: 'tanh(o_{t} ⊙ c_{t})' }, 'c');
     expect([after.functions[0]!.y > after.paddles.find(({ gate }) => gate === 'o')!.y, after.inputs[1]!.text]).toEqual([true, 'c_{t−1}']);
   });

@@ -48,5 +48,5 @@ export function saturationSpec(insights: readonly InsightRecord[], x: ChartSpec[
 export function lagSpec(insights: readonly InsightRecord[], nameOf: (layer: string) => string, colorOf: (index: number) => string): ChartSpec & { step: number | null } {
   const newest = insights.findLast((record): record is Lags => record.kind === 'lags');
   const lines = (newest?.layers ?? []).map(({ layer, lags, norms }, index) => ({ id: layer, name: nameOf(layer), x: lags, y: norms, color: colorOf(index), look: 'main' as const }));
-  return { lines, log: true, step: newest?.step ?? null, ...frame };
+  return { lines, log: true, step: newest?.step ?? null, ...frame, margins: { left: 42, right: 8 } };
 }

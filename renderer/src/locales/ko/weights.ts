@@ -38,7 +38,7 @@ export const messages: Translated<typeof english> = {
     AMBIGUOUS: '{target} 자리에 {names} 가운데 어느 것인지 알 수 없습니다. 해당 텐서의 이름을 바꾸십시오.',
     VOCABULARY: '주어진 어휘에 없는 토큰이 데이터셋에 {count}개 있습니다: {tokens}',
     CONVERTED: '텐서 {count}개를 {dtype}에서 float32로 바꿨습니다.',
-    NO_BIAS: '파일에 편향이 없어 {target} 값은 0입니다.',
+    NO_BIAS: '파일에 해당하는 값이 없어 {target} 값은 0입니다.',
     MERGED_BIAS: '{target} 값은 파일에 있는 두 편향의 합입니다.',
     ROW_ORDER: '파일에 어휘가 없어 파일의 k번째 행을 데이터셋의 k번째 토큰으로 봅니다.',
     BY_CHARACTER: '토큰 {count}개의 행을 글자에 맞춰 데이터셋의 순서로 옮겼습니다. 뺀 토큰: {dropped}개.',

@@ -31,6 +31,13 @@ pub fn sample(
     vocabulary_size: usize,
     request: &SampleRequest,
 ) -> Result<Vec<u32>, EngineError> {
+    let tokens = sample_on(model, vocabulary_size, request);
+    model.count_from(0);
+    tokens
+}
+
+/// The same, and leaves the model at the number of the text's last time step.
+fn sample_on(model: &mut Model<f32>, vocabulary_size: usize, request: &SampleRequest) -> Result<Vec<u32>, EngineError> {
     if let Some(token) = request.prompt.iter().find(|&&token| token as usize >= vocabulary_size) {
         return Err(EngineError::at(
             "INPUT_INVALID",
@@ -48,11 +55,14 @@ pub fn sample(
         next.push(first);
     }
     let mut scratch = Vec::new();
+    let mut read = 0;
     while tokens.len() < request.length {
         let mut logits = Vec::new();
         for part in next.chunks(PROMPT_CHUNK) {
             let batch = Batch { time: part.len(), batch: 1, input: Input::Tokens(part), lengths: None };
+            model.count_from(read);
             logits = model.forward(&batch, &mut states, None)?;
+            read += part.len();
         }
         let last = &logits[logits.len() - vocabulary_size..];
         let token = draw(last, request, rng.uniform(tokens.len() as u64), &mut scratch);

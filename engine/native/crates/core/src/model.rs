@@ -254,6 +254,11 @@ impl<E: Element> Model<E> {
         self.moments = moments;
     }
 
+    /// The number of the next batches' first time step, 0 unless said otherwise: cells that count time steps begin there.
+    pub fn count_from(&mut self, step: usize) {
+        self.stack.first_step = step;
+    }
+
     /// States for a batch whose sequences all begin: zero, and marked so for learned initial states.
     pub fn zero_states(&self, batch: usize) -> States<E> {
         let mut entries = Vec::new();

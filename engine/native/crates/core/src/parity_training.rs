@@ -132,6 +132,7 @@ fn losses<E: Element>(fixture: &TrainingFixture, kind: KernelKind, out: &mut Com
         let (target, needed) = match case.name.as_str() {
             "softmax-cross-entropy" => (Target::Tokens(&tokens), rows),
             "mse" => (Target::Values(&values), rows * outputs),
+            "binary-cross-entropy" => (Target::Bits(&values), rows * outputs),
             other => {
                 out.leave_out(format!("loss {other}"));
                 continue;

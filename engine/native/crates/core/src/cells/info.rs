@@ -202,6 +202,11 @@ impl CellInfo {
         tensors
     }
 
+    /// True when its step looks at the number of the time step, which a carried state does not hold.
+    pub fn counts_steps(&self) -> bool {
+        self.step.iter().any(|op| op.inputs.contains(&"t"))
+    }
+
     /// The options that choose this variant.
     pub fn chosen(&self) -> OptionValues {
         let word = |&(name, value): &(&str, &str)| (name.to_string(), OptionValue::Word(value.to_string()));

@@ -212,21 +212,26 @@ impl<E: Element> Direction<E> {
         if let Some(normalised) = &mut self.normalised {
             normalised.reserve(rows);
         }
-        if self.layout.clocked {
-            self.clock.reserve(time * self.width);
-            for (step, units) in self.clock.slice_mut(time * self.width).chunks_exact_mut(self.width).enumerate() {
-                for (unit, active) in units.iter_mut().enumerate().take(self.hidden) {
-                    let period = self.periods[unit * self.periods.len() / self.hidden];
-                    *active = if step.is_multiple_of(period) { E::ONE } else { E::ZERO };
-                }
-            }
-        }
         let recurrent = self.width * self.output_width * self.layout.recurrent.gates.len();
         if let Some(drop) = &mut self.weight_drop {
             drop.reserve(recurrent);
         }
         if let Some(zoneout) = &mut self.zoneout {
             zoneout.reserve(self.layout.states, rows, batch, [self.output_width, self.width]);
+        }
+    }
+
+    /// Says which units compute at each time step, the first of which has the number `first`.
+    pub fn set_clock(&mut self, first: usize, time: usize) {
+        if !self.layout.clocked {
+            return;
+        }
+        self.clock.reserve(time * self.width);
+        for (step, units) in self.clock.slice_mut(time * self.width).chunks_exact_mut(self.width).enumerate() {
+            for (unit, active) in units.iter_mut().enumerate().take(self.hidden) {
+                let period = self.periods[unit * self.periods.len() / self.hidden];
+                *active = if (first + step).is_multiple_of(period) { E::ONE } else { E::ZERO };
+            }
         }
     }
 

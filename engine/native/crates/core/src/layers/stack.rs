@@ -128,6 +128,8 @@ impl<E> Pass<'_, E> {
 pub struct Stack<E: Element> {
     pub layers: Vec<Layer<E>>,
     pub kernels: Kernels<E>,
+    /// Number of the next batch's first time step, for cells that count them.
+    pub first_step: usize,
     /// One per worker: packed inputs of a block for weight gradients.
     packs: Vec<Buffer<E>>,
     /// A block of ones, the "input" of biases.
@@ -183,7 +185,7 @@ impl<E: Element> Stack<E> {
         }
         let mut ones = Buffer::new(OUTER_BLOCK);
         ones.slice_mut(OUTER_BLOCK).fill(E::ONE);
-        Ok(Stack { layers, kernels, packs: (0..threads).map(|_| Buffer::new(0)).collect(), ones })
+        Ok(Stack { layers, kernels, first_step: 0, packs: (0..threads).map(|_| Buffer::new(0)).collect(), ones })
     }
 
     /// Makes room for a batch. `distinct`: number of distinct tokens, 0 for a series.
@@ -204,6 +206,7 @@ impl<E: Element> Stack<E> {
             }
             for direction in &mut layer.directions {
                 direction.reserve(time, batch, traced);
+                direction.set_clock(self.first_step, time);
                 widest = widest.max(direction.inputs).max(direction.width).max(width);
                 if index == 0 && distinct > 0 {
                     direction.table.reserve(direction.panels * distinct * direction.line());

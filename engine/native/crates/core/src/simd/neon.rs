@@ -73,7 +73,7 @@ mod arm {
             tile $tile:literal,
             $splat:ident $load:ident $store:ident $add:ident $sub:ident $mul:ident $div:ident $sqrt:ident $max:ident
             $above:ident $select:ident $fused:ident,
-            $exp:expr, $sigmoid:expr, $tanh:expr
+            $exp:expr, $sigmoid:expr, $log_sigmoid:expr, $tanh:expr
         ) => {
             impl $vector {
                 #[inline(always)]
@@ -167,6 +167,11 @@ mod arm {
                 }
 
                 #[inline(always)]
+                fn log_sigmoid(self) -> Self {
+                    $log_sigmoid(self)
+                }
+
+                #[inline(always)]
                 fn tanh(self) -> Self {
                     $tanh(self)
                 }
@@ -189,14 +194,17 @@ mod arm {
         tile 5,
         vdupq_n_f32 vld1q_f32 vst1q_f32 vaddq_f32 vsubq_f32 vmulq_f32 vdivq_f32 vsqrtq_f32 vmaxq_f32
         vcgtq_f32 vbslq_f32 vfmaq_f32,
-        functions::exp, functions::sigmoid, functions::tanh);
+        functions::exp, functions::sigmoid, functions::log_sigmoid, functions::tanh);
 
     // The functions in f64 are the standard library's, lane by lane.
     registers!(Eight of f64, 2 in each of [0 1 2 3 4 5 6 7],
         tile 2,
         vdupq_n_f64 vld1q_f64 vst1q_f64 vaddq_f64 vsubq_f64 vmulq_f64 vdivq_f64 vsqrtq_f64 vmaxq_f64
         vcgtq_f64 vbslq_f64 vfmaq_f64,
-        |x: Self| x.each(f64::exp), |x: Self| x.each(|v| 1.0 / (1.0 + f64::exp(-v))), |x: Self| x.each(f64::tanh));
+        |x: Self| x.each(f64::exp),
+        |x: Self| x.each(|v| 1.0 / (1.0 + f64::exp(-v))),
+        |x: Self| x.each(|v| v.min(0.0) - f64::ln_1p(f64::exp(-v.abs()))),
+        |x: Self| x.each(f64::tanh));
 
     impl Eight {
         #[inline(always)]
