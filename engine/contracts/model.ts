@@ -6,8 +6,8 @@ export interface CellInfo {
   /** Gates in the order of the stacked weight rows, e.g. i f g o. */
   gateOrder: string[];
   states: string[];
-  /** Stems of its tensors' names in files; `recurrentBias` is null where one bias serves both products. */
-  names: { input: string; recurrent: string; bias: string; recurrentBias: string | null };
+  /** Stems of its tensors' names in files; `recurrent` is null where no product runs from step to step, `recurrentBias` where one bias serves both products. */
+  names: { input: string; recurrent: string | null; bias: string; recurrentBias: string | null };
   /** Weights of one number per unit (peepholes), by stem. */
   vectors: string[];
   /** What it computes, a line per signal: `signal`_t = `right` (`_{…}` is a subscript), and the key of what it means. */

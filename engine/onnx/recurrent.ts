@@ -48,7 +48,7 @@ export function addLayer(g: GraphBuilder, model: ExportModel, index: number, inp
   const inputSize = tensor(names.input, '').shape[1]!;
   const weights = {
     w: g.constant(`${prefix}.W`, [directions, rows, inputSize], stacked(names.input)),
-    r: g.constant(`${prefix}.R`, [directions, rows, hiddenSize], stacked(names.recurrent)),
+    r: g.constant(`${prefix}.R`, [directions, rows, hiddenSize], names.recurrent === null ? new Float32Array(directions * rows * hiddenSize) : stacked(names.recurrent)),
     b: g.constant(`${prefix}.B`, [directions, 2 * rows], concatenate(biases)),
     p:
       onnx.peepholes.length === 0

@@ -18,6 +18,8 @@ export const messages = {
     reset: 'how much of the old state the new one may use',
     update: 'how much of the old state to keep',
     blend: 'old and new, mixed by z',
+    share: 'old and new, each by its gate’s share of the two',
+    updateNew: 'how much of the new to take; the rest stays old',
     simple: 'everything at once: no gate protects the old state',
   },
 };

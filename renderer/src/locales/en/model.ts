@@ -1,7 +1,7 @@
 export const messages = {
   title: 'Model',
   newRun: 'new run',
-  cells: { lstm: 'LSTM', 'lstm-peephole': 'LSTM + peepholes', 'lstm-coupled': 'LSTM, coupled', 'lstm-no-forget': 'LSTM of 1997', gru: 'GRU', 'rnn-tanh': 'RNN', 'rnn-relu': 'RNN, ReLU' },
+  cells: { lstm: 'LSTM', 'lstm-peephole': 'LSTM + peepholes', 'lstm-coupled': 'LSTM, coupled', 'lstm-no-forget': 'LSTM of 1997', gru: 'GRU', mingru: 'minGRU', minlstm: 'minLSTM', 'rnn-tanh': 'RNN', 'rnn-relu': 'RNN, ReLU' },
   stack: 'Stack',
   stackLabel: 'Layers from input to output',
   presetUnchanged: '{preset}',

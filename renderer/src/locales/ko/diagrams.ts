@@ -21,6 +21,8 @@ export const messages: Translated<typeof english> = {
     reset: '새 값을 만들 때 옛 상태를 얼마나 쓸지',
     update: '옛 상태를 얼마나 남길지',
     blend: 'z로 섞은 옛 값과 새 값',
+    share: '두 게이트의 비율대로 섞은 옛 값과 새 값',
+    updateNew: '새 값을 얼마나 받아들일지. 나머지는 옛 상태로 남음',
     simple: '한꺼번에 섞음. 옛 상태를 지키는 게이트가 없음',
   },
 };

@@ -4,7 +4,7 @@ import type { messages as english } from '../en/model';
 export const messages: Translated<typeof english> = {
   title: '모델',
   newRun: '새 실행',
-  cells: { lstm: 'LSTM', 'lstm-peephole': 'LSTM + 핍홀', 'lstm-coupled': 'LSTM, 결합 게이트', 'lstm-no-forget': '1997년 LSTM', gru: 'GRU', 'rnn-tanh': 'RNN', 'rnn-relu': 'RNN, ReLU' },
+  cells: { lstm: 'LSTM', 'lstm-peephole': 'LSTM + 핍홀', 'lstm-coupled': 'LSTM, 결합 게이트', 'lstm-no-forget': '1997년 LSTM', gru: 'GRU', mingru: 'minGRU', minlstm: 'minLSTM', 'rnn-tanh': 'RNN', 'rnn-relu': 'RNN, ReLU' },
   stack: '층 쌓기',
   stackLabel: '입력에서 출력까지의 층',
   presetUnchanged: '{preset}',

@@ -450,7 +450,7 @@ impl<E: Element> Model<E> {
             let scale = (work.backward && count > 0).then(|| 1.0 / count as f64);
             // Without a valid target there is no gradient; a factor of 0 then makes all of them 0.
             let scale = if work.backward { Some(scale.unwrap_or(0.0)) } else { None };
-            for (first, rows) in head.blocks(pass, worker).stretches() {
+            for (first, rows) in head.blocks(stack, pass, worker).stretches() {
                 let out = Rows { values: head.values.at(0), width: head.width, losses: self.losses.at(0) };
                 row_losses(&stack.kernels, scope, &target, first..first + rows, out, scale);
             }
@@ -576,6 +576,14 @@ impl<E: Element> Model<E> {
                             gates[(unit / LANES * rows + row) * line + slot * LANES + unit % LANES]
                         })
                     }
+                    SignalSource::Share(slot, other) => {
+                        let gates = direction.gates.slice(rows * line * direction.panels);
+                        self.batch_first(batch, direction.hidden, |row, unit| {
+                            let at = (unit / LANES * rows + row) * line + unit % LANES;
+                            let (own, rest) = (gates[at + slot * LANES], gates[at + other * LANES]);
+                            own / (own + rest)
+                        })
+                    }
                     SignalSource::State(s) => {
                         let first = direction.block_after(0) * batch.batch;
                         let states = direction.states[s].slice((rows + batch.batch) * width);
@@ -686,6 +694,10 @@ impl<E: Element> Model<E> {
                             let value = match signal.source {
                                 SignalSource::Slot(slot) => {
                                     gates[(unit / LANES * rows + row) * line + slot * LANES + unit % LANES]
+                                }
+                                SignalSource::Share(slot, other) => {
+                                    let at = (unit / LANES * rows + row) * line + unit % LANES;
+                                    gates[at + slot * LANES] + gates[at + other * LANES]
                                 }
                                 SignalSource::State(s) => direction.states[s].slice(after + width)[after + unit],
                             };

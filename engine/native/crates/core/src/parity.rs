@@ -356,6 +356,11 @@ fn compute<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<Computed, 
                         SignalSource::Slot(slot) => unsafe {
                             *direction.gates.at((unit / LANES * rows + row) * line + slot * LANES + unit % LANES)
                         },
+                        SignalSource::Share(slot, other) => unsafe {
+                            let at = (unit / LANES * rows + row) * line + unit % LANES;
+                            let own = *direction.gates.at(at + slot * LANES);
+                            own / (own + *direction.gates.at(at + other * LANES))
+                        },
                         SignalSource::State(s) => unsafe {
                             *direction.states[s].at((direction.block_after(0) * batch + row) * width + unit)
                         },

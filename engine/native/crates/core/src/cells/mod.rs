@@ -7,8 +7,11 @@ mod lstm;
 mod lstm_coupled;
 mod lstm_no_forget;
 mod lstm_peephole;
+mod mingru;
+mod minlstm;
 mod rnn_relu;
 mod rnn_tanh;
+mod scan;
 
 use std::marker::PhantomData;
 
@@ -19,7 +22,8 @@ use crate::kernels::recurrent::{Backward, BackwardStep, Derivatives, Forward, Fo
 use crate::simd::{Avx2, Avx512, Isa, Lanes, Portable};
 
 pub use info::{CellInfo, Equation, OnnxRecipe, OnnxRows, Signal, SignalKind, Source, TensorNames};
-use info::{equation, gate, signed, state, unbounded};
+use info::{equation, gate, signed, state, unbounded, unbounded_slot};
+pub use scan::{ScanCell, ScanKernels};
 
 /// Limits of the fixed-size arrays that equations work on.
 pub const MAX_SLOTS: usize = 4;
@@ -36,6 +40,8 @@ static CELLS: &[&dyn CellEntry] = &[
     &Entry::<lstm_coupled::LstmCoupled>(PhantomData),
     &Entry::<lstm_no_forget::LstmNoForget>(PhantomData),
     &Entry::<gru::Gru>(PhantomData),
+    &scan::ScanEntry::<mingru::MinGru<false>>(PhantomData),
+    &scan::ScanEntry::<minlstm::MinLstm<false>>(PhantomData),
 ];
 
 /// Which consecutive slots of the gate tensor a product adds to, and the gate of the stacked weights for each.
@@ -66,6 +72,13 @@ pub struct Layout {
     pub saved: usize,
     /// What the cell's weights of one number per unit stand for, in the order of `CellInfo::vectors`.
     pub vectors: &'static [Peephole],
+}
+
+impl Layout {
+    /// Of a cell that is scanned: h is its only state, and only the input feeds it.
+    pub const fn scanned(slots: usize, input: Feed) -> Self {
+        Layout { slots, input, recurrent: Feed { first: 0, gates: &[] }, states: 1, saved: 0, vectors: &[] }
+    }
 }
 
 /// A weight per unit that adds `weight * state` to a slot's sum.
@@ -107,9 +120,18 @@ fn tanh_slope<E: Element, V: Lanes<E>>(value: V) -> V {
     V::splat(E::ONE).sub(value.mul(value))
 }
 
+/// The compiled equations of a cell.
+#[derive(Clone, Copy)]
+pub enum CellKernels<E> {
+    /// Step by step, with a recurrent product in each.
+    Steps(StepKernels<E>),
+    /// All steps at once, then a scan.
+    Scan(ScanKernels<E>),
+}
+
 /// The compiled steps of a cell.
 #[derive(Clone, Copy)]
-pub struct CellKernels<E> {
+pub struct StepKernels<E> {
     pub forward: unsafe fn(ForwardStep<E>),
     pub backward: unsafe fn(BackwardStep<E>),
 }
@@ -143,13 +165,13 @@ impl<C: Cell> CellEntry for Entry<C> {
 }
 
 fn compiled<E: Element, C: Cell>(kind: KernelKind) -> CellKernels<E> {
-    match kind {
-        KernelKind::Avx512 => CellKernels { forward: forward::<E, C, Avx512>, backward: backward::<E, C, Avx512> },
-        KernelKind::Avx2 => CellKernels { forward: forward::<E, C, Avx2>, backward: backward::<E, C, Avx2> },
+    CellKernels::Steps(match kind {
+        KernelKind::Avx512 => StepKernels { forward: forward::<E, C, Avx512>, backward: backward::<E, C, Avx512> },
+        KernelKind::Avx2 => StepKernels { forward: forward::<E, C, Avx2>, backward: backward::<E, C, Avx2> },
         KernelKind::Portable => {
-            CellKernels { forward: forward::<E, C, Portable>, backward: backward::<E, C, Portable> }
+            StepKernels { forward: forward::<E, C, Portable>, backward: backward::<E, C, Portable> }
         }
-    }
+    })
 }
 
 /// # Safety

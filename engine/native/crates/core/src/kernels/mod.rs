@@ -7,6 +7,7 @@ pub mod elementwise;
 pub mod outer;
 pub mod product;
 pub mod recurrent;
+pub mod scan;
 pub mod tile;
 
 use crate::element::Element;

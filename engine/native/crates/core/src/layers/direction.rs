@@ -1,5 +1,6 @@
 //! One direction of one recurrent layer: its place in the weights and its workspace.
 
+use super::scan::ScanChunks;
 use crate::buffer::Buffer;
 use crate::cells::{CellEntry, CellKernels, Feed, Layout, MAX_SAVED, MAX_STATES};
 use crate::element::Element;
@@ -21,7 +22,8 @@ pub struct Direction<E: Element> {
     pub panels: usize,
     /// Input columns, padded.
     pub inputs: usize,
-    /// Offsets of the tensors in the flat arrays; `bias_hh` only where the cell keeps the two apart.
+    /// Offsets of the tensors in the flat arrays; `weight_hh` only counts where the recurrent product feeds a slot,
+    /// `bias_hh` only where the cell keeps the two apart.
     pub weight_ih: usize,
     pub weight_hh: usize,
     pub bias_ih: usize,
@@ -48,6 +50,8 @@ pub struct Direction<E: Element> {
     /// `[P][distinct tokens][slots fed * 16]`: their derivatives.
     pub table: Buffer<E>,
     pub table_gradient: Buffer<E>,
+    /// Of a cell that is scanned.
+    pub chunks: ScanChunks<E>,
     /// All initial states of this batch are zero.
     pub starts_at_zero: bool,
 }
@@ -73,7 +77,8 @@ impl<E: Element> Direction<E> {
         let (ih, hh) = (layout.input.gates, layout.recurrent.gates);
         let names = cell.info().names;
         let weight_ih = add(names.input, Packing::Gates { hidden, slots: ih, inner: input });
-        let weight_hh = add(names.recurrent, Packing::Gates { hidden, slots: hh, inner: Inner::panels(hidden, 1) });
+        let recurrent = Packing::Gates { hidden, slots: hh, inner: Inner::panels(hidden, 1) };
+        let weight_hh = names.recurrent.map_or(0, |name| add(name, recurrent));
         let bias_ih = add(names.bias, Packing::GateBias { hidden, slots: ih });
         let bias_hh = names.recurrent_bias.map(|name| add(name, Packing::GateBias { hidden, slots: hh }));
         let vectors = cell.info().vectors.iter().map(|name| add(name, Packing::Vector { size: hidden })).collect();
@@ -105,6 +110,7 @@ impl<E: Element> Direction<E> {
             ih_transposed: empty(),
             table: empty(),
             table_gradient: empty(),
+            chunks: ScanChunks::new(),
             starts_at_zero: true,
             name,
         }
@@ -114,6 +120,9 @@ impl<E: Element> Direction<E> {
     pub fn reserve(&mut self, time: usize, batch: usize, traced: bool) {
         let rows = time * batch;
         self.gates.reserve(rows * self.width * self.layout.slots);
+        if matches!(self.kernels, CellKernels::Scan(_)) {
+            self.chunks.reserve(time, batch * self.width);
+        }
         for s in 0..self.layout.states {
             self.states[s].reserve((rows + batch) * self.width);
             self.carry[s].reserve(batch * self.width);

@@ -74,7 +74,12 @@ impl<E: Element> Head<E> {
     }
 
     /// Rows of the head's values that belong to the worker.
-    pub fn blocks(&self, pass: &Pass<E>, worker: &Worker) -> RowBlocks {
+    pub fn blocks(&self, stack: &Stack<E>, pass: &Pass<E>, worker: &Worker) -> RowBlocks {
+        if self.mode == HeadMode::EveryStep && stack.shares_time(pass, worker) {
+            let rows = pass.time * pass.batch;
+            let own = worker.share(rows);
+            return RowBlocks { time: 1, batch: rows, first: own.start, count: own.len() };
+        }
         let own = worker.share(pass.batch);
         let time = if self.mode == HeadMode::EveryStep { pass.time } else { 1 };
         RowBlocks { time, batch: pass.batch, first: own.start, count: own.len() }
@@ -109,7 +114,7 @@ impl<E: Element> Head<E> {
     /// # Safety
     /// As in `layers`; the stack's `forward` must be done for these rows.
     pub unsafe fn forward(&self, stack: &Stack<E>, pass: &Pass<E>, worker: &Worker) {
-        let blocks = self.blocks(pass, worker);
+        let blocks = self.blocks(stack, pass, worker);
         if self.mode == HeadMode::LastStep {
             for b in blocks.first..blocks.first + blocks.count {
                 let mut column = b * self.inner;
@@ -144,7 +149,7 @@ impl<E: Element> Head<E> {
     /// # Safety
     /// As in `layers`.
     pub unsafe fn backward(&self, stack: &Stack<E>, pass: &Pass<E>, worker: &Worker) {
-        let blocks = self.blocks(pass, worker);
+        let blocks = self.blocks(stack, pass, worker);
         let out = match self.mode {
             HeadMode::EveryStep => stack.layers[stack.layers.len() - 1].above.at(0),
             HeadMode::LastStep => self.above.at(0),

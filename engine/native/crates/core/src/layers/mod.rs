@@ -7,6 +7,7 @@ mod dense;
 mod direction;
 mod embedding;
 mod head;
+mod scan;
 mod stack;
 
 pub use direction::Direction;

@@ -2,8 +2,9 @@
 
 use super::dense::{Inputs, RowBlocks, dense, outer_blocks};
 use super::direction::Direction;
+use super::scan::Part;
 use crate::buffer::Buffer;
-use crate::cells::{MAX_SAVED, MAX_STATES, MAX_VECTORS, find_cell};
+use crate::cells::{CellKernels, MAX_SAVED, MAX_STATES, MAX_VECTORS, StepKernels, find_cell};
 use crate::element::Element;
 use crate::error::EngineError;
 use crate::kernels::Kernels;
@@ -85,7 +86,7 @@ impl<E> Pass<'_, E> {
         self.time * self.batch
     }
 
-    fn blocks(&self, worker: &Worker) -> RowBlocks {
+    pub(super) fn blocks(&self, worker: &Worker) -> RowBlocks {
         let own = worker.share(self.batch);
         RowBlocks { time: self.time, batch: self.batch, first: own.start, count: own.len() }
     }
@@ -280,27 +281,32 @@ impl<E: Element> Stack<E> {
         }
     }
 
-    /// The forward pass of all layers for the worker's rows of the batch; no barrier inside.
+    /// The forward pass of all layers for the worker's rows of the batch; no barrier inside unless workers share time.
     ///
     /// # Safety
     /// As the module says; `prepare` (and `token_tables`) must be done, initial states must be in place.
     pub unsafe fn forward(&self, pass: &Pass<E>, worker: &Worker) {
-        let blocks = pass.blocks(worker);
-        if blocks.count == 0 {
-            return;
-        }
+        let shared = self.shares_time(pass, worker);
         for index in 0..self.layers.len() {
+            let part = self.part(index, pass, worker);
             unsafe {
                 for direction in &self.layers[index].directions {
                     let tokens = index == 0 && matches!(pass.source, Source::Tokens { .. });
                     if !tokens {
-                        self.project(index, direction, pass, blocks);
+                        self.project(index, direction, pass, part.blocks);
                     }
-                    self.recur(direction, pass, blocks, tokens);
+                    match &direction.kernels {
+                        CellKernels::Steps(_) if part.count == 0 => {}
+                        CellKernels::Steps(steps) => self.recur(direction, steps, pass, part.blocks, tokens),
+                        CellKernels::Scan(scan) => self.scan(direction, scan, pass, worker, &part, tokens),
+                    }
                 }
                 if self.copies_output(index, pass) {
-                    self.copy_output(index, pass, blocks);
+                    self.copy_output(index, pass, &part);
                 }
+            }
+            if shared {
+                worker.barrier();
             }
         }
     }
@@ -334,7 +340,14 @@ impl<E: Element> Stack<E> {
         }
     }
 
-    unsafe fn recur(&self, direction: &Direction<E>, pass: &Pass<E>, blocks: RowBlocks, tokens: bool) {
+    unsafe fn recur(
+        &self,
+        direction: &Direction<E>,
+        kernels: &StepKernels<E>,
+        pass: &Pass<E>,
+        blocks: RowBlocks,
+        tokens: bool,
+    ) {
         let (batch, width, line) = (pass.batch, direction.width, direction.line());
         for (order, step) in direction.steps(pass.time).enumerate() {
             let row = step * batch + blocks.first;
@@ -358,7 +371,7 @@ impl<E: Element> Stack<E> {
                 saved[s] = direction.saved[s].at(row * width);
             }
             unsafe {
-                (direction.kernels.forward)(ForwardStep {
+                (kernels.forward)(ForwardStep {
                     rows: blocks.count,
                     panels: direction.panels,
                     valid: pass.valid(step, blocks.first),
@@ -381,12 +394,12 @@ impl<E: Element> Stack<E> {
     }
 
     /// Joins the directions, zeroes padded steps, applies dropout.
-    unsafe fn copy_output(&self, index: usize, pass: &Pass<E>, blocks: RowBlocks) {
+    unsafe fn copy_output(&self, index: usize, pass: &Pass<E>, part: &Part) {
         let layer = &self.layers[index];
         let total = layer.output_width();
         let dropout = pass.dropout.filter(|_| layer.dropout > 0.0);
-        for step in 0..pass.time {
-            for b in blocks.first..blocks.first + blocks.count {
+        for step in part.steps.clone() {
+            for b in part.first..part.first + part.count {
                 let row = step * pass.batch + b;
                 let valid = pass.lengths.is_none_or(|lengths| step < lengths[b]);
                 let mut offset = row * total;
@@ -420,27 +433,35 @@ impl<E: Element> Stack<E> {
         }
     }
 
-    /// The backward pass of all layers for the worker's rows; no barrier inside. Leaves the derivatives of the sums in
-    /// the gate tensors for `weight_gradients`.
+    /// The backward pass of all layers for the worker's rows; no barrier inside unless workers share time. Leaves the
+    /// derivatives of the sums in the gate tensors for `weight_gradients`.
     ///
     /// # Safety
     /// As the module says; `forward` must be done for these rows.
     pub unsafe fn backward(&self, pass: &Pass<E>, worker: &Worker) {
-        let blocks = pass.blocks(worker);
-        if blocks.count == 0 {
-            return;
+        let shared = self.shares_time(pass, worker);
+        if shared {
+            worker.barrier();
         }
         let last = self.layers.len() - 1;
         let mut entry: usize = self.layers.iter().map(|layer| layer.directions.len()).sum();
         for index in (0..self.layers.len()).rev() {
             let above = index < last || pass.output_gradient;
+            let part = self.part(index, pass, worker);
+            let blocks = part.blocks;
             for (d, direction) in self.layers[index].directions.iter().enumerate().rev() {
                 entry -= 1;
                 unsafe {
-                    self.start_carry(direction, pass, blocks, pass.final_gradients.get(entry));
-                    self.recur_back(index, d, pass, blocks, above);
-                    if pass.traced {
-                        self.initial_gradient(direction, pass, blocks);
+                    self.start_carry(direction, pass, pass.blocks(worker), pass.final_gradients.get(entry));
+                    match &direction.kernels {
+                        CellKernels::Steps(_) if part.count == 0 => {}
+                        CellKernels::Steps(steps) => {
+                            self.recur_back(index, d, steps, pass, blocks, above);
+                            if pass.traced {
+                                self.initial_gradient(direction, pass, blocks);
+                            }
+                        }
+                        CellKernels::Scan(scan) => self.scan_back(index, d, scan, pass, worker, &part, above),
                     }
                 }
             }
@@ -460,6 +481,9 @@ impl<E: Element> Stack<E> {
                     let width = self.layers[0].directions[0].inputs.next_multiple_of(LANES);
                     self.input_gradient(0, pass, blocks, pass.input_gradient, width);
                 }
+            }
+            if shared {
+                worker.barrier();
             }
         }
     }
@@ -485,7 +509,15 @@ impl<E: Element> Stack<E> {
         }
     }
 
-    unsafe fn recur_back(&self, index: usize, d: usize, pass: &Pass<E>, blocks: RowBlocks, has_above: bool) {
+    unsafe fn recur_back(
+        &self,
+        index: usize,
+        d: usize,
+        kernels: &StepKernels<E>,
+        pass: &Pass<E>,
+        blocks: RowBlocks,
+        has_above: bool,
+    ) {
         let layer = &self.layers[index];
         let direction = &layer.directions[d];
         let (batch, width, line) = (pass.batch, direction.width, direction.line());
@@ -529,7 +561,7 @@ impl<E: Element> Stack<E> {
             for s in 0..direction.layout.saved {
                 backward.saved[s] = direction.saved[s].at(row * width);
             }
-            unsafe { (direction.kernels.backward)(backward) };
+            unsafe { (kernels.backward)(backward) };
             following = gates;
         }
     }
@@ -620,7 +652,10 @@ impl<E: Element> Stack<E> {
                     continue;
                 }
                 unsafe {
-                    self.recurrent_gradient(direction, pass, worker, own.clone());
+                    match direction.kernels {
+                        CellKernels::Steps(_) => self.recurrent_gradient(direction, pass, worker, own.clone()),
+                        CellKernels::Scan(_) => self.scan_bias_gradient(direction, pass, own.clone()),
+                    }
                     match pass.source {
                         Source::Tokens { embedded, width, distinct, index: rows } if index == 0 => {
                             self.scatter_tables(direction, pass, distinct, rows, own.clone());
@@ -696,6 +731,25 @@ impl<E: Element> Stack<E> {
                     let numbers = feed.gates.len() * LANES;
                     pass.gradients.add(tensor + panel * numbers).copy_from_nonoverlapping(from, numbers);
                 }
+            }
+        }
+    }
+
+    /// `out` = sums of `vectors` vectors over `rows` rows that are `row` apart, in ascending order.
+    pub(super) unsafe fn column_sums(&self, first: *const E, rows: usize, vectors: usize, row: usize, out: *mut E) {
+        for start in (0..rows).step_by(OUTER_BLOCK) {
+            unsafe {
+                (self.kernels.outer)(Outer {
+                    inputs: 1,
+                    columns: vectors,
+                    rows: (rows - start).min(OUTER_BLOCK),
+                    packed: self.ones(),
+                    right: first.add(start * row),
+                    right_row: row,
+                    out,
+                    out_row: vectors * LANES,
+                    add: start > 0,
+                });
             }
         }
     }
