@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::error::EngineError;
-use crate::spec::{HeadMode, HeadSpec, InputSpec, LayerSpec, ModelSpec, Optimizer, Update};
+use crate::spec::{
+    AttentionKind, HeadMode, HeadSpec, InputSpec, LayerSpec, ModelOptions, ModelSpec, Optimizer, Update,
+};
 
 /// One recurrent layer of a configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +32,14 @@ pub struct ModelConfig {
     pub embedding_size: usize,
     pub layers: Vec<LayerConfig>,
     pub head: HeadConfig,
+    #[serde(default)]
+    pub attention: AttentionConfig,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttentionConfig {
+    pub kind: AttentionKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -294,6 +304,7 @@ impl RunConfig {
                 dropout: layer.dropout,
             })
             .collect();
+        let options = ModelOptions { attention: self.model.attention.kind };
         match (&self.task, data) {
             (TaskConfig::LanguageModel {}, DataConfig::Tokens(tokens)) => {
                 if let Some(layer) = layers.iter().position(|layer| layer.bidirectional) {
@@ -310,12 +321,14 @@ impl RunConfig {
                     },
                     layers,
                     head: HeadSpec { output_size: tokens.vocabulary_size, mode: HeadMode::EveryStep },
+                    options,
                 })
             }
             (TaskConfig::Forecast { .. }, DataConfig::Series(series)) => Ok(ModelSpec {
                 input: InputSpec::Series { input_size: series.inputs.len() },
                 layers,
                 head: HeadSpec { output_size: series.horizon * series.target_count, mode: HeadMode::LastStep },
+                options,
             }),
             _ => Err(EngineError::at(
                 "CONFIG_INVALID",

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::cells::find_cell;
 use crate::error::EngineError;
-use crate::spec::{HeadMode, InputSpec, ModelSpec};
+use crate::spec::{AttentionKind, HeadMode, InputSpec, ModelSpec};
 
 /// A parameter tensor by PyTorch's name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -72,6 +72,10 @@ pub fn describe(spec: &ModelSpec, work: Option<(usize, usize)>) -> Result<Descri
     if outputs == 0 {
         return invalid("head.outputSize".into(), "the head needs at least one output");
     }
+    for (name, shape) in spec.options.attention.tensors(width) {
+        add(format!("attention.{name}"), shape);
+    }
+    let attends = spec.options.attention != AttentionKind::None;
     add("head.weight".into(), vec![outputs, width]);
     add("head.bias".into(), vec![outputs]);
     let parameters: usize = tensors.iter().map(|tensor| tensor.shape.iter().product::<usize>()).sum();
@@ -80,7 +84,10 @@ pub fn describe(spec: &ModelSpec, work: Option<(usize, usize)>) -> Result<Descri
             HeadMode::EveryStep => time * outputs,
             HeadMode::LastStep => outputs,
         };
-        batch * (time * kept + head)
+        let queries = if spec.head.mode == HeadMode::EveryStep { time } else { 1 };
+        // Weights of every query for every key; context and output with their derivatives, and what is compared.
+        let attention = if attends { queries * time + 4 * queries * width + 2 * (queries + time) * width } else { 0 };
+        batch * (time * kept + head + attention)
     });
     Ok(Description { parameters, tensors, training_bytes: 4 * (4 * parameters + activations) })
 }
@@ -110,6 +117,7 @@ mod tests {
                     input,
                     layers: vec![layer(cell.name, 7, bidirectional), layer(cell.name, 4, false)],
                     head: HeadSpec { output_size: 6, mode: HeadMode::LastStep },
+                    options: Default::default(),
                 };
                 let described = describe(&spec, None).unwrap();
                 let model = Model::<f32>::new(spec, 1, Arc::new(Pool::new(1))).unwrap();
@@ -129,6 +137,7 @@ mod tests {
             input: InputSpec::Series { input_size: 1 },
             layers: vec![layer("lstm", 4, false)],
             head: HeadSpec { output_size: 1, mode: HeadMode::LastStep },
+            options: Default::default(),
         };
         let mut zero = good.clone();
         zero.layers[0].hidden_size = 0;

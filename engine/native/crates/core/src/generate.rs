@@ -3,7 +3,7 @@
 use crate::error::EngineError;
 use crate::model::Model;
 use crate::rng::{Purpose, Rng};
-use crate::spec::{Batch, Input};
+use crate::spec::{AttentionKind, Batch, Input};
 
 /// How tokens are drawn.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,7 +20,7 @@ pub struct SampleRequest {
     pub seed: u64,
 }
 
-/// Time steps of a prompt per forward pass.
+/// Time steps of a prompt per forward pass; with attention also how far back a token sees.
 const PROMPT_CHUNK: usize = 512;
 
 /// The tokens after the prompt. The same seed gives the same tokens.
@@ -48,8 +48,14 @@ pub fn sample(
         next.push(first);
     }
     let mut scratch = Vec::new();
+    // Attention looks at states that a step leaves behind, so the whole text is read again for every token.
+    let attends = model.spec().options.attention != AttentionKind::None;
     while tokens.len() < request.length {
         let mut logits = Vec::new();
+        if attends {
+            states.clear();
+            next.drain(..next.len().saturating_sub(PROMPT_CHUNK));
+        }
         for part in next.chunks(PROMPT_CHUNK) {
             let batch = Batch { time: part.len(), batch: 1, input: Input::Tokens(part), lengths: None };
             logits = model.forward(&batch, &mut states, None)?;
@@ -57,7 +63,9 @@ pub fn sample(
         let last = &logits[logits.len() - vocabulary_size..];
         let token = draw(last, request, rng.uniform(tokens.len() as u64), &mut scratch);
         tokens.push(token);
-        next.clear();
+        if !attends {
+            next.clear();
+        }
         next.push(token);
     }
     Ok(tokens)

@@ -20,6 +20,7 @@ pub mod model;
 pub mod optim;
 pub mod params;
 pub mod parity;
+mod parity_attention;
 pub mod pool;
 pub mod rng;
 pub mod simd;

@@ -8,7 +8,7 @@ use crate::element::Element;
 use crate::error::EngineError;
 use crate::kernels::elementwise::SquareSum;
 use crate::kernels::{KernelKind, Kernels};
-use crate::layers::{Direction, Embedding, Head, Pass, Source, Stack};
+use crate::layers::{Attention, Direction, Embedding, Head, Pass, Source, Stack};
 use crate::loss::{Rows, Scope, row_losses};
 use crate::optim::{Moments, Stretch, clip_factor, update_stretch};
 use crate::params::{Inner, Parameters};
@@ -62,7 +62,7 @@ struct Done {
 
 impl<E: Element> Model<E> {
     /// A model with PyTorch's default initial weights (uniform within 1/sqrt(H) in recurrent layers and within
-    /// 1/sqrt(fan-in) in the head, normal in the embedding), drawn from `seed`.
+    /// 1/sqrt(fan-in) in head and attention, normal in the embedding), drawn from `seed`.
     pub fn new(spec: ModelSpec, seed: u64, pool: Arc<Pool>) -> Result<Self, EngineError> {
         Self::with_kernel(spec, seed, pool, KernelKind::picked())
     }
@@ -96,7 +96,8 @@ impl<E: Element> Model<E> {
         };
         let stack = Stack::new(&spec.layers, input, &mut parameters, kernels, pool.threads())?;
         let top = stack.layers.last().expect("checked above").output_inner();
-        let head = Head::new(spec.head, top, &mut parameters);
+        let attention = Attention::new(spec.options.attention, top, top, top.size(), &mut parameters, kind);
+        let head = Head::new(spec.head, top, attention, &mut parameters);
         let length = parameters.length;
         let mut model = Model {
             pool,
@@ -125,6 +126,8 @@ impl<E: Element> Model<E> {
             let rng = Rng::new(seed, Purpose::Initial, number as u32);
             let bound = if tensor.name.starts_with("head.") {
                 1.0 / (fan_in as f64).sqrt()
+            } else if tensor.name.starts_with("attention.") {
+                1.0 / (*tensor.shape.last().expect("tensors have a shape") as f64).sqrt()
             } else {
                 let layer = self.stack.layers.iter().flat_map(|layer| &layer.directions);
                 let hidden = layer.filter(|d| tensor.name.ends_with(&format!("_{}", d.name))).map(|d| d.hidden).next();
@@ -401,7 +404,7 @@ impl<E: Element> Model<E> {
             gradients: self.gradients.at(0),
             source,
             dropout: work.dropout,
-            output_gradient: !last_step,
+            output_gradient: self.head.reads_outputs(),
             final_gradients: if work.backward { self.head.final_gradients(&self.stack) } else { Vec::new() },
             traced: work.traced,
             input_gradient,
@@ -597,7 +600,16 @@ impl<E: Element> Model<E> {
                 });
             }
         }
+        taps.entries.extend(self.attention_tap(batch));
         taps
+    }
+
+    /// `attention.weights` `[B, Tq, Tk]`, where the model has attention.
+    fn attention_tap(&self, batch: &Batch<E>) -> Option<Tap<E>> {
+        let attention = self.head.attention.as_ref()?;
+        let queries = self.head.rows(batch.time, batch.batch) / batch.batch;
+        let data = attention.read(&attention.weights, queries, batch.time, batch.batch);
+        Some(Tap { name: "attention.weights".into(), shape: [batch.batch, queries, batch.time], data })
     }
 
     fn read_state_gradients(&self, batch: &Batch<E>) -> Taps<E> {

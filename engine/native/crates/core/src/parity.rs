@@ -1,4 +1,5 @@
-//! Comparison with reference fixtures (`recurrent-fixture/1`): outputs, gates, states, gradients and their norms.
+//! Comparison with reference fixtures (`recurrent-fixture/1`; `attention-fixture/1` in `parity_attention`): outputs,
+//! gates, states, gradients and their norms.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,20 +13,21 @@ use crate::error::EngineError;
 use crate::kernels::{KernelKind, Kernels};
 use crate::layers::{Pass, Source, Stack, Strided};
 use crate::params::{Inner, Parameters};
+use crate::parity_attention;
 use crate::pool::Pool;
 use crate::simd::LANES;
 use crate::spec::{LayerSpec, NamedTensor};
 
 /// Absolute and relative tolerances: `|value - reference| <= absolute + relative * |reference|`.
 #[derive(Debug, Clone, Copy)]
-struct Tolerance {
+pub(crate) struct Tolerance {
     absolute: f64,
     relative: f64,
 }
 
 /// f64 differs by rounding and by the fixtures' 11 digits; f32 by the rounding of a few hundred operations, which
 /// gradients add up over time. A wrong gate order shows as a difference above 1e-3.
-fn tolerances(precision: &str) -> (Tolerance, Tolerance) {
+pub(crate) fn tolerances(precision: &str) -> (Tolerance, Tolerance) {
     match precision {
         "float64" => (Tolerance { absolute: 1e-9, relative: 0.0 }, Tolerance { absolute: 1e-9, relative: 1e-9 }),
         _ => (Tolerance { absolute: 2e-6, relative: 1e-5 }, Tolerance { absolute: 1e-5, relative: 5e-5 }),
@@ -52,13 +54,13 @@ pub struct ParityResult {
 /// Nested JSON arrays of any depth, read in row-major order.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
-enum Nested {
+pub(crate) enum Nested {
     Number(f64),
     List(Vec<Nested>),
 }
 
 impl Nested {
-    fn flat(&self) -> Vec<f64> {
+    pub fn flat(&self) -> Vec<f64> {
         match self {
             Nested::Number(value) => vec![*value],
             Nested::List(items) => items.iter().flat_map(Nested::flat).collect(),
@@ -130,10 +132,11 @@ pub fn run_fixture_with(json: &str, kind: KernelKind) -> Result<Vec<ParityResult
     let unreadable = |error: serde_json::Error| invalid(format!("The fixture cannot be read: {error}."));
     // What another kind of fixture lacks is not what is wrong with it.
     let Header { schema } = serde_json::from_str(json).map_err(unreadable)?;
+    if schema == parity_attention::SCHEMA {
+        return parity_attention::run(json, kind);
+    }
     if schema != "recurrent-fixture/1" {
-        return Err(invalid(format!(
-            "This is no recurrent fixture: its schema is \"{schema}\", not recurrent-fixture/1."
-        )));
+        return Err(invalid(format!("This is no fixture of a cell or of attention: its schema is \"{schema}\".")));
     }
     let fixture: Fixture = serde_json::from_str(json).map_err(unreadable)?;
     Ok(vec![compare::<f32>(&fixture, kind)?, compare::<f64>(&fixture, kind)?])
@@ -142,35 +145,9 @@ pub fn run_fixture_with(json: &str, kind: KernelKind) -> Result<Vec<ParityResult
 fn compare<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<ParityResult, EngineError> {
     let computed = compute::<E>(fixture, kind)?;
     let (for_outputs, for_gradients) = tolerances(E::PRECISION);
-    let mut result = ParityResult {
-        precision: E::PRECISION,
-        cell: fixture.cell.clone(),
-        max_absolute_error: 0.0,
-        max_relative_error: 0.0,
-        passed: true,
-        worst_tensor: String::new(),
-    };
-    let mut worst = -1.0;
+    let mut judge = Judge::new(E::PRECISION, &fixture.cell);
     let mut check = |name: String, reference: Vec<f64>, values: Option<&Vec<f64>>, tolerance: Tolerance| {
-        let Some(values) = values.filter(|values| values.len() == reference.len()) else {
-            result.passed = false;
-            worst = f64::INFINITY;
-            result.worst_tensor = name;
-            return;
-        };
-        for (&value, &want) in values.iter().zip(&reference) {
-            let error = (value - want).abs();
-            let share = error / (tolerance.absolute + tolerance.relative * want.abs());
-            result.max_absolute_error = result.max_absolute_error.max(error);
-            result.max_relative_error = result.max_relative_error.max(error / want.abs().max(RELATIVE_FLOOR));
-            if share > worst || share.is_nan() {
-                worst = if share.is_nan() { f64::INFINITY } else { share };
-                result.worst_tensor.clone_from(&name);
-            }
-            if share.is_nan() || share > 1.0 {
-                result.passed = false;
-            }
-        }
+        judge.check(name, reference, values, tolerance);
     };
     let outputs = &computed.outputs;
     check("y".into(), fixture.y.flat(), outputs.get("y"), for_outputs);
@@ -200,7 +177,51 @@ fn compare<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<ParityResu
             check(name.clone(), want.flat(), gradients.get(&name), for_gradients);
         }
     }
-    Ok(result)
+    Ok(judge.result)
+}
+
+/// Compares tensor after tensor and remembers the worst.
+pub(crate) struct Judge {
+    pub result: ParityResult,
+    worst: f64,
+}
+
+impl Judge {
+    pub fn new(precision: &'static str, cell: &str) -> Self {
+        let result = ParityResult {
+            precision,
+            cell: cell.into(),
+            max_absolute_error: 0.0,
+            max_relative_error: 0.0,
+            passed: true,
+            worst_tensor: String::new(),
+        };
+        Judge { result, worst: -1.0 }
+    }
+
+    /// A missing tensor, or one of another size, fails.
+    pub fn check(&mut self, name: String, reference: Vec<f64>, values: Option<&Vec<f64>>, tolerance: Tolerance) {
+        let result = &mut self.result;
+        let Some(values) = values.filter(|values| values.len() == reference.len()) else {
+            result.passed = false;
+            self.worst = f64::INFINITY;
+            result.worst_tensor = name;
+            return;
+        };
+        for (&value, &want) in values.iter().zip(&reference) {
+            let error = (value - want).abs();
+            let share = error / (tolerance.absolute + tolerance.relative * want.abs());
+            result.max_absolute_error = result.max_absolute_error.max(error);
+            result.max_relative_error = result.max_relative_error.max(error / want.abs().max(RELATIVE_FLOOR));
+            if share > self.worst || share.is_nan() {
+                self.worst = if share.is_nan() { f64::INFINITY } else { share };
+                result.worst_tensor.clone_from(&name);
+            }
+            if share.is_nan() || share > 1.0 {
+                result.passed = false;
+            }
+        }
+    }
 }
 
 /// One forward and backward pass of the stack on one thread, with the fixture's loss.
@@ -417,7 +438,7 @@ mod tests {
         assert!(run_fixture(LSTM).is_ok());
         let wrong_cell = refusal(&LSTM.replacen("\"cell\": \"lstm\"", "\"cell\": \"gru\"", 1));
         assert!(wrong_cell.contains("numbers; the cell gru of these sizes needs"), "{wrong_cell}");
-        let another = refusal(r#"{"schema": "attention-fixture/1", "sizes": {"Tq": 2}}"#);
-        assert!(another.contains("no recurrent fixture") && another.contains("attention-fixture/1"), "{another}");
+        let another = refusal(r#"{"schema": "training-fixture/1", "losses": {}}"#);
+        assert!(another.contains("no fixture") && another.contains("training-fixture/1"), "{another}");
     }
 }

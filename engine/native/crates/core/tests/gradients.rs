@@ -152,6 +152,7 @@ fn every_cell_alone_and_stacked() {
                 input: InputSpec::Series { input_size: 2 },
                 layers: layers(cell.name, &[3, 2], bidirectional),
                 head: HeadSpec { output_size: 2, mode },
+                options: Default::default(),
             };
             Case::new(spec, with_lengths, 5)
                 .check(&format!("{} bidirectional {bidirectional} lengths {with_lengths} {mode:?}", cell.name));
@@ -167,6 +168,7 @@ fn embeddings_of_every_cell() {
                 input: InputSpec::Tokens { vocabulary_size: 5, embedding_size: 3 },
                 layers: layers(cell.name, &[2], bidirectional),
                 head: HeadSpec { output_size: 3, mode: HeadMode::EveryStep },
+                options: Default::default(),
             };
             Case::new(spec, true, 6).check(&format!("{} tokens, bidirectional {bidirectional}", cell.name));
         }
@@ -184,6 +186,7 @@ fn different_cells_in_one_stack_and_more_than_one_panel() {
         input: InputSpec::Series { input_size: 1 },
         layers: stack,
         head: HeadSpec { output_size: 1, mode: HeadMode::EveryStep },
+        options: Default::default(),
     };
     Case::new(spec, false, 7).check("mixed stack");
 }

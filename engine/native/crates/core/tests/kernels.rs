@@ -60,6 +60,7 @@ fn run<E: Element>(shape: &Shape, kind: KernelKind) -> (Traced<E>, Vec<NamedTens
             output_size: shape.outputs,
             mode: if shape.every_step { HeadMode::EveryStep } else { HeadMode::LastStep },
         },
+        options: Default::default(),
     };
     let normals = |count: usize, purpose: u32| -> Vec<E> {
         let rng = Rng::new(1, Purpose::Sample, purpose);

@@ -21,6 +21,7 @@ fn language(layers: Vec<LayerSpec>) -> ModelSpec {
         input: InputSpec::Tokens { vocabulary_size: 19, embedding_size: 7 },
         layers,
         head: HeadSpec { output_size: 19, mode: HeadMode::EveryStep },
+        options: Default::default(),
     }
 }
 
@@ -29,6 +30,7 @@ fn forecast(layers: Vec<LayerSpec>, input_size: usize, output_size: usize) -> Mo
         input: InputSpec::Series { input_size },
         layers,
         head: HeadSpec { output_size, mode: HeadMode::LastStep },
+        options: Default::default(),
     }
 }
 

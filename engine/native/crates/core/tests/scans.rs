@@ -16,7 +16,7 @@ fn layer(cell: &str, hidden_size: usize, bidirectional: bool, dropout: f32) -> L
 }
 
 fn spec(input: InputSpec, layers: Vec<LayerSpec>, output_size: usize, mode: HeadMode) -> ModelSpec {
-    ModelSpec { input, layers, head: HeadSpec { output_size, mode } }
+    ModelSpec { input, layers, head: HeadSpec { output_size, mode }, options: Default::default() }
 }
 
 fn normals(count: usize, seed: u64) -> Vec<f64> {

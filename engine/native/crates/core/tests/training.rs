@@ -241,6 +241,7 @@ fn check_run<E: Element>(kind: KernelKind, threads: usize, loss_tolerance: f64, 
         input: InputSpec::Series { input_size: classes },
         layers: vec![LayerSpec { cell: "lstm".into(), hidden_size: hidden, bidirectional: false, dropout: 0.0 }],
         head: HeadSpec { output_size: classes, mode: HeadMode::EveryStep },
+        options: Default::default(),
     };
     let mut model = Model::<E>::with_kernel(spec, 1, Arc::new(Pool::new(threads)), kind).unwrap();
     let file_name = |name: &str| match name {

@@ -3,6 +3,7 @@
 //! Letters: T time steps, B batch, H hidden size padded to a multiple of 16, P = H / 16 unit panels, S slots (vectors
 //! per unit panel in the gate tensor), r = t * B + b.
 
+pub mod attention;
 pub mod elementwise;
 pub mod outer;
 pub mod product;

@@ -35,7 +35,8 @@ pub struct Chunk<E> {
     pub descending: bool,
     /// Length of each row's sequence; null when all are full.
     pub lengths: *const usize,
-    /// Padded hidden size.
+    /// Hidden size, and padded.
+    pub hidden: usize,
     pub width: usize,
     /// Gate tensor `[P][..][S * 16]`, and the distance between its panels.
     pub gates: *mut E,
@@ -46,7 +47,15 @@ pub struct Chunk<E> {
     pub begin: *const E,
 }
 
-impl<E> Chunk<E> {
+impl<E: Element> Chunk<E> {
+    /// 1 for units, 0 for the padding of a panel: its states must stay 0 whatever the cell makes of sums that are 0.
+    #[inline(always)]
+    unsafe fn real<V: Lanes<E>>(&self, panel: usize) -> V {
+        let lanes: [E; LANES] =
+            std::array::from_fn(|lane| if panel * LANES + lane < self.hidden { E::ONE } else { E::ZERO });
+        unsafe { V::load(lanes.as_ptr()) }
+    }
+
     /// The k-th step of the scan.
     #[inline(always)]
     fn step(&self, k: usize) -> usize {
@@ -98,6 +107,7 @@ impl<E: Element, C: ScanCell> Body<E> for Forward<E, C> {
                     }
                     let mut h = begin;
                     let closing = chunk.closing(row);
+                    let real = chunk.real::<V>(panel);
                     let (mut product, mut end) = (V::splat(E::ONE), V::splat(E::ZERO));
                     for k in 0..chunk.steps.len() {
                         let step = chunk.step(k);
@@ -126,7 +136,7 @@ impl<E: Element, C: ScanCell> Body<E> for Forward<E, C> {
                                 }
                             }
                             let kept = C::kept::<E, V>(&values);
-                            let added = C::added::<E, V>(&values);
+                            let added = C::added::<E, V>(&values).mul(real);
                             product = product.mul(kept);
                             end = kept.mul_add(end, added);
                             h = kept.mul_add(h, added);

@@ -1,7 +1,8 @@
-//! The linear head: outputs = W h + b, at every step or at the last.
+//! The linear head: outputs = W h + b, at every step or at the last; with attention, of what that makes of the states.
 
+use super::attention::{Attended, AttendedGradients, Attention};
 use super::dense::{Inputs, RowBlocks, dense, outer_blocks};
-use super::stack::{Pass, Stack, Strided};
+use super::stack::{Layer, Pass, Stack, Strided};
 use crate::buffer::Buffer;
 use crate::cells::MAX_STATES;
 use crate::element::Element;
@@ -21,18 +22,23 @@ pub struct Head<E: Element> {
     pub width: usize,
     /// Padded columns of W.
     inner: usize,
+    /// The same of what the stack gives; differs with attention.
+    reads: usize,
+    pub attention: Option<Attention<E>>,
     weight: usize,
     bias: usize,
     /// `[N][width]`: outputs, later dL/d(outputs).
     pub values: Buffer<E>,
-    /// `[B][inner]`: final states and their derivatives; only with `LastStep`.
+    /// `[N][reads]`: final states, only with `LastStep`; derivatives of final states or queries.
     input: Buffer<E>,
     above: Buffer<E>,
     transposed: Buffer<E>,
 }
 
 impl<E: Element> Head<E> {
-    pub fn new(spec: HeadSpec, inner: Inner, parameters: &mut Parameters) -> Self {
+    /// `top`: what the stack gives.
+    pub fn new(spec: HeadSpec, top: Inner, attention: Option<Attention<E>>, parameters: &mut Parameters) -> Self {
+        let inner = attention.as_ref().map_or(top, Attention::output_inner);
         let mut add = |name: &str, packing| {
             let tensor = parameters.add(name.into(), packing);
             parameters.tensors[tensor].offset
@@ -45,6 +51,8 @@ impl<E: Element> Head<E> {
             outputs,
             width: padded(outputs),
             inner: inner.padded(),
+            reads: top.padded(),
+            attention,
             weight,
             bias,
             values: Buffer::new(0),
@@ -64,9 +72,15 @@ impl<E: Element> Head<E> {
 
     pub fn reserve(&mut self, time: usize, batch: usize, backward: bool) {
         self.values.reserve(self.rows(time, batch) * self.width);
+        let rows = self.rows(time, batch);
         if self.mode == HeadMode::LastStep {
-            self.input.reserve(batch * self.inner);
-            self.above.reserve(batch * self.inner);
+            self.input.reserve(batch * self.reads);
+        }
+        if self.mode == HeadMode::LastStep || (self.attention.is_some() && backward) {
+            self.above.reserve(rows * self.reads);
+        }
+        if let Some(attention) = &mut self.attention {
+            attention.reserve(rows / batch, time, batch, backward, false);
         }
         if backward {
             self.transposed.reserve(self.width * self.inner);
@@ -96,17 +110,46 @@ impl<E: Element> Head<E> {
     /// # Safety
     /// As in `layers`.
     pub unsafe fn prepare(&self, pass: &Pass<E>, worker: &Worker) {
+        if let Some(attention) = &self.attention {
+            unsafe { attention.prepare(pass.weights, worker) };
+        }
         let panels: Vec<_> = self.chunks().map(|(first, columns)| (first * self.inner, columns)).collect();
         let own = worker.share(panels.len());
         unsafe { transpose(pass.weights.add(self.weight), &panels, own, self.inner, self.transposed.at(0)) };
     }
 
-    /// What the head reads: the last layer's output, or the final states copied side by side.
-    fn input(&self, stack: &Stack<E>, pass: &Pass<E>) -> Strided<E> {
+    /// What the stack gives: the last layer's output, or the final states copied side by side.
+    fn states(&self, stack: &Stack<E>, pass: &Pass<E>) -> Strided<E> {
         match self.mode {
             HeadMode::EveryStep => stack.output(stack.layers.len() - 1, pass),
-            HeadMode::LastStep => Strided { first: self.input.at(0), row: self.inner },
+            HeadMode::LastStep => Strided { first: self.input.at(0), row: self.reads },
         }
+    }
+
+    /// What W multiplies.
+    fn input(&self, stack: &Stack<E>, pass: &Pass<E>) -> Strided<E> {
+        match &self.attention {
+            Some(attention) => Strided { first: attention.output.at(0), row: self.inner },
+            None => self.states(stack, pass),
+        }
+    }
+
+    /// The states are the queries, the last layer's outputs the keys. At every step only those before it are seen.
+    fn attended<'p>(&self, stack: &Stack<E>, pass: &Pass<'p, E>) -> Attended<'p, E> {
+        Attended {
+            queries: self.states(stack, pass),
+            keys: stack.output(stack.layers.len() - 1, pass),
+            query_steps: self.rows(pass.time, pass.batch) / pass.batch,
+            key_steps: pass.time,
+            batch: pass.batch,
+            lengths: pass.lengths,
+            causal: self.mode == HeadMode::EveryStep,
+        }
+    }
+
+    /// True when dL/d(output) of the last layer is in its `above`: the head reads every step, or attention does.
+    pub fn reads_outputs(&self) -> bool {
+        self.mode == HeadMode::EveryStep || self.attention.is_some()
     }
 
     /// Outputs of the worker's rows.
@@ -117,13 +160,20 @@ impl<E: Element> Head<E> {
         let blocks = self.blocks(stack, pass, worker);
         if self.mode == HeadMode::LastStep {
             for b in blocks.first..blocks.first + blocks.count {
-                let mut column = b * self.inner;
+                let mut column = b * self.reads;
                 for direction in &stack.layers[stack.layers.len() - 1].directions {
                     let block = direction.final_block(pass.time);
                     let h = direction.states[0].at((block * pass.batch + b) * direction.width);
                     unsafe { self.input.at(column).copy_from_nonoverlapping(h, direction.width) };
                     column += direction.width;
                 }
+            }
+        }
+        if let Some(attention) = &self.attention {
+            let of = self.attended(stack, pass);
+            unsafe { attention.forward(&stack.kernels, pass.weights, &of, false, worker) };
+            if stack.shares_time(pass, worker) {
+                worker.barrier();
             }
         }
         let input = self.input(stack, pass);
@@ -150,9 +200,10 @@ impl<E: Element> Head<E> {
     /// As in `layers`.
     pub unsafe fn backward(&self, stack: &Stack<E>, pass: &Pass<E>, worker: &Worker) {
         let blocks = self.blocks(stack, pass, worker);
-        let out = match self.mode {
-            HeadMode::EveryStep => stack.layers[stack.layers.len() - 1].above.at(0),
-            HeadMode::LastStep => self.above.at(0),
+        let out = match (&self.attention, self.mode) {
+            (Some(attention), _) => attention.output_gradient.at(0),
+            (None, HeadMode::EveryStep) => stack.layers[stack.layers.len() - 1].above.at(0),
+            (None, HeadMode::LastStep) => self.above.at(0),
         };
         for chunk in (0..self.inner).step_by(CHUNK_COLUMNS) {
             unsafe {
@@ -168,12 +219,46 @@ impl<E: Element> Head<E> {
                 dense(&stack.kernels, blocks, product);
             }
         }
+        if let Some(attention) = &self.attention {
+            if stack.shares_time(pass, worker) {
+                worker.barrier();
+            }
+            unsafe { self.attend_back(attention, stack, pass, worker) };
+        }
+    }
+
+    /// Derivatives of the last layer's outputs for the worker's sequences: as keys, and those that were queries.
+    unsafe fn attend_back(&self, attention: &Attention<E>, stack: &Stack<E>, pass: &Pass<E>, worker: &Worker) {
+        let top = &stack.layers[stack.layers.len() - 1];
+        let to = AttendedGradients {
+            queries: self.above.at(0),
+            query_row: self.reads,
+            keys: top.above.at(0),
+            key_row: self.reads,
+        };
+        unsafe { attention.backward(&stack.kernels, pass.weights, &self.attended(stack, pass), to, worker) };
+        for b in worker.share(pass.batch) {
+            for step in 0..self.rows(pass.time, pass.batch) / pass.batch {
+                let mut column = 0;
+                for (d, direction) in top.directions.iter().enumerate() {
+                    let row = match self.mode {
+                        HeadMode::EveryStep => step * pass.batch + b,
+                        HeadMode::LastStep => last_output(top, d, pass, b),
+                    };
+                    for k in column..column + direction.width {
+                        let to = top.above.at(row * self.reads + k);
+                        unsafe { *to = *to + *self.above.at((step * pass.batch + b) * self.reads + k) };
+                    }
+                    column += direction.width;
+                }
+            }
+        }
     }
 
     /// With `LastStep`, where each direction of the last layer finds the derivative of its final h.
     pub fn final_gradients(&self, stack: &Stack<E>) -> Vec<[Option<Strided<E>>; MAX_STATES]> {
         let mut entries = Vec::new();
-        if self.mode == HeadMode::EveryStep {
+        if self.reads_outputs() {
             return entries;
         }
         for (index, layer) in stack.layers.iter().enumerate() {
@@ -181,7 +266,7 @@ impl<E: Element> Head<E> {
             for direction in &layer.directions {
                 let mut states = [None; MAX_STATES];
                 if index + 1 == stack.layers.len() {
-                    states[0] = Some(Strided { first: self.above.at(column).cast_const(), row: self.inner });
+                    states[0] = Some(Strided { first: self.above.at(column).cast_const(), row: self.reads });
                     column += direction.width;
                 }
                 entries.push(states);
@@ -195,6 +280,10 @@ impl<E: Element> Head<E> {
     /// # Safety
     /// As in `layers`.
     pub unsafe fn weight_gradients(&self, stack: &Stack<E>, pass: &Pass<E>, worker: &Worker) {
+        if let Some(attention) = &self.attention {
+            let (of, pack) = (self.attended(stack, pass), stack.pack(worker));
+            unsafe { attention.weight_gradients(&stack.kernels, pass.gradients, &of, pack, worker) };
+        }
         let input = self.input(stack, pass);
         let rows = self.rows(pass.time, pass.batch);
         let inputs = Inputs { first: input.first, row: input.row, columns: self.inner };
@@ -230,4 +319,12 @@ impl<E: Element> Head<E> {
             }
         }
     }
+}
+
+/// The row of the last layer's output that is the final state of direction `d` of sequence `b`: that of the last valid
+/// step, of the reverse direction that of the first.
+fn last_output<E: Element>(layer: &Layer<E>, d: usize, pass: &Pass<E>, b: usize) -> usize {
+    let last = pass.lengths.map_or(pass.time, |lengths| lengths[b]) - 1;
+    let step = if layer.directions[d].reverse { 0 } else { last };
+    step * pass.batch + b
 }

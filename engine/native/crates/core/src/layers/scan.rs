@@ -234,6 +234,7 @@ impl<E: Element> Walk<'_, '_, E> {
             steps: c * SCAN_CHUNK..((c + 1) * SCAN_CHUNK).min(pass.time),
             descending: self.descending,
             lengths: pass.lengths.map_or(std::ptr::null(), |lengths| lengths[part.first..].as_ptr()),
+            hidden: direction.hidden,
             width: direction.width,
             gates: direction.gates.at(part.first * line),
             gates_panel: pass.time * pass.batch * line,
