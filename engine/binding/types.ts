@@ -1,4 +1,4 @@
-import type { CellInfo, ErrorShape, ForecastMetrics, LanguageModelMetrics, MetricsRecord, Range, RunConfig, Split, SplitName } from '../contracts';
+import type { AttentionKind, CellInfo, CellOptions, ErrorShape, ForecastMetrics, LanguageModelMetrics, MetricsRecord, Range, RunConfig, Split, SplitName } from '../contracts';
 
 /**
  * What the native engine is given and gives: the same JSON is read by serde on the other side
@@ -150,8 +150,10 @@ export interface EngineBinding {
 
 export interface ModelSpec {
   input: { kind: 'tokens'; vocabularySize: number; embeddingSize: number } | { kind: 'series'; inputSize: number };
-  layers: { cell: string; hiddenSize: number; bidirectional: boolean; dropout: number }[];
+  layers: { cell: string; options?: CellOptions; hiddenSize: number; bidirectional: boolean; dropout: number }[];
   head: { outputSize: number; mode: 'everyStep' | 'lastStep' };
+  /** What concerns the whole model; missing ones are off. */
+  options?: { attention?: AttentionKind };
 }
 
 export interface ParityResult {

@@ -4,8 +4,13 @@ import { z } from 'zod';
  * The configuration of a run (`config.json`): the one definition from which the form, `--set`, the
  * command line's help and the engine's input are made. Every field has a default that is written back.
  */
+/** Settings of a cell by name: a word or a list of whole numbers. Which a cell has, and what they may be, it says itself (`CellInfo.options`). */
+export const cellOptions = z.record(z.string(), z.union([z.string(), z.array(z.int().min(1)).min(1)]));
+export type CellOptions = z.infer<typeof cellOptions>;
+
 export const layerConfig = z.strictObject({
   cell: z.string().default('lstm'),
+  options: cellOptions.default({}),
   hiddenSize: z.int().min(1).max(8192).default(128),
   bidirectional: z.boolean().default(false),
   /** Share of this layer's outputs dropped before the next layer, in training only. */
@@ -13,10 +18,16 @@ export const layerConfig = z.strictObject({
 });
 export type LayerConfig = z.infer<typeof layerConfig>;
 
+/** How the last recurrent layer's states are looked at again before the head (`layers/attention.rs`); none = not at all. */
+export const attentionConfig = z.strictObject({ kind: z.enum(['none', 'additive', 'dot', 'general', 'concat', 'scaled-dot']).default('none') });
+export type AttentionKind = z.infer<typeof attentionConfig>['kind'];
+export const attentionKinds = attentionConfig.shape.kind.unwrap().options;
+
 export const modelConfig = z.strictObject({
   /** Width of the token embedding; unused for series. */
   embeddingSize: z.int().min(1).max(8192).default(128),
   layers: z.array(layerConfig).min(1).max(16).prefault([{}]),
+  attention: attentionConfig.prefault({}),
   head: z.strictObject({ kind: z.literal('linear').default('linear') }).prefault({}),
 });
 export type ModelConfig = z.infer<typeof modelConfig>;

@@ -1,9 +1,12 @@
 import type { SeriesData } from '../binding/types';
 import type { TaskConfig, TensorInfo } from '../contracts';
+import { addAttention, addAttentionOutput, attentionOf } from './attention';
 import { GraphBuilder } from './graph';
 import { encodeModel, type GraphProto } from './proto';
-import { addGateOutputs, addLayer, addLayerOutput, type RecurrentLayer } from './recurrent';
-import type { ExportModel } from './weights';
+import type { RecurrentLayer } from './layer';
+import { addGateOutputs, addLayer, addLayerOutput } from './recurrent';
+import { readsBelow } from './scan';
+import { transposed, type ExportModel } from './weights';
 
 /** How a forecast's raw values become the model's inputs and its outputs raw values again. */
 export interface ForecastScaling {
@@ -34,9 +37,10 @@ export interface BuiltModel {
 }
 
 /** Names of a stateful model's states: what goes in, and what comes out for the next call. */
-export function statePairs(model: ExportModel): { input: string; output: string; engine: string; layer: number }[] {
+export function statePairs(model: ExportModel): { state: string; input: string; output: string; engine: string; layer: number }[] {
   return model.spec.layers.flatMap((_, layer) =>
     model.cells[layer]!.states.map((state) => ({
+      state,
       input: `${state}0_l${layer}`,
       output: `${state}n_l${layer}`,
       engine: `${state}_l${layer}`,
@@ -52,14 +56,16 @@ export function statePairs(model: ExportModel): { input: string; output: string;
  */
 export function buildModel(request: BuildRequest): BuiltModel {
   const { model, forecast } = request;
-  const g = new GraphBuilder('sluice');
+  const g = new GraphBuilder('sluice', request.opset);
   const enter = forecast ? addSeries(g, forecast) : { value: addTokens(g, model), last: null };
-  const layers = addStack(g, model, enter.value, request.stateful);
+  const layers = addStack(g, model, enter.value, request.stateful, request.gates);
   const top = layers[layers.length - 1]!;
-  if (forecast) addForecast(g, model, forecast, top, enter.last);
-  else addLogits(g, model, addLayerOutput(g, top));
+  const attention = addTop(g, model, top, forecast !== null);
+  if (forecast) addForecast(g, model, forecast, attention.hidden, enter.last);
+  else addLogits(g, model, attention.hidden);
   if (request.stateful) addFinalStates(g, model, layers);
   if (request.gates) for (const layer of layers) addGateOutputs(g, layer);
+  if (request.gates && attention.weights !== null) addAttentionOutput(g, attention.weights, forecast === null);
   const graph = g.build();
   const bytes = encodeModel({
     irVersion: irVersion(request.opset),
@@ -124,42 +130,59 @@ function addSeries(g: GraphBuilder, forecast: ForecastScaling): { value: string;
   return { value: g.node('Transpose', 'series.time_first', [single], { perm: [1, 0, 2] }), last };
 }
 
-function addStack(g: GraphBuilder, model: ExportModel, input: string, stateful: boolean): RecurrentLayer[] {
+function addStack(g: GraphBuilder, model: ExportModel, input: string, stateful: boolean, gates: boolean): RecurrentLayer[] {
   const layers: RecurrentLayer[] = [];
   let value = input;
   for (const [index, { hiddenSize, bidirectional }] of model.spec.layers.entries()) {
     const shape = [bidirectional ? 2 : 1, 'batch', hiddenSize];
-    const state = (name: 'h' | 'c'): string => g.input(`${name}0_l${index}`, 'float32', shape);
-    const hasCell = model.cells[index]!.states.includes('c');
-    const layer = addLayer(g, model, index, value, stateful ? { h: state('h'), c: hasCell ? state('c') : null } : null);
+    const { signals, states } = model.cells[index]!;
+    const initial = Object.fromEntries(states.map((state) => [state, `${state}0_l${index}`]));
+    if (stateful) for (const name of Object.values(initial)) g.input(name, 'float32', shape);
+    const above = model.cells[index + 1];
+    const wanted = [...(gates ? signals.map(({ name }) => name) : []), ...(above ? readsBelow(above) : [])];
+    const layer = addLayer(g, model, index, value, stateful ? initial : null, wanted, layers.at(-1) ?? null);
     layers.push(layer);
     if (index + 1 < model.spec.layers.length) value = addLayerOutput(g, layer);
   }
   return layers;
 }
 
-/** The head at every step: `[time, batch, hidden]` to `logits` `[batch, time, vocabulary]`. */
+/**
+ * What the head reads: all states `[batch, time, hidden]`, or for a forecast the last `[batch, hidden]`: the forward
+ * half's after the last step beside the reverse half's after the first, which is what the operator gives as its final
+ * state. With attention, what that makes of them, and its weights.
+ */
+function addTop(g: GraphBuilder, model: ExportModel, top: RecurrentLayer, last: boolean): { hidden: string; weights: string | null } {
+  const attends = attentionOf(model) !== 'none';
+  const sequence = (): string => g.node('Transpose', last ? 'states.batch_first' : 'hidden.batch_first', [addLayerOutput(g, top)], { perm: [1, 0, 2] });
+  if (!last) {
+    const states = sequence();
+    if (!attends) return { hidden: states, weights: null };
+    const { output, weights } = addAttention(g, model, states, states, true);
+    return { hidden: output, weights };
+  }
+  const batchFirst = g.node('Transpose', 'hidden.batch_first', [top.final['h']!], { perm: [1, 0, 2] });
+  const hidden = g.node('Reshape', 'hidden', [batchFirst, g.integers(-1, top.directions * top.hiddenSize)]);
+  if (!attends) return { hidden, weights: null };
+  const { output, weights } = addAttention(g, model, g.node('Unsqueeze', 'hidden.query', [hidden, g.integers(1)]), sequence(), false);
+  return { hidden: g.node('Squeeze', 'hidden.attended', [output, g.integers(1)]), weights };
+}
+
+/** The head at every step: `[batch, time, hidden]` to `logits` `[batch, time, vocabulary]`. */
 function addLogits(g: GraphBuilder, model: ExportModel, hidden: string): void {
   const weight = tensor(model, 'head.weight');
   const bias = tensor(model, 'head.bias');
   const [outputSize, width] = weight.shape as [number, number];
-  const batchFirst = g.node('Transpose', 'hidden.batch_first', [hidden], { perm: [1, 0, 2] });
-  const product = g.node('MatMul', 'head', [batchFirst, g.constant('head.weight', [width, outputSize], transposed(weight.data, outputSize, width))]);
+  const product = g.node('MatMul', 'head', [hidden, g.constant('head.weight', [width, outputSize], transposed(weight.data, outputSize, width))]);
   g.node('Add', 'logits', [product, g.constant('head.bias', bias.shape, bias.data)]);
   g.output('logits', 'float32', ['batch', 'time', outputSize]);
 }
 
-/**
- * The head on the last step: the forward half's state after the last step beside the reverse half's after
- * the first, which is what the operator gives as its final state.
- */
-function addForecast(g: GraphBuilder, model: ExportModel, forecast: ForecastScaling, top: RecurrentLayer, last: string | null): void {
+/** The head on the last step: `[batch, hidden]` to `forecast` `[batch, horizon, targets]` in raw units. */
+function addForecast(g: GraphBuilder, model: ExportModel, forecast: ForecastScaling, hidden: string, last: string | null): void {
   const { horizon, targetCount, scaler } = forecast;
   const weight = tensor(model, 'head.weight');
   const bias = tensor(model, 'head.bias');
-  const width = top.directions * top.hiddenSize;
-  const batchFirst = g.node('Transpose', 'hidden.batch_first', [top.final.h], { perm: [1, 0, 2] });
-  const hidden = g.node('Reshape', 'hidden', [batchFirst, g.integers(-1, width)]);
   const head = g.node('Gemm', 'head', [hidden, g.constant('head.weight', weight.shape, weight.data), g.constant('head.bias', bias.shape, bias.data)], { transB: 1 });
   const exact = g.node('Cast', 'forecast.exact', [head], { to: 11 });
   let scaled = g.node('Reshape', 'forecast.scaled', [exact, g.integers(-1, horizon, targetCount)]);
@@ -175,10 +198,9 @@ function addForecast(g: GraphBuilder, model: ExportModel, forecast: ForecastScal
 }
 
 function addFinalStates(g: GraphBuilder, model: ExportModel, layers: RecurrentLayer[]): void {
-  for (const { output, layer: index } of statePairs(model)) {
+  for (const { output, state, layer: index } of statePairs(model)) {
     const { final, directions, hiddenSize } = layers[index]!;
-    const value = output.startsWith('c') ? final.c : final.h;
-    g.node('Identity', output, [value!]);
+    g.node('Identity', output, [final[state]!]);
     g.output(output, 'float32', [directions, 'batch', hiddenSize]);
   }
 }
@@ -197,13 +219,4 @@ function tensor(model: ExportModel, name: string): { shape: number[]; data: Floa
   const found = model.tensors[name];
   if (!found) throw new RangeError(`the weights have no ${name}`);
   return found;
-}
-
-/** `[rows, columns]` to `[columns, rows]`. */
-function transposed(matrix: Float32Array, rows: number, columns: number): Float32Array {
-  const result = new Float32Array(matrix.length);
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) result[column * rows + row] = matrix[row * columns + column]!;
-  }
-  return result;
 }

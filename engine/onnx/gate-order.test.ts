@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { judgedCells } from '../../tests/kit/float64-judge';
 import { onnxGateOrder, operatorRows, type ExportCell } from './gate-order';
 
-const cell = (name: string): ExportCell => judgedCells.find((one): one is ExportCell => one.name === name && one.onnx !== null)!;
+const cell = (name: string): ExportCell => judgedCells.find((one) => one.name === name) as ExportCell;
 
 describe.each(['rnn-tanh', 'lstm', 'gru'])('the gates of %s', (name) => {
   it('come back after the way to ONNX and home', () => {

@@ -1,4 +1,4 @@
-import type { CellInfo, OnnxRecipe } from '../contracts';
+import type { CellForm, OnnxRecipe } from '../contracts';
 
 /** The recurrent operators of ONNX, and the order of the gates in the rows of their W, R and B. */
 export const onnxGateOrder = {
@@ -7,8 +7,11 @@ export const onnxGateOrder = {
   GRU: ['z', 'r', 'n'],
 } as const;
 
-/** A cell that an operator holds. */
-export type ExportCell = CellInfo & { onnx: OnnxRecipe };
+/** A cell in the form that its layer's options give it. */
+export type LayerCell = CellForm;
+
+/** One that an operator holds. */
+export type ExportCell = LayerCell & { onnx: OnnxRecipe };
 
 /**
  * A cell's rows stacked by gate, `[gates × hiddenSize, columns]`, as its operator wants them. This is the only

@@ -1,7 +1,7 @@
 import { attributeTypes, dataTypes, type AttributeProto, type DataType, type GraphProto, type NodeProto, type TensorProto, type ValueInfoProto } from './proto';
 
 /** Values of a node's attributes; the message's type follows from the value. */
-export type AttributeValue = number | string | number[] | string[] | GraphProto;
+export type AttributeValue = number | string | number[] | string[] | Float32Array | GraphProto;
 
 export type Values = Float32Array | Float64Array | BigInt64Array;
 
@@ -18,7 +18,11 @@ export class GraphBuilder {
   private readonly inputs: ValueInfoProto[] = [];
   private readonly outputs: ValueInfoProto[] = [];
 
-  constructor(private readonly name: string) {}
+  constructor(
+    private readonly name: string,
+    /** Operator set that the nodes are written for. */
+    readonly opset = 17,
+  ) {}
 
   input(name: string, type: DataType, shape: Shape): string {
     this.inputs.push(valueInfo(name, type, shape));
@@ -52,6 +56,13 @@ export class GraphBuilder {
     return name;
   }
 
+  /** A constant float32 number; the same one is written once. */
+  number(value: number): string {
+    const name = `number(${value})`;
+    if (!this.initializers.has(name)) this.constant(name, [], Float32Array.of(value));
+    return name;
+  }
+
   /**
    * Adds a node called `name`; its outputs are called `name`, unless `outputs` names them.
    * An empty input name is an absent optional input.
@@ -75,6 +86,7 @@ export class GraphBuilder {
 function attribute(name: string, value: AttributeValue): AttributeProto {
   if (typeof value === 'number') return { name, type: attributeTypes.int, i: value };
   if (typeof value === 'string') return { name, type: attributeTypes.string, s: new TextEncoder().encode(value) };
+  if (value instanceof Float32Array) return { name, type: attributeTypes.floats, floats: [...value] };
   if (Array.isArray(value)) {
     return isTexts(value) ? { name, type: attributeTypes.strings, strings: value.map((text) => new TextEncoder().encode(text)) } : { name, type: attributeTypes.ints, ints: value };
   }

@@ -44,6 +44,7 @@ const descriptor = {
         i: { type: 'int64', id: 3 },
         s: { type: 'bytes', id: 4 },
         g: { type: 'GraphProto', id: 6 },
+        floats: { rule: 'repeated', type: 'float', id: 7, options: { packed: false } },
         ints: { rule: 'repeated', type: 'int64', id: 8, options: { packed: false } },
         strings: { rule: 'repeated', type: 'bytes', id: 9 },
         type: { type: 'int32', id: 20 },
@@ -75,7 +76,7 @@ export const dataTypes = { float32: 1, int64: 7, float64: 11 } as const;
 export type DataType = keyof typeof dataTypes;
 
 /** Numbers of AttributeProto.AttributeType. */
-export const attributeTypes = { int: 2, string: 3, graph: 5, ints: 7, strings: 8 } as const;
+export const attributeTypes = { int: 2, string: 3, graph: 5, floats: 6, ints: 7, strings: 8 } as const;
 
 /** Names of TensorProto.DataType by number, as ONNX Runtime writes them. */
 const typeNames: Record<number, string> = {
@@ -101,6 +102,7 @@ export interface AttributeProto {
   i?: number;
   s?: Uint8Array;
   g?: GraphProto;
+  floats?: number[];
   ints?: number[];
   strings?: Uint8Array[];
 }

@@ -1,4 +1,6 @@
+import type { CellOptions } from '../contracts';
 import type { RuntimeTensor } from '../inference';
+import { attentionOf } from './attention';
 import type { ExportModel, NamedTensor } from './weights';
 
 /**
@@ -17,7 +19,7 @@ export function reverseUnits(model: ExportModel): ExportModel {
     for (const suffix of bidirectional ? [`l${layer}`, `l${layer}_reverse`] : [`l${layer}`]) {
       const { names, vectors } = model.cells[layer]!;
       for (const name of [names.input, names.recurrent, names.bias, names.recurrentBias, ...vectors]) {
-        if (name === null) continue;
+        if (name === null || !tensors[`recurrent.${name}_${suffix}`]) continue;
         change(`recurrent.${name}_${suffix}`, ({ shape, data }) => {
           const columns = shape[1] ?? 1;
           const rows = reverseBlocks(data, hiddenSize, columns);
@@ -28,15 +30,34 @@ export function reverseUnits(model: ExportModel): ExportModel {
     }
     below = hiddenSize;
   });
-  change('head.weight', ({ data }) => (below === null ? data : reverseBlocks(data, below, 1)));
-  return { ...model, tensors };
+  if (attentionOf(model) === 'none') change('head.weight', ({ data }) => (below === null ? data : reverseBlocks(data, below, 1)));
+  else reverseAttention(model, below, change);
+  const layers = model.spec.layers.map((layer) => ({ ...layer, options: reversedLists(layer.options) }));
+  return { ...model, spec: { ...model.spec, layers }, tensors };
+}
+
+/** Its matrices read the last layer's units; only what `general` compares with the query has a row for each. */
+function reverseAttention(model: ExportModel, below: number | null, change: (name: string, turn: (tensor: NamedTensor) => Float32Array) => void): void {
+  if (below === null) return;
+  for (const name of ['W_s', 'W_h', 'W_a', 'W_c'].map((stem) => `attention.${stem}`)) {
+    if (!model.tensors[name]) continue;
+    change(name, ({ shape, data }) => {
+      const columns = reverseBlocks(data, below, 1);
+      return name === 'attention.W_a' && attentionOf(model) === 'general' ? reverseBlocks(columns, below, shape[1]!) : columns;
+    });
+  }
+}
+
+/** A list of numbers among a cell's options stands for shares of the units in their order. */
+function reversedLists(options: CellOptions = {}): CellOptions {
+  return Object.fromEntries(Object.entries(options).map(([name, value]) => [name, Array.isArray(value) ? [...value].reverse() : value]));
 }
 
 /** The feeds of a file with reversed units: states turned along their last axis. */
 export function reverseStates(feeds: Record<string, RuntimeTensor>): Record<string, RuntimeTensor> {
   return Object.fromEntries(
     Object.entries(feeds).map(([name, tensor]) => {
-      if (!/^[hc]0_l\d+$/.test(name)) return [name, tensor];
+      if (!/^[a-z]+0_l\d+$/.test(name)) return [name, tensor];
       return [name, { ...tensor, data: reverseBlocks(tensor.data as Float32Array, tensor.shape.at(-1)!, 1) }];
     }),
   );

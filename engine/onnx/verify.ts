@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { ForwardRequest, NativeModel } from '../binding/types';
 import { float32Tensor, readSafetensors, SluiceError, type ExportReport, type VerificationCase } from '../contracts';
 import { generateTokens, randomNumbers, runtimeVersion, zeroStates, type OnnxRuntime, type OnnxSession, type RuntimeTensor, type StatePairs } from '../inference';
+import { attentionOf } from './attention';
 import { statePairs, type ForecastScaling } from './build';
 import { reverseStates, reverseUnits } from './reverse-units';
 import type { ExportModel } from './weights';
@@ -157,7 +158,7 @@ async function compareShape(round: Round, forecast: ForecastScaling | null, batc
   const { model, session, engine } = round;
   const draw = randomNumbers(seed);
   const inputs = forecast ? drawSeries(forecast, batch, time, draw) : drawTokens(model, round.tokens, batch, time, draw);
-  if (round.stateful) addStates(inputs, model, batch, round.randomStates ? draw : () => 0.5);
+  if (round.stateful) addStates(inputs, model, batch, round.randomStates ? draw : null);
   const expected = await engine.forward(inputs.request);
   const { outputs } = await session.run(inputs.feeds);
   const pairs: Pair[] = [forecast ? forecastPair(outputs['forecast']!, expected.output, forecast, inputs.last) : logitsPair(outputs['logits']!, expected.output)];
@@ -184,7 +185,7 @@ async function measureRounding(pairs: Pair[], outputs: Record<string, RuntimeTen
   for (const output of new Set(pairs.map((pair) => pair.output))) {
     const values = outputs[output]!.data as Float32Array;
     const other = twin[output]!;
-    const perUnit = output !== 'logits' && output !== 'forecast';
+    const perUnit = !['logits', 'forecast', 'attention.weights'].includes(output);
     const size = other.shape.at(-1)!;
     const same = (k: number): number => (perUnit ? k - (k % size) + (size - 1 - (k % size)) : k);
     const scale = output === 'forecast' ? (k: number): number => forecast!.scaler.deviation[k % forecast!.targetCount]! : (): number => 1;
@@ -196,7 +197,7 @@ async function measureRounding(pairs: Pair[], outputs: Record<string, RuntimeTen
 }
 
 function gateNames(session: OnnxSession): string[] {
-  return session.outputs.map(({ name }) => name).filter((name) => /^l\d+(_reverse)?\./.test(name));
+  return session.outputs.map(({ name }) => name).filter((name) => /^(l\d+(_reverse)?|attention)\./.test(name));
 }
 
 /** Final states, forward half before reverse half in the file. */
@@ -244,13 +245,14 @@ function drawSeries(forecast: ForecastScaling, batch: number, time: number, draw
   };
 }
 
-/** States in ±1 (all 0 where `draw` gives a half), forward half before reverse half in the file. */
-function addStates(inputs: Inputs, model: ExportModel, batch: number, draw: () => number): void {
-  for (const { input, engine, layer } of statePairs(model)) {
+/** States in ±1, those that are never below 0 between a half and one and a half; all 0 without `draw`. Forward half before reverse half in the file. */
+function addStates(inputs: Inputs, model: ExportModel, batch: number, draw: (() => number) | null): void {
+  for (const { state, input, engine, layer } of statePairs(model)) {
     const { hiddenSize, bidirectional } = model.spec.layers[layer]!;
+    const isPositive = model.cells[layer]!.positiveStates.includes(state);
     const directions = bidirectional ? 2 : 1;
     const half = batch * hiddenSize;
-    const data = Float32Array.from({ length: directions * half }, () => 2 * draw() - 1);
+    const data = Float32Array.from({ length: directions * half }, () => (draw === null ? 0 : isPositive ? draw() + 0.5 : 2 * draw() - 1));
     inputs.feeds[input] = { type: 'float32', shape: [directions, batch, hiddenSize], data };
     inputs.request.states[engine] = data.slice(0, half);
     if (bidirectional) inputs.request.states[`${engine}_reverse`] = data.slice(half);
@@ -287,7 +289,8 @@ function forecastPair(forecast: RuntimeTensor, expected: Float32Array, scaling: 
 
 /** 100 steps in one call against 40 and 60 with the states handed on; null where no state can be carried. */
 async function compareSplit({ stateful, model, forecast, tokens }: VerifyRequest, session: OnnxSession): Promise<boolean | null> {
-  if (!stateful || forecast?.subtractLast || model.spec.layers.some(({ bidirectional }) => bidirectional)) return null;
+  // Attention sees the states of one call only.
+  if (!stateful || attentionOf(model) !== 'none' || forecast?.subtractLast || model.spec.layers.some(({ bidirectional }) => bidirectional)) return null;
   const draw = randomNumbers(77);
   const { feeds } = forecast ? drawSeries(forecast, 1, 100, draw) : drawTokens(model, tokens, 1, 100, draw);
   const input = forecast ? 'series' : 'tokens';

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ModelSpec } from '../binding/types';
-import { float32Tensor, readSafetensors, SluiceError, type CellInfo } from '../contracts';
-import type { ExportCell } from './gate-order';
+import { cellForm, float32Tensor, readSafetensors, SluiceError, type CellInfo } from '../contracts';
+import type { LayerCell } from './gate-order';
 
 export interface NamedTensor {
   shape: number[];
@@ -13,7 +13,7 @@ export interface NamedTensor {
 export interface ExportModel {
   spec: ModelSpec;
   /** One per layer. */
-  cells: ExportCell[];
+  cells: LayerCell[];
   tensors: Record<string, NamedTensor>;
 }
 
@@ -28,17 +28,26 @@ export async function readWeights(directory: string): Promise<Record<string, Nam
   }
 }
 
-/** Joins a model's shape, weights and cells; refuses a cell that no ONNX operator holds. */
+/** Joins a model's shape, weights and cells; refuses a cell that says nothing of how ONNX computes it. */
 export function exportModel(spec: ModelSpec, tensors: Record<string, NamedTensor>, cells: CellInfo[]): ExportModel {
   return {
     spec,
     tensors,
-    cells: spec.layers.map(({ cell }, layer) => {
-      const info = cells.find(({ name }) => name === cell);
-      if (!info?.onnx) {
-        throw new SluiceError({ code: 'MODEL_INVALID', message: `The cell ${cell} has no ONNX operator.`, where: `model.layers.${layer}.cell` });
+    cells: spec.layers.map((layer, index) => {
+      const form = cellForm(cells, layer);
+      if (!form || form.step.length === 0) {
+        throw new SluiceError({ code: 'MODEL_INVALID', message: `The cell ${layer.cell} does not say how ONNX computes it.`, where: `model.layers.${index}.cell` });
       }
-      return { ...info, onnx: info.onnx };
+      return form;
     }),
   };
+}
+
+/** `[rows, columns]` to `[columns, rows]`. */
+export function transposed(matrix: Float32Array, rows: number, columns: number): Float32Array {
+  const result = new Float32Array(matrix.length);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) result[column * rows + row] = matrix[row * columns + column]!;
+  }
+  return result;
 }

@@ -12,6 +12,8 @@ function parseValue(text: string, path: Path, config: unknown): unknown {
   const schemas = schemasAt(runConfig, path, config).map(bare);
   // `--set dataset=2024` is a name, not a number.
   if (schemas.length > 0 && schemas.every((schema) => schema instanceof z.ZodString) && text !== 'null') return text;
+  // An option of a cell is a word or a list of numbers: `periods=1,2,4` is the list.
+  if (schemas.length > 0 && schemas.every((schema) => schema instanceof z.ZodUnion) && /^\d+(,\d+)*$/.test(text)) return text.split(',').map(Number);
   try {
     return JSON.parse(text) as unknown;
   } catch {
@@ -23,7 +25,7 @@ function parseValue(text: string, path: Path, config: unknown): unknown {
 /**
  * Applies `path=value` (`model.layers.0.cell=gru`) to a configuration and returns the changed copy. Values are
  * JSON where they can be read so, else text. A new `kind` (`training.optimizer.kind=sgd`) drops the fields of
- * the old kind, so kinds are set first. Whether fields exist is for `completeConfig` to say.
+ * the old kind, and a new `cell` the options of the old one, so these are set first. Whether fields exist is for `completeConfig` to say.
  */
 export function applyAssignments(config: unknown, assignments: readonly string[]): unknown {
   const result = structuredClone(isRecord(config) ? config : {});
@@ -36,7 +38,7 @@ export function applyAssignments(config: unknown, assignments: readonly string[]
     const path: Path = name.split('.').map((part) => (/^\d+$/.test(part) ? Number(part) : part));
     return { name, path, text: assignment.slice(equals + 1) };
   });
-  const isKind = ({ path }: { path: Path }): boolean => path.at(-1) === 'kind';
+  const isKind = ({ path }: { path: Path }): boolean => path.at(-1) === 'kind' || path.at(-1) === 'cell';
   for (const { name, path, text } of [...parsed.filter(isKind), ...parsed.filter((one) => !isKind(one))]) {
     const value = parseValue(text, path, result);
     const last = path.at(-1) ?? '';
@@ -54,6 +56,7 @@ export function applyAssignments(config: unknown, assignments: readonly string[]
     }
     if (Array.isArray(parent)) growTo(parent, last, name);
     if (last === 'kind' && parent['kind'] !== value) for (const key of Object.keys(parent)) delete parent[key];
+    if (last === 'cell' && parent['cell'] !== value) delete parent['options'];
     parent[last] = value;
   }
   return result;

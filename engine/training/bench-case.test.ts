@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { CellInfo } from '../contracts';
 import { requireBenchCase } from './bench-case';
 
-const cells: CellInfo[] = ['lstm', 'gru'].map((name) => ({ name, signals: [], gateOrder: [], states: ['h'], names: { input: 'W', recurrent: 'U', bias: 'b', recurrentBias: null }, vectors: [], equations: [], onnx: null }));
+const cells: CellInfo[] = ['lstm', 'gru'].map((name) => ({ name, signals: [], gateOrder: [], states: ['h'], names: { input: 'W', recurrent: 'U', bias: 'b', recurrentBias: null }, vectors: [], equations: [], inputOnly: [], recurrentState: 'h', positiveStates: [], options: [], choice: [], step: [], variants: [], onnx: null }));
 const engine = { cells: () => cells, describe: (model: { layers: { hiddenSize: number }[] }) => ({ parameters: 0, tensors: [], trainingBytes: model.layers.reduce((sum, { hiddenSize }) => sum + hiddenSize ** 2, 0) }) };
 const good = { name: 'x', mode: 'train', cell: 'lstm', layers: 1, inputSize: 3, outputSize: 2, hiddenSize: 8, batchSize: 4, sequenceLength: 5 };
 const refusal = (shape: unknown): unknown => {

@@ -22,6 +22,8 @@ function takes(schema: z.core.$ZodType): string {
           ? 'true | false'
           : plain instanceof z.ZodArray
             ? 'a,b,…'
+            : plain instanceof z.ZodRecord
+              ? '.<name>=<value>'
             : plain instanceof z.ZodString
               ? 'text'
               : 'number';

@@ -7,7 +7,7 @@ import { completeConfig, forecastBatch, requireConfig, textBatch, type ConfigCon
 import { editDistance, nearestName } from './nearest-name';
 import { leafPaths } from './schema-paths';
 
-const cells: CellInfo[] = ['rnn-tanh', 'lstm', 'gru'].map((name) => ({ name, signals: [], gateOrder: [], states: ['h'], names: { input: 'W', recurrent: 'U', bias: 'b', recurrentBias: null }, vectors: [], equations: [], onnx: null }));
+const cells: CellInfo[] = ['rnn-tanh', 'lstm', 'gru'].map((name) => ({ name, signals: [], gateOrder: [], states: ['h'], names: { input: 'W', recurrent: 'U', bias: 'b', recurrentBias: null }, vectors: [], equations: [], inputOnly: [], recurrentState: 'h', positiveStates: [], options: [], choice: [], step: [], variants: [], onnx: null }));
 
 const source = { name: 'x', sizeBytes: 1, sha256: 'a', encoding: null, delimiter: null, sample: null };
 const text: Dataset = {

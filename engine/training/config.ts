@@ -5,6 +5,7 @@ import { memoryProblem, trainingPeakBytes } from './memory';
 import { dataSizes, modelSpec } from './model-spec';
 import { nearestName, editDistance } from './nearest-name';
 import { defaultPreset, presetConfig } from './presets';
+import { optionProblems, withUsualOptions } from './cell-options';
 import { isRecord, type Path } from './schema-paths';
 
 export interface ConfigContext {
@@ -111,7 +112,8 @@ export async function completeConfig(input: unknown, context: ConfigContext, pre
     return nothing(first.error.issues.flatMap((issue) => issueProblems(runConfig, issue, merged, usual)));
   }
 
-  const problems = [...cellProblems(first.data, context.cells()), ...columnProblems(first.data, dataset)];
+  const cells = context.cells();
+  const problems = [...cellProblems(first.data, cells), ...optionProblems(first.data, cells), ...columnProblems(first.data, dataset)];
   if (first.data.training.maxSteps === null && first.data.training.maxEpochs === null && first.data.earlyStopping.patience === null) {
     problems.push(problem('training.maxSteps', 'NO_END', 'the training would never end: give training.maxSteps, training.maxEpochs or earlyStopping.patience', {}));
   }
@@ -124,7 +126,7 @@ export async function completeConfig(input: unknown, context: ConfigContext, pre
     return { config: first.data, data: null, problems: [...problems, errorProblem(error, 'task')] };
   }
   const given = (path: Path): boolean => valueAt(input, path) !== undefined;
-  const { config, sizeProblems } = fitSizes(first.data, data, given);
+  const { config, sizeProblems } = fitSizes(withUsualOptions(first.data, cells), data, given);
   problems.push(...sizeProblems);
   // Only a model without other faults can be sized.
   return { config, data, problems: problems.length > 0 ? problems : sizeOnMachine(config, data, context) };

@@ -1,5 +1,5 @@
 import type { EngineBinding, ModelSpec, SeriesData, TokenData } from '../binding/types';
-import { SluiceError, type CellInfo, type ModelDescription, type OnnxRecipe, type RunConfig, type StackBlock } from '../contracts';
+import { cellForm, SluiceError, type CellInfo, type ModelDescription, type OnnxRecipe, type RunConfig, type StackBlock } from '../contracts';
 import { windowCount, type CompletedConfig } from './config';
 import { dataSizes, modelSpec } from './model-spec';
 
@@ -36,6 +36,9 @@ function stackBlocks(config: RunConfig, spec: ModelSpec, tensors: readonly { nam
   });
   const outputShape = config.task.kind === 'forecast' ? ['B', config.task.horizon, config.task.targets.length] : ['B', 'T', spec.head.outputSize];
   const inputShape = config.task.kind === 'forecast' ? ['B', width] : ['B', 'T', width];
+  if (config.model.attention.kind !== 'none') {
+    blocks.push(block('attention', config.model.attention.kind, ['B', 'T', width], inputShape, tensors.filter(({ name }) => name.startsWith('attention.'))));
+  }
   blocks.push(block('head', config.model.head.kind, inputShape, outputShape, tensors.filter(({ name }) => name.startsWith('head.'))));
   return blocks;
 }
@@ -48,17 +51,17 @@ function runsOnCuda({ activations, attributes, peepholes }: OnnxRecipe): boolean
   return activations.length === 0 && peepholes.length === 0 && !attributes.some(([name]) => name === 'input_forget');
 }
 
-/** Operators of ONNX Runtime that hold each layer. */
+/** Operators of ONNX Runtime that hold each layer: a cell of which none does is written out as a `Scan`. */
 function onnxVerdicts(config: RunConfig, cells: readonly CellInfo[]): ModelDescription['onnx'] {
   return config.model.layers.map((layer, index) => {
-    const recipe = cells.find((cell) => cell.name === layer.cell)?.onnx ?? null;
+    const recipe = cellForm(cells, layer)?.onnx ?? null;
     const cuda = recipe !== null && runsOnCuda(recipe);
     return {
       layer: index,
-      operator: recipe?.operator ?? null,
-      cpu: recipe !== null,
+      operator: recipe?.operator ?? 'Scan',
+      cpu: true,
       cuda,
-      reason: recipe === null ? 'noOperator' : cuda ? null : 'cpuOnly',
+      reason: recipe === null ? 'scan' : cuda ? null : 'cpuOnly',
     };
   });
 }
@@ -80,8 +83,8 @@ export function describeModel(completed: CompletedConfig, engine: Pick<EngineBin
   const empty: ModelDescription = { blocks: [], parameters: 0, trainingBytes: 0, stepsPerEpoch: 0, tokensPerStep: 0, problems: [...problems], onnx: [] };
   if (!config || !data) return empty;
   const cells = engine.cells();
-  // The engine cannot size a cell it does not know; everything else it can still say.
-  if (problems.some(({ code }) => code === 'UNKNOWN_CELL')) return empty;
+  // The engine cannot size a cell it does not know or options it does not have; everything else it can still say.
+  if (problems.some(({ code, path }) => code === 'UNKNOWN_CELL' || path.includes('.options.'))) return empty;
   const spec = modelSpec(config, dataSizes(data));
   const { stepsPerEpoch, tokensPerStep, time } = stepSizes(config, data);
   let built: ReturnType<EngineBinding['describe']>;

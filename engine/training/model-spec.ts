@@ -13,11 +13,13 @@ export function dataSizes(data: TokenData | SeriesData): DataSizes {
 /** The model of a configuration on its data; throws CONFIG_INVALID where the two do not belong together. */
 export function modelSpec(config: Pick<RunConfig, 'model' | 'task'>, sizes: DataSizes): ModelSpec {
   const layers = config.model.layers.map((layer) => ({ ...layer }));
+  const options = { attention: config.model.attention.kind };
   if (config.task.kind === 'language-model' && sizes.kind === 'tokens') {
     return {
       input: { kind: 'tokens', vocabularySize: sizes.vocabularySize, embeddingSize: config.model.embeddingSize },
       layers,
       head: { outputSize: sizes.vocabularySize, mode: 'everyStep' },
+      options,
     };
   }
   if (config.task.kind === 'forecast' && sizes.kind === 'series') {
@@ -25,6 +27,7 @@ export function modelSpec(config: Pick<RunConfig, 'model' | 'task'>, sizes: Data
       input: { kind: 'series', inputSize: sizes.inputSize },
       layers,
       head: { outputSize: sizes.outputSize, mode: 'lastStep' },
+      options,
     };
   }
   throw new SluiceError({

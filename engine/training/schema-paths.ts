@@ -62,6 +62,7 @@ export function schemasAt(schema: z.core.$ZodType, path: Path, value: unknown): 
     return /^\d+$/.test(String(key)) ? schemasAt(plain.element, rest, child) : [];
   }
   const child = isRecord(value) ? value[key] : undefined;
+  if (plain instanceof z.ZodRecord) return schemasAt(plain.valueType, rest, child);
   return objects(plain, value).flatMap((object) => {
     const shape = object.shape as Record<string, z.core.$ZodType>;
     // A key from outside may be one that every object inherits.

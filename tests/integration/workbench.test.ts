@@ -29,7 +29,7 @@ async function config(changes: Partial<RunConfig['training']> = {}): Promise<Run
   const preset = await workbench.call('models.preset', { preset: 'char-lstm', dataset: 'play' });
   return {
     ...preset.config,
-    model: { ...preset.config.model, embeddingSize: 8, layers: [{ cell: 'lstm', hiddenSize: 12, bidirectional: false, dropout: 0 }] },
+    model: { ...preset.config.model, embeddingSize: 8, layers: [{ cell: 'lstm', options: {}, hiddenSize: 12, bidirectional: false, dropout: 0 }] },
     training: { ...preset.config.training, batchSize: 8, sequenceLength: 20, maxSteps: 1_000_000, threads: 1, ...changes },
     evaluation: { everySteps: 50 },
     checkpoint: { everySteps: 25, everySeconds: 1000, keep: 2 },

@@ -1,5 +1,5 @@
 import type { EngineBinding, ForwardRequest, ForwardResult, ModelSpec, NativeModel } from '../../engine/binding/types';
-import type { CellInfo, OnnxRecipe } from '../../engine/contracts';
+import type { CellInfo, OnnxRecipe, StepLine } from '../../engine/contracts';
 import type { NamedTensor } from '../../engine/onnx/weights';
 import { writeSafetensors } from './safetensors';
 
@@ -7,7 +7,13 @@ import { writeSafetensors } from './safetensors';
  * The three cells once more, in float64 and one scalar at a time, straight from their equations: an
  * independent check of exported files that needs no native engine. Slow on purpose.
  */
-const torch = { names: { input: 'weight_ih', recurrent: 'weight_hh', bias: 'bias_ih', recurrentBias: 'bias_hh' }, vectors: [], equations: [] };
+const torch = { names: { input: 'weight_ih', recurrent: 'weight_hh', bias: 'bias_ih', recurrentBias: 'bias_hh' }, inputOnly: [], recurrentState: 'h', positiveStates: [], vectors: [], equations: [], options: [], choice: [] as [string, string][], variants: [] };
+/** Lines of a step, `output operator inputs …`. */
+const step = (text: string): StepLine[] =>
+  text.split(';').map((line) => {
+    const [output, operator, ...inputs] = line.trim().split(' ') as [string, string, ...string[]];
+    return { output, operator, inputs };
+  });
 const recipe = (operator: OnnxRecipe['operator'], gates: string, attributes: OnnxRecipe['attributes'] = []): OnnxRecipe => ({
   operator,
   rows: [...gates].map((gate) => ({ gate })),
@@ -18,9 +24,9 @@ const recipe = (operator: OnnxRecipe['operator'], gates: string, attributes: Onn
 const signals = (names: string, gates: string): CellInfo['signals'] => [...names].map((name) => ({ name, kind: gates.includes(name) ? 'openness' : 'signed' }));
 
 export const judgedCells: CellInfo[] = [
-  { ...torch, name: 'rnn-tanh', signals: signals('h', ''), gateOrder: ['h'], states: ['h'], onnx: recipe('RNN', 'h') },
-  { ...torch, name: 'lstm', signals: signals('figoch', 'fio'), gateOrder: ['i', 'f', 'g', 'o'], states: ['h', 'c'], onnx: recipe('LSTM', 'iofg') },
-  { ...torch, name: 'gru', signals: signals('rznh', 'rz'), gateOrder: ['r', 'z', 'n'], states: ['h'], onnx: recipe('GRU', 'zrn', [['linear_before_reset', 1]]) },
+  { ...torch, name: 'rnn-tanh', signals: signals('h', ''), gateOrder: ['h'], states: ['h'], onnx: recipe('RNN', 'h'), step: step('h Tanh a.h') },
+  { ...torch, name: 'lstm', signals: signals('figoch', 'fio'), gateOrder: ['i', 'f', 'g', 'o'], states: ['h', 'c'], onnx: recipe('LSTM', 'iofg'), step: step('i Sigmoid a.i; f Sigmoid a.f; g Tanh a.g; o Sigmoid a.o; kept Mul f c_before; added Mul i g; c Add kept added; shown Tanh c; h Mul o shown') },
+  { ...torch, name: 'gru', signals: signals('rznh', 'rz'), gateOrder: ['r', 'z', 'n'], states: ['h'], onnx: recipe('GRU', 'zrn', [['linear_before_reset', 1]]), step: step('r Sigmoid a.r; z Sigmoid a.z; reset Mul r u.n; sum Add x.n reset; n Tanh sum; old Sub h_before n; kept Mul z old; h Add n kept') },
 ];
 
 type Tensors = Record<string, NamedTensor>;

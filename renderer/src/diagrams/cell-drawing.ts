@@ -1,4 +1,4 @@
-import type { CellInfo } from '../../../engine/contracts';
+import type { CellForm } from '../../../engine/contracts';
 
 /**
  * The drawing of a cell as plain data: channels carry values, paddles stand in them and are lifted by gates,
@@ -54,7 +54,7 @@ const nodeBottom = nodeY + 30;
 const busY = 576;
 
 /** What a drawing is made from. */
-export type DrawnCell = Pick<CellInfo, 'signals' | 'vectors' | 'equations'>;
+export type DrawnCell = Pick<CellForm, 'signals' | 'vectors' | 'equations'>;
 
 /** Gates and states a cell has decide which drawing fits; null where none of ours does. */
 export function cellDrawing(cell: DrawnCell): CellDrawing | null {

@@ -1,12 +1,12 @@
 import { defineStore } from 'pinia';
 import { computed, ref, shallowRef } from 'vue';
-import type { CellInfo, MethodOutput, ModelDescription, PresetName, RunConfig } from '../../../engine/contracts';
+import { cellForm, type CellForm, type CellInfo, type MethodOutput, type ModelDescription, type PresetName, type RunConfig } from '../../../engine/contracts';
 import { t } from '../locales';
 import { useDatasets } from './datasets';
 import { useRuns } from './runs';
 import { useSession } from './session';
 import { useSettings } from './settings';
-import { addLayer, fieldKey, moveLayer, removeLayer, setAt } from './stack';
+import { addLayer, fieldKey, moveLayer, removeLayer, setAt, withCell } from './stack';
 import { useUndo } from './undo';
 import { useWorkbench } from './workbench';
 
@@ -24,8 +24,8 @@ export const useArchitecture = defineStore('architecture', () => {
   /** The last description that had blocks: shapes stay in sight while a field is wrong. */
   const shown = shallowRef<ModelDescription | null>(null);
   const describing = ref(false);
-  /** `embedding`, `head`, or a layer's index. */
-  const selected = ref<number | 'embedding' | 'head'>(0);
+  /** `embedding`, `attention`, `head`, or a layer's index. */
+  const selected = ref<number | 'embedding' | 'attention' | 'head'>(0);
   const kept = new Map<string, { preset: PresetName; base: RunConfig; draft: RunConfig; description: ModelDescription | null }>();
   let dataset: string | null | undefined;
   /** The question under way; edits made meanwhile are asked about together, after its answer. */
@@ -35,7 +35,7 @@ export const useArchitecture = defineStore('architecture', () => {
   const changed = computed(() => JSON.stringify(draft.value) !== JSON.stringify(base.value));
   const problems = computed<ConfigProblem[]>(() => description.value?.problems ?? []);
   const layer = computed(() => (typeof selected.value === 'number' ? (draft.value?.model.layers[selected.value] ?? null) : null));
-  const cell = computed<CellInfo | null>(() => cells.value.find((info) => info.name === layer.value?.cell) ?? null);
+  const cell = computed<CellForm | null>(() => (layer.value && cellForm(cells.value, layer.value)) ?? null);
 
   function problemAt(path: string): ConfigProblem | null {
     return problems.value.find((problem) => problem.path === path) ?? null;
@@ -116,7 +116,7 @@ export const useArchitecture = defineStore('architecture', () => {
         return;
       }
       draft.value = value;
-      selected.value = typeof at === 'number' ? Math.min(at, value.model.layers.length - 1) : at;
+      selected.value = typeof at === 'number' ? Math.min(at, value.model.layers.length - 1) : at === 'attention' && value.model.attention.kind === 'none' ? 'head' : at;
       describeSoon();
     };
     put(next, place);
@@ -127,6 +127,11 @@ export const useArchitecture = defineStore('architecture', () => {
   /** Sets one field by its path; edits of the same field in a row are one step of undo. */
   function set(path: string, value: unknown): void {
     if (draft.value) edit(() => t('model.edits.field', { field: t(fieldKey(path)) }), setAt(draft.value, path, value), path);
+  }
+
+  /** Another cell for a layer, with its own options as usual. */
+  function setCell(index: number, cell: string): void {
+    if (draft.value) edit(() => t('model.edits.field', { field: t('model.fields.cell') }), withCell(draft.value, index, cell), `model.layers.${index}.cell`);
   }
 
   function insertLayer(index: number): void {
@@ -199,6 +204,6 @@ export const useArchitecture = defineStore('architecture', () => {
 
   return {
     cells, presets, preset, draft, description, shown, describing, selected, changed, problems, layer, cell, blocked,
-    problemAt, load, choosePreset, forget, set, insertLayer, deleteLayer, shiftLayer, train,
+    problemAt, load, choosePreset, forget, set, setCell, insertLayer, deleteLayer, shiftLayer, train,
   };
 });

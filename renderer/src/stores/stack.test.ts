@@ -4,7 +4,7 @@ import type { LayerConfig, RunConfig } from '../../../engine/contracts';
 import { hasMessage } from '../locales';
 import { addLayer, fieldKey, moveLayer, mostLayers, removeLayer, setAt, sizesLabel } from './stack';
 
-const layer = (hiddenSize: number): LayerConfig => ({ cell: 'lstm', hiddenSize, bidirectional: false, dropout: 0 });
+const layer = (hiddenSize: number): LayerConfig => ({ cell: 'lstm', options: {}, hiddenSize, bidirectional: false, dropout: 0 });
 const draft = (...sizes: number[]): RunConfig => ({ dataset: 'd', model: { embeddingSize: 8, layers: sizes.map(layer), head: { kind: 'linear' } }, training: { seed: 1 } }) as unknown as RunConfig;
 const sizes = (config: RunConfig) => config.model.layers.map((one) => one.hiddenSize);
 

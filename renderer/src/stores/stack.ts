@@ -29,6 +29,11 @@ export function addLayer(draft: RunConfig, index: number): RunConfig {
   return withLayers(draft, [...layers.slice(0, place), { ...model }, ...layers.slice(place)]);
 }
 
+/** Another cell at `index`; options belong to a cell, so those of the old one go. */
+export function withCell(draft: RunConfig, index: number, cell: string): RunConfig {
+  return withLayers(draft, draft.model.layers.map((layer, place) => (place === index ? { ...layer, cell, options: {} } : layer)));
+}
+
 /** A model keeps at least one layer. */
 export function removeLayer(draft: RunConfig, index: number): RunConfig {
   const layers = draft.model.layers;
@@ -70,6 +75,7 @@ export function sizesLabel(architecture: string): string {
 const fieldNames: Record<string, string> = {
   'schedule.patience': 'plateauPatience',
   bidirectional: 'direction',
+  'attention.kind': 'attention',
   'clip.norm': 'clip',
   'evaluation.everySteps': 'evaluateEvery',
   'checkpoint.everySteps': 'checkpointSteps',
@@ -83,6 +89,8 @@ const fieldNames: Record<string, string> = {
 
 /** Message key of a field's name: `model.fields.hiddenSize` for `model.layers.0.hiddenSize`. */
 export function fieldKey(path: string): string {
+  const option = /\.options\.(\w+)$/.exec(path);
+  if (option) return `model.cellOptions.${option[1]}.name`;
   const keys = path.split('.');
   const last = keys.at(-1)!;
   return `model.fields.${fieldNames[keys.slice(-2).join('.')] ?? fieldNames[last] ?? last}`;

@@ -18,7 +18,7 @@ function trace(metadata: Record<string, string>, tensors: Record<string, { shape
 }
 
 const cells = [
-  { name: 'lstm', signals: ['f', 'i', 'g', 'o', 'c', 'h'].map((name) => ({ name, kind: 'fio'.includes(name) ? ('openness' as const) : name === 'c' ? ('unbounded' as const) : ('signed' as const) })), gateOrder: [], states: [], names: { input: 'W', recurrent: 'U', bias: 'b', recurrentBias: null }, vectors: [], equations: [], onnx: null },
+  { name: 'lstm', signals: ['f', 'i', 'g', 'o', 'c', 'h'].map((name) => ({ name, kind: 'fio'.includes(name) ? ('openness' as const) : name === 'c' ? ('unbounded' as const) : ('signed' as const) })), gateOrder: [], states: [], names: { input: 'W', recurrent: 'U', bias: 'b', recurrentBias: null }, vectors: [], equations: [], inputOnly: [], recurrentState: 'h', positiveStates: [], options: [], choice: [], step: [], variants: [], onnx: null },
 ];
 const one = (value: number) => ({ shape: [1, 2, 1], data: [value, value / 2] });
 
@@ -47,6 +47,15 @@ describe('decodeTrace', () => {
     expect(view.tokens).toBeNull();
     expect(view.series).toEqual({ size: 2, values: Float32Array.of(1, 2, 3, 4) });
     expect([...view.forecast!, ...view.target!]).toEqual([5, 6, 7, 8]);
+  });
+
+  it('shows the weights of attention as a layer of their own, over the steps where only the last one looks', () => {
+    const tensors = { 'l0.h': one(1), input: { shape: [1, 2], data: [7, 9] } };
+    const steps = decodeTrace(trace({ cells: '["gru"]' }, { ...tensors, 'attention.weights': { shape: [2, 2, 2], data: [1, 0, 0.25, 0.75, 9, 9, 9, 9] } }), cells);
+    expect(steps.layers.map(({ key, units }) => [key, units])).toEqual([['l0', 1], ['attention', 2]]);
+    expect(steps.layers[1]!.signals.map(({ name, scale, values }) => [name, scale, ...values])).toEqual([['α', 'openness', 1, 0, 0.25, 0.75]]);
+    const last = decodeTrace(trace({ cells: '["gru"]' }, { ...tensors, 'attention.weights': { shape: [1, 1, 2], data: [0.5, 0.25] } }), cells);
+    expect(last.layers[1]).toMatchObject({ key: 'attention', units: 1 });
   });
 
   it('gives the mean openness of a layer’s gates, without its signed values and what is not finite', () => {

@@ -1,10 +1,13 @@
-import { float32Tensor, readSafetensors, type CellInfo } from '../../../engine/contracts';
+import { float32Tensor, readSafetensors, type CellInfo, type Safetensors } from '../../../engine/contracts';
 import type { SignalScale } from '../charts/colors';
 import type { TraceSignal } from '../charts/signals';
 
+/** Key of what attention leaves in a trace: in place of units it has the states that are looked at. */
+export const attentionKey = 'attention';
+
 /** One recurrent layer (and direction) of a trace, signals in the order they are drawn. */
 export interface TraceLayer {
-  /** `l0`, `l1_reverse`. */
+  /** `l0`, `l1_reverse`, or `attentionKey`, which comes last. */
   key: string;
   index: number;
   reverse: boolean;
@@ -66,6 +69,8 @@ export function decodeTrace(bytes: Uint8Array, cells: readonly CellInfo[]): Trac
     const place = (signal: TraceSignal) => (order.indexOf(signal.name) + order.length + 1) % (order.length + 1);
     layer.signals.sort((a, b) => place(a) - place(b));
   }
+  const attention = readAttention(file);
+  if (attention) layers.set(attentionKey, attention);
   const input = float32Tensor(file, 'input');
   const isSeries = input !== null && input.shape.length === 3;
   return {
@@ -78,6 +83,18 @@ export function decodeTrace(bytes: Uint8Array, cells: readonly CellInfo[]): Trac
     forecast: float32Tensor(file, 'forecast')?.data ?? null,
     target: float32Tensor(file, 'target')?.data ?? null,
   };
+}
+
+/**
+ * The weights of the first sequence: a row per state that is looked at, a column per step that looks. Where only the
+ * last step looks, its one row of weights runs over the steps.
+ */
+function readAttention(file: Safetensors): TraceLayer | null {
+  const weights = float32Tensor(file, 'attention.weights');
+  if (!weights) return null;
+  const [, queries, states] = weights.shape as [number, number, number];
+  const values = weights.data.subarray(0, queries * states);
+  return { key: attentionKey, index: Number.MAX_SAFE_INTEGER, reverse: false, cell: '', units: queries === 1 ? 1 : states, signals: [{ name: 'α', scale: 'openness', values }] };
 }
 
 /** How far each gate of a layer stands open on average, over all units and steps of the probe. */

@@ -15,8 +15,9 @@ export function widthText(block: StackBlock): string {
 }
 
 /** Block of a layer, the embedding or the head; a layer just added looks like the last one until the engine has described it. */
-export function blockOf(description: ModelDescription, place: number | 'embedding' | 'head'): StackBlock | null {
+export function blockOf(description: ModelDescription, place: number | 'embedding' | 'attention' | 'head'): StackBlock | null {
   if (place === 'embedding') return description.blocks.find((block) => block.kind === 'embedding') ?? null;
+  if (place === 'attention') return description.blocks.find((block) => block.kind === 'attention') ?? null;
   if (place === 'head') return description.blocks.find((block) => block.kind === 'head') ?? null;
   const layers = description.blocks.filter((block) => block.kind === 'recurrent');
   return layers[place] ?? layers.at(-1) ?? null;
@@ -26,6 +27,8 @@ const symbols: Record<string, string> = { weight_ih: 'W_{x}', weight_hh: 'W_{h}'
 
 /** `W_{x}` for `recurrent.weight_ih_l0`, `p_{i}` for a peephole, and so on, with `reverse` told apart; `gates`: its rows are stacked by gate. */
 export function weightLabel(name: string): { symbol: string; reverse: boolean; gates: boolean } {
+  const attention = /^attention\.(\w+?)(?:_(\w))?$/.exec(name);
+  if (attention) return { symbol: attention[2] ? `${attention[1]}_{${attention[2]}}` : attention[1]!, reverse: false, gates: false };
   const recurrent = /^recurrent\.(.+)_l\d+(_reverse)?$/.exec(name);
   if (!recurrent) return { symbol: name.startsWith('embedding') ? 'E' : name.endsWith('.bias') ? 'b' : 'W', reverse: false, gates: false };
   const [, stem = '', reverse] = recurrent;

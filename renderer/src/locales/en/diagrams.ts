@@ -20,6 +20,11 @@ export const messages = {
     blend: 'old and new, mixed by z',
     share: 'old and new, each by its gate’s share of the two',
     updateNew: 'how much of the new to take; the rest stays old',
+    candidatePositive: 'what the new is, never below 0',
+    attentionScore: 'how well state j answers step t',
+    attentionWeight: 'its share: all shares of a step add up to 1',
+    attentionContext: 'the states, weighted',
+    attentionOutput: 'what the head sees',
     simple: 'everything at once: no gate protects the old state',
   },
 };

@@ -23,6 +23,11 @@ export const messages: Translated<typeof english> = {
     blend: 'z로 섞은 옛 값과 새 값',
     share: '두 게이트의 비율대로 섞은 옛 값과 새 값',
     updateNew: '새 값을 얼마나 받아들일지. 나머지는 옛 상태로 남음',
+    candidatePositive: '새 값 그 자체. 0보다 작아지지 않음',
+    attentionScore: 'j번째 상태가 t번째 스텝에 얼마나 맞는지',
+    attentionWeight: '그 몫. 한 스텝의 몫을 모두 더하면 1',
+    attentionContext: '가중치를 곱해 더한 상태',
+    attentionOutput: '출력층이 보는 값',
     simple: '한꺼번에 섞음. 옛 상태를 지키는 게이트가 없음',
   },
 };

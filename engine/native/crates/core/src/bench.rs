@@ -117,8 +117,7 @@ impl Bench {
                 );
             }
         };
-        let layer =
-            LayerSpec { cell: case.cell.clone(), hidden_size: case.hidden_size, bidirectional: false, dropout: 0.0 };
+        let layer = LayerSpec { cell: case.cell.clone(), hidden_size: case.hidden_size, ..LayerSpec::default() };
         let threads = case.threads.unwrap_or_else(physical_cores);
         let spec = ModelSpec { input, layers: vec![layer; case.layers], head, options: Default::default() };
         let model = Model::new(spec, 1, Arc::new(Pool::new(threads)))?;

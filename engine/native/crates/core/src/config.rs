@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cells::OptionValues;
 use crate::error::EngineError;
 use crate::spec::{
     AttentionKind, HeadMode, HeadSpec, InputSpec, LayerSpec, ModelOptions, ModelSpec, Optimizer, Update,
@@ -15,6 +16,7 @@ use crate::spec::{
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LayerConfig {
     pub cell: String,
+    pub options: OptionValues,
     pub hidden_size: usize,
     pub bidirectional: bool,
     pub dropout: f32,
@@ -299,6 +301,7 @@ impl RunConfig {
             .iter()
             .map(|layer| LayerSpec {
                 cell: layer.cell.clone(),
+                options: layer.options.clone(),
                 hidden_size: layer.hidden_size,
                 bidirectional: layer.bidirectional,
                 dropout: layer.dropout,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::cells::find_cell;
+use crate::cells::choose_cell;
 use crate::error::EngineError;
 use crate::spec::{AttentionKind, HeadMode, InputSpec, ModelSpec};
 
@@ -49,15 +49,16 @@ pub fn describe(spec: &ModelSpec, work: Option<(usize, usize)>) -> Result<Descri
     }
     for (index, layer) in spec.layers.iter().enumerate() {
         let field = |name: &str| format!("layers.{index}.{name}");
-        let cell = find_cell(&layer.cell)
-            .map_err(|error| EngineError::at("MODEL_INVALID", field("cell"), error.message))?
-            .info();
         if layer.hidden_size == 0 {
             return invalid(field("hiddenSize"), "the hidden size must be at least 1");
         }
         if !(0.0..1.0).contains(&layer.dropout) {
             return invalid(field("dropout"), "the dropout must be at least 0 and below 1");
         }
+        let chosen = choose_cell(&layer.cell, &layer.options, layer.hidden_size).map_err(|error| {
+            EngineError::at("MODEL_INVALID", field(error.location.as_deref().unwrap_or("cell")), error.message)
+        })?;
+        let cell = chosen.cell.info();
         let (hidden, rows) = (layer.hidden_size, cell.gate_order.len() * layer.hidden_size);
         for direction in ["", "_reverse"].iter().take(layer.directions()) {
             for (stem, shape) in cell.tensors(width, hidden) {
@@ -103,7 +104,7 @@ mod tests {
     use crate::spec::{HeadSpec, LayerSpec};
 
     fn layer(cell: &str, hidden_size: usize, bidirectional: bool) -> LayerSpec {
-        LayerSpec { cell: cell.into(), hidden_size, bidirectional, dropout: 0.0 }
+        LayerSpec { cell: cell.into(), hidden_size, bidirectional, ..LayerSpec::default() }
     }
 
     #[test]

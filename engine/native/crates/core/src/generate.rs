@@ -20,8 +20,11 @@ pub struct SampleRequest {
     pub seed: u64,
 }
 
-/// Time steps of a prompt per forward pass; with attention also how far back a token sees.
+/// Time steps of a prompt per forward pass.
 const PROMPT_CHUNK: usize = 512;
+
+/// How far back a token sees with attention: as far as an exported file without states is read.
+const ATTENTION_REACH: usize = 1024;
 
 /// The tokens after the prompt. The same seed gives the same tokens.
 ///
@@ -54,9 +57,9 @@ pub fn sample(
         let mut logits = Vec::new();
         if attends {
             states.clear();
-            next.drain(..next.len().saturating_sub(PROMPT_CHUNK));
+            next.drain(..next.len().saturating_sub(ATTENTION_REACH));
         }
-        for part in next.chunks(PROMPT_CHUNK) {
+        for part in next.chunks(if attends { ATTENTION_REACH } else { PROMPT_CHUNK }) {
             let batch = Batch { time: part.len(), batch: 1, input: Input::Tokens(part), lengths: None };
             logits = model.forward(&batch, &mut states, None)?;
         }

@@ -31,7 +31,7 @@ mod testing;
 pub mod trace;
 pub mod train;
 
-pub use cells::{CellInfo, cells};
+pub use cells::{CellInfo, all_variants, cells, describe_cells, variants};
 pub use error::EngineError;
 pub use kernels::kernel_name;
 pub use model::Model;

@@ -536,7 +536,7 @@ impl<E: Element> Model<E> {
                         row[..direction.hidden].copy_from_slice(from);
                         row[direction.hidden..].fill(E::ZERO);
                     }
-                    if s == 0 {
+                    if s == direction.layout.reads {
                         direction.starts_at_zero = entry.data.iter().all(|&value| value == E::ZERO);
                     }
                 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::buffer::Buffer;
-use crate::cells::Source as SignalSource;
+use crate::cells::{OptionValues, Source as SignalSource, find_cell};
 use crate::element::Element;
 use crate::error::EngineError;
 use crate::kernels::{KernelKind, Kernels};
@@ -105,6 +105,31 @@ struct Sizes {
 struct Options {
     layers: usize,
     bidirectional: bool,
+    /// Settings of the cell.
+    #[serde(flatten)]
+    cell: BTreeMap<String, serde_json::Value>,
+}
+
+/// Names of fixtures' options where the engine's are others.
+const OPTION_NAMES: [(&str, &str); 1] = [("sigma_h", "outputActivation")];
+
+/// The fixture's settings that are options of its cell; others say what the cell always is.
+fn cell_options(fixture: &Fixture) -> Result<OptionValues, EngineError> {
+    let known = find_cell(&fixture.cell)?.info().options;
+    let mut options = OptionValues::new();
+    for (given, value) in &fixture.options.cell {
+        let name = OPTION_NAMES.iter().find(|(theirs, _)| theirs == given).map_or(given.as_str(), |(_, ours)| ours);
+        if known.iter().any(|option| option.name == name) {
+            let value = serde_json::from_value(value.clone()).map_err(|error| {
+                EngineError::new(
+                    "FIXTURE_INVALID",
+                    format!("The fixture's option \"{given}\" cannot be read: {error}."),
+                )
+            })?;
+            options.insert(name.to_string(), value);
+        }
+    }
+    Ok(options)
 }
 
 #[derive(Debug, Deserialize)]
@@ -230,9 +255,10 @@ fn compute<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<Computed, 
     let rows = time * batch;
     let layer = LayerSpec {
         cell: fixture.cell.clone(),
+        options: cell_options(fixture)?,
         hidden_size: hidden,
         bidirectional: fixture.options.bidirectional,
-        dropout: 0.0,
+        ..LayerSpec::default()
     };
     let mut parameters = Parameters::default();
     let specs = vec![layer; fixture.options.layers];

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::cells::OptionValues;
+
 /// The shape of a whole model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -76,11 +78,14 @@ impl InputSpec {
 }
 
 /// One recurrent layer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LayerSpec {
     /// Name in the registry of cells.
     pub cell: String,
+    /// The cell's own settings; missing ones are as usual.
+    #[serde(default)]
+    pub options: OptionValues,
     pub hidden_size: usize,
     #[serde(default)]
     pub bidirectional: bool,

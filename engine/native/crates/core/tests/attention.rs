@@ -21,7 +21,7 @@ const KINDS: [AttentionKind; 5] = [
 fn spec(attention: AttentionKind, cell: &str, hidden_size: usize, bidirectional: bool, mode: HeadMode) -> ModelSpec {
     ModelSpec {
         input: InputSpec::Series { input_size: 2 },
-        layers: vec![LayerSpec { cell: cell.into(), hidden_size, bidirectional, dropout: 0.0 }],
+        layers: vec![LayerSpec { cell: cell.into(), hidden_size, bidirectional, ..LayerSpec::default() }],
         head: HeadSpec { output_size: 2, mode },
         options: ModelOptions { attention },
     }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use sluice_core::cells;
 use sluice_core::rng::{Purpose, Rng};
 use sluice_core::spec::{
     Batch, HeadMode, HeadSpec, Input, InputSpec, LayerSpec, ModelSpec, NamedTensor, States, Target,
 };
+use sluice_core::{CellInfo, all_variants};
 use sluice_core::{Model, Pool};
 
 const TIME: usize = 4;
@@ -45,7 +45,9 @@ impl Case {
         let model = Model::new(spec, seed, Arc::new(Pool::new(1))).unwrap();
         let mut states = model.zero_states(BATCH);
         for entry in &mut states.entries {
-            entry.data.fill_with(|| 0.5 * draw());
+            let state = entry.name.split('0').next().unwrap_or_default();
+            let positive = all_variants().iter().any(|cell| cell.positive_states.contains(&state));
+            entry.data.fill_with(|| if positive { 0.5 + draw().abs() } else { 0.5 * draw() });
         }
         let mut index = 0;
         let tokens = (0..rows)
@@ -134,13 +136,26 @@ impl Case {
     }
 }
 
-fn layers(cell: &str, sizes: &[usize], bidirectional: bool) -> Vec<LayerSpec> {
-    sizes.iter().map(|&hidden_size| LayerSpec { cell: cell.into(), hidden_size, bidirectional, dropout: 0.3 }).collect()
+fn layers(cell: &CellInfo, sizes: &[usize], bidirectional: bool) -> Vec<LayerSpec> {
+    let layer = |&hidden_size: &usize| LayerSpec {
+        cell: cell.name.into(),
+        options: cell.chosen(),
+        hidden_size,
+        bidirectional,
+        dropout: 0.3,
+        ..LayerSpec::default()
+    };
+    sizes.iter().map(layer).collect()
+}
+
+/// A cell and what its options are, for messages.
+fn said(cell: &CellInfo) -> String {
+    format!("{} {:?}", cell.name, cell.choice)
 }
 
 #[test]
 fn every_cell_alone_and_stacked() {
-    for cell in cells() {
+    for cell in all_variants() {
         for (bidirectional, with_lengths, mode) in [
             (false, false, HeadMode::EveryStep),
             (false, true, HeadMode::LastStep),
@@ -150,37 +165,36 @@ fn every_cell_alone_and_stacked() {
         ] {
             let spec = ModelSpec {
                 input: InputSpec::Series { input_size: 2 },
-                layers: layers(cell.name, &[3, 2], bidirectional),
+                layers: layers(cell, &[3, 2], bidirectional),
                 head: HeadSpec { output_size: 2, mode },
                 options: Default::default(),
             };
             Case::new(spec, with_lengths, 5)
-                .check(&format!("{} bidirectional {bidirectional} lengths {with_lengths} {mode:?}", cell.name));
+                .check(&format!("{} bidirectional {bidirectional} lengths {with_lengths} {mode:?}", said(cell)));
         }
     }
 }
 
 #[test]
 fn embeddings_of_every_cell() {
-    for cell in cells() {
+    for cell in all_variants() {
         for bidirectional in [false, true] {
             let spec = ModelSpec {
                 input: InputSpec::Tokens { vocabulary_size: 5, embedding_size: 3 },
-                layers: layers(cell.name, &[2], bidirectional),
+                layers: layers(cell, &[2], bidirectional),
                 head: HeadSpec { output_size: 3, mode: HeadMode::EveryStep },
                 options: Default::default(),
             };
-            Case::new(spec, true, 6).check(&format!("{} tokens, bidirectional {bidirectional}", cell.name));
+            Case::new(spec, true, 6).check(&format!("{} tokens, bidirectional {bidirectional}", said(cell)));
         }
     }
 }
 
 #[test]
 fn different_cells_in_one_stack_and_more_than_one_panel() {
-    let names: Vec<_> = cells().iter().map(|cell| cell.name).collect();
     let mut stack = Vec::new();
-    for (index, name) in names.iter().enumerate() {
-        stack.extend(layers(name, &[[17, 3, 4][index % 3]], index % 2 == 0));
+    for (index, cell) in all_variants().into_iter().enumerate() {
+        stack.extend(layers(cell, &[[17, 3, 4][index % 3]], index % 2 == 0));
     }
     let spec = ModelSpec {
         input: InputSpec::Series { input_size: 1 },

@@ -9,7 +9,7 @@ use sluice_core::rng::{Purpose, Rng};
 use sluice_core::spec::{
     Batch, HeadMode, HeadSpec, Input, InputSpec, LayerSpec, ModelSpec, NamedTensor, Target, Traced,
 };
-use sluice_core::{Model, Pool, cells};
+use sluice_core::{Model, Pool, all_variants};
 
 #[derive(Debug, Clone)]
 struct Shape {
@@ -32,7 +32,7 @@ fn size() -> impl Strategy<Value = usize> {
 
 fn shape() -> impl Strategy<Value = Shape> {
     let sizes = (1..=6usize, 1..=27usize, size(), prop::collection::vec(size(), 1..=2), size());
-    (0..cells().len(), sizes, any::<bool>(), any::<bool>(), any::<bool>(), 1..=3usize, any::<u64>()).prop_map(
+    (0..all_variants().len(), sizes, any::<bool>(), any::<bool>(), any::<bool>(), 1..=3usize, any::<u64>()).prop_map(
         |(cell, (time, batch, width, hidden, outputs), bidirectional, every_step, ragged, threads, seed)| {
             let rng = Rng::new(seed, Purpose::Sample, 0);
             let lengths =
@@ -50,10 +50,11 @@ fn run<E: Element>(shape: &Shape, kind: KernelKind) -> (Traced<E>, Vec<NamedTens
             .hidden
             .iter()
             .map(|&hidden_size| LayerSpec {
-                cell: cells()[shape.cell].name.into(),
+                cell: all_variants()[shape.cell].name.into(),
+                options: all_variants()[shape.cell].chosen(),
                 hidden_size,
                 bidirectional: shape.bidirectional,
-                dropout: 0.0,
+                ..LayerSpec::default()
             })
             .collect(),
         head: HeadSpec {

@@ -13,7 +13,7 @@ fn pool(threads: usize) -> Arc<Pool> {
 }
 
 fn layer(cell: &str, hidden_size: usize, bidirectional: bool, dropout: f32) -> LayerSpec {
-    LayerSpec { cell: cell.into(), hidden_size, bidirectional, dropout }
+    LayerSpec { cell: cell.into(), hidden_size, bidirectional, dropout, ..LayerSpec::default() }
 }
 
 fn language(layers: Vec<LayerSpec>) -> ModelSpec {

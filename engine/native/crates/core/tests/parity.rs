@@ -14,11 +14,11 @@ fn fixtures() -> PathBuf {
 fn every_cell_agrees_with_its_fixtures() {
     let mut seen = 0;
     for cell in cells() {
-        for case in ["tiny", "small", "small-bi2"] {
+        for case in ["tiny", "small", "small-bi2", "small-tanh", "small-exp", "small-log"] {
             let path = fixtures().join(format!("{}.{case}.json", cell.name));
             let Ok(json) = std::fs::read_to_string(&path) else {
-                // Only the layers of the first cells have a two-layer, two-direction case.
-                assert_eq!(case, "small-bi2", "{} is missing", path.display());
+                // Only some cells have a case of two layers and directions, or one of another option.
+                assert!(case.contains("small-"), "{} is missing", path.display());
                 continue;
             };
             for kind in KernelKind::available() {
@@ -50,6 +50,14 @@ fn every_kind_of_attention_agrees_with_its_fixtures() {
             assert!(run_fixture(&wrong.to_string()).unwrap().iter().all(|result| !result.passed), "{name}");
         }
     }
+}
+
+#[test]
+fn an_option_of_a_fixture_reaches_the_cell() {
+    let json = std::fs::read_to_string(fixtures().join("lstm-peephole-cell-input.small-tanh.json")).unwrap();
+    let other = json.replace("\"sigma_h\": \"tanh\"", "\"sigma_h\": \"identity\"");
+    assert!(run_fixture(&json).unwrap().iter().all(|result| result.passed));
+    assert!(run_fixture(&other).unwrap().iter().all(|result| !result.passed));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use sluice_core::spec::{
 use sluice_core::{Model, Pool};
 
 fn layer(cell: &str, hidden_size: usize, bidirectional: bool, dropout: f32) -> LayerSpec {
-    LayerSpec { cell: cell.into(), hidden_size, bidirectional, dropout }
+    LayerSpec { cell: cell.into(), hidden_size, bidirectional, dropout, ..LayerSpec::default() }
 }
 
 fn spec(input: InputSpec, layers: Vec<LayerSpec>, output_size: usize, mode: HeadMode) -> ModelSpec {

@@ -239,7 +239,7 @@ fn check_run<E: Element>(kind: KernelKind, threads: usize, loss_tolerance: f64, 
     let (classes, hidden, batch, time) = (4, 5, 2, 6);
     let spec = ModelSpec {
         input: InputSpec::Series { input_size: classes },
-        layers: vec![LayerSpec { cell: "lstm".into(), hidden_size: hidden, bidirectional: false, dropout: 0.0 }],
+        layers: vec![LayerSpec { cell: "lstm".into(), hidden_size: hidden, ..LayerSpec::default() }],
         head: HeadSpec { output_size: classes, mode: HeadMode::EveryStep },
         options: Default::default(),
     };

@@ -48,7 +48,7 @@ pub fn physical_cores() -> u32 {
 /// The registry of cells, as JSON.
 #[napi]
 pub fn cells() -> Result<String> {
-    guarded(|| to_json(&sluice_core::cells()))
+    guarded(|| to_json(&sluice_core::describe_cells()))
 }
 
 /// A `Description`, as JSON. `time` and `batch` 0 = without activations.

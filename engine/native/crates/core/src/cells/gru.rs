@@ -21,11 +21,9 @@ impl Cell for Gru {
     const INFO: CellInfo = CellInfo {
         name: "gru",
         signals: &[gate("r", SLOT_R), gate("z", SLOT_Z), signed("n", SLOT_N), state("h", H)],
-        internals: &[],
         gate_order: &["r", "z", "n"],
         states: &["h"],
         names: TensorNames::TORCH,
-        vectors: &[],
         equations: &[
             equation("r", "σ(W_{xr}x_{t} + W_{hr}h_{t−1} + b_{r})", "reset"),
             equation("z", "σ(W_{xz}x_{t} + W_{hz}h_{t−1} + b_{z})", "update"),
@@ -36,6 +34,17 @@ impl Cell for Gru {
             attributes: &[("linear_before_reset", 1)],
             ..OnnxRecipe::plain("GRU", &[OnnxRows::Gate("z"), OnnxRows::Gate("r"), OnnxRows::Gate("n")])
         }),
+        step: &[
+            op("r", "Sigmoid", &["a.r"]),
+            op("z", "Sigmoid", &["a.z"]),
+            op("reset", "Mul", &["r", "u.n"]),
+            op("n_sum", "Add", &["x.n", "reset"]),
+            op("n", "Tanh", &["n_sum"]),
+            op("old", "Sub", &["h_before", "n"]),
+            op("kept", "Mul", &["z", "old"]),
+            op("h", "Add", &["n", "kept"]),
+        ],
+        ..CellInfo::BASE
     };
 
     const LAYOUT: Layout = Layout {
@@ -43,8 +52,7 @@ impl Cell for Gru {
         input: Feed { first: SLOT_N, gates: &[N, R, Z] },
         recurrent: Feed { first: SLOT_R, gates: &[R, Z, N] },
         states: 1,
-        saved: 0,
-        vectors: &[],
+        ..Layout::BASE
     };
 
     #[inline(always)]

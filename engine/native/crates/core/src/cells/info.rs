@@ -2,6 +2,9 @@
 
 use serde::Serialize;
 
+use super::options::{CellOption, OptionValue, OptionValues};
+use super::step::Op;
+
 /// How a signal's values lie: a gate between 0 and 1, a value between -1 and 1, or one without bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -68,16 +71,49 @@ pub struct CellInfo {
     pub internals: &'static [Signal],
     /// Gates in the order of the stacked weight rows.
     pub gate_order: &'static [&'static str],
+    /// Those of them that the recurrent product leaves out; they come last in `gate_order`.
+    pub input_only: &'static [&'static str],
     /// States, h first.
     pub states: &'static [&'static str],
+    /// The state that the recurrent product reads.
+    pub recurrent_state: &'static str,
+    /// States that are never below 0, as a given initial state must not be either.
+    pub positive_states: &'static [&'static str],
     /// How its tensors are called in files.
     pub names: TensorNames,
     /// Weights of one number per unit (peepholes), by the stem of their names; `Layout::vectors` says what they do.
     pub vectors: &'static [&'static str],
     /// What it computes, one line per signal, as the window shows it: `_{…}` is a subscript.
     pub equations: &'static [Equation],
+    /// Settings of the cell.
+    pub options: &'static [CellOption],
+    /// What this variant's options with words are.
+    pub choice: &'static [(&'static str, &'static str)],
     /// The ONNX operator that holds the cell; none when it needs a Scan.
     pub onnx: Option<OnnxRecipe>,
+    /// A time step in ONNX's operators.
+    pub step: &'static [Op],
+}
+
+impl CellInfo {
+    /// What few cells need, so that the others leave it out.
+    pub(super) const BASE: Self = CellInfo {
+        name: "",
+        signals: &[],
+        internals: &[],
+        gate_order: &[],
+        input_only: &[],
+        states: &[],
+        recurrent_state: "h",
+        positive_states: &[],
+        names: TensorNames::PLAIN,
+        vectors: &[],
+        equations: &[],
+        options: &[],
+        choice: &[],
+        onnx: None,
+        step: &[],
+    };
 }
 
 /// `signal`_t = `right`, and the key of what that means in words.
@@ -137,7 +173,7 @@ pub struct OnnxRecipe {
     pub operator: &'static str,
     /// One entry per gate of the operator, in its order: LSTM i o f c, GRU z r h.
     pub rows: &'static [OnnxRows],
-    /// The operator's `activations` of one direction; empty where its own are meant.
+    /// The operator's `activations` of one direction; empty where its own are meant. `Affine` is meant as the identity.
     pub activations: &'static [&'static str],
     /// Integer attributes besides.
     pub attributes: &'static [(&'static str, i64)],
@@ -156,12 +192,27 @@ impl CellInfo {
     /// Stems and shapes of the tensors of one direction of one layer, in the order of their storage.
     pub fn tensors(&self, input_size: usize, hidden_size: usize) -> Vec<(&'static str, Vec<usize>)> {
         let rows = self.gate_order.len() * hidden_size;
+        let fed_rows = rows - self.input_only.len() * hidden_size;
         let names = self.names;
         let mut tensors = vec![(names.input, vec![rows, input_size])];
-        tensors.extend(names.recurrent.map(|name| (name, vec![rows, hidden_size])));
+        tensors.extend(names.recurrent.map(|name| (name, vec![fed_rows, hidden_size])));
         tensors.push((names.bias, vec![rows]));
-        tensors.extend(names.recurrent_bias.map(|name| (name, vec![rows])));
+        tensors.extend(names.recurrent_bias.map(|name| (name, vec![fed_rows])));
         tensors.extend(self.vectors.iter().map(|&name| (name, vec![hidden_size])));
         tensors
     }
+
+    /// The options that choose this variant.
+    pub fn chosen(&self) -> OptionValues {
+        let word = |&(name, value): &(&str, &str)| (name.to_string(), OptionValue::Word(value.to_string()));
+        self.choice.iter().map(word).collect()
+    }
+}
+
+/// A cell as other languages read it: its usual form, and all forms that its options give it (none without options).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CellDescription {
+    #[serde(flatten)]
+    pub info: &'static CellInfo,
+    pub variants: Vec<&'static CellInfo>,
 }

@@ -1,7 +1,7 @@
 //! LSTM with coupled input and forget gate (CIFG of Greff et al. 2017): f, o = sigmoid(W x + U h + b), i = 1 - f,
 //! g = tanh(…), c_t = f c + (1 - f) g, h_t = o tanh(c_t).
 
-use super::lstm::{C, H, show, show_backward};
+use super::lstm::{C, H, cell_states, show, show_backward};
 use super::*;
 
 pub struct LstmCoupled;
@@ -14,11 +14,9 @@ impl Cell for LstmCoupled {
     const INFO: CellInfo = CellInfo {
         name: "lstm-coupled",
         signals: &[gate("f", F), signed("g", G), gate("o", O), unbounded("c", C), state("h", H)],
-        internals: &[],
         gate_order: &["f", "g", "o"],
         states: &["h", "c"],
         names: TensorNames::PLAIN,
-        vectors: &[],
         equations: &[
             equation("f", "σ(W_{xf}x_{t} + W_{hf}h_{t−1} + b_{f})", "forgetCoupled"),
             equation("g", "tanh(W_{xg}x_{t} + W_{hg}h_{t−1} + b_{g})", "candidate"),
@@ -34,6 +32,18 @@ impl Cell for LstmCoupled {
                 &[OnnxRows::Inverse("f"), OnnxRows::Gate("o"), OnnxRows::Gate("f"), OnnxRows::Gate("g")],
             )
         }),
+        step: &[
+            op("f", "Sigmoid", &["a.f"]),
+            op("g", "Tanh", &["a.g"]),
+            op("o", "Sigmoid", &["a.o"]),
+            op("i", "Sub", &["1", "f"]),
+            op("kept", "Mul", &["f", "c_before"]),
+            op("added", "Mul", &["i", "g"]),
+            op("c", "Add", &["kept", "added"]),
+            op("squashed", "Tanh", &["c"]),
+            op("h", "Mul", &["o", "squashed"]),
+        ],
+        ..CellInfo::BASE
     };
 
     const LAYOUT: Layout = Layout {
@@ -42,7 +52,7 @@ impl Cell for LstmCoupled {
         recurrent: Feed { first: 0, gates: &[F, G, O] },
         states: 2,
         saved: 1,
-        vectors: &[],
+        ..Layout::BASE
     };
 
     #[inline(always)]
@@ -70,6 +80,10 @@ impl Cell for LstmCoupled {
         let (dc, d_o) = show_backward(recorded, o, reaching);
         let df = dc.mul(recorded.previous[C].sub(g)).mul(gate_slope(f));
         let dg = dc.mul(one.sub(f)).mul(tanh_slope(g));
-        Derivatives { gates: [df, dg, d_o, zero], total: [reaching[H], dc], carry: [zero, dc.mul(f)] }
+        Derivatives {
+            gates: [df, dg, d_o, zero],
+            total: cell_states(reaching[H], dc),
+            carry: cell_states(zero, dc.mul(f)),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The first LSTM (Hochreiter & Schmidhuber 1997; NFG of Greff et al. 2017), without a forget gate and with the full
 //! gradient: i, o = sigmoid(W x + U h + b), g = tanh(…), c_t = c + i g, h_t = o tanh(c_t).
 
-use super::lstm::{C, H, show, show_backward};
+use super::lstm::{C, H, cell_states, show, show_backward};
 use super::*;
 
 pub struct LstmNoForget;
@@ -14,11 +14,9 @@ impl Cell for LstmNoForget {
     const INFO: CellInfo = CellInfo {
         name: "lstm-no-forget",
         signals: &[gate("i", I), signed("g", G), gate("o", O), unbounded("c", C), state("h", H)],
-        internals: &[],
         gate_order: &["i", "g", "o"],
         states: &["h", "c"],
         names: TensorNames::PLAIN,
-        vectors: &[],
         equations: &[
             equation("i", "σ(W_{xi}x_{t} + W_{hi}h_{t−1} + b_{i})", "input"),
             equation("g", "tanh(W_{xg}x_{t} + W_{hg}h_{t−1} + b_{g})", "candidate"),
@@ -30,6 +28,16 @@ impl Cell for LstmNoForget {
             "LSTM",
             &[OnnxRows::Gate("i"), OnnxRows::Gate("o"), OnnxRows::Open, OnnxRows::Gate("g")],
         )),
+        step: &[
+            op("i", "Sigmoid", &["a.i"]),
+            op("g", "Tanh", &["a.g"]),
+            op("o", "Sigmoid", &["a.o"]),
+            op("added", "Mul", &["i", "g"]),
+            op("c", "Add", &["c_before", "added"]),
+            op("squashed", "Tanh", &["c"]),
+            op("h", "Mul", &["o", "squashed"]),
+        ],
+        ..CellInfo::BASE
     };
 
     const LAYOUT: Layout = Layout {
@@ -38,7 +46,7 @@ impl Cell for LstmNoForget {
         recurrent: Feed { first: 0, gates: &[I, G, O] },
         states: 2,
         saved: 1,
-        vectors: &[],
+        ..Layout::BASE
     };
 
     #[inline(always)]
@@ -65,6 +73,6 @@ impl Cell for LstmNoForget {
         let (dc, d_o) = show_backward(recorded, o, reaching);
         let di = dc.mul(g).mul(gate_slope(i));
         let dg = dc.mul(i).mul(tanh_slope(g));
-        Derivatives { gates: [di, dg, d_o, zero], total: [reaching[H], dc], carry: [zero, dc] }
+        Derivatives { gates: [di, dg, d_o, zero], total: cell_states(reaching[H], dc), carry: cell_states(zero, dc) }
     }
 }

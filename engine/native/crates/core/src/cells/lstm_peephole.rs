@@ -2,7 +2,7 @@
 //! i, f = sigmoid(W x + U h + p c + b), g = tanh(W x + U h + b), c_t = f c + i g, o = sigmoid(W x + U h + p_o c_t + b),
 //! h_t = o tanh(c_t). The output gate sees the new cell state.
 
-use super::lstm::{C, H, show, show_backward};
+use super::lstm::{C, H, cell_states, show, show_backward};
 use super::*;
 
 pub struct LstmPeephole;
@@ -19,7 +19,6 @@ impl Cell for LstmPeephole {
     const INFO: CellInfo = CellInfo {
         name: "lstm-peephole",
         signals: &[gate("f", F), gate("i", I), signed("g", G), gate("o", O), unbounded("c", C), state("h", H)],
-        internals: &[],
         gate_order: &["i", "f", "g", "o"],
         states: &["h", "c"],
         names: TensorNames::PLAIN,
@@ -39,6 +38,24 @@ impl Cell for LstmPeephole {
                 &[OnnxRows::Gate("i"), OnnxRows::Gate("o"), OnnxRows::Gate("f"), OnnxRows::Gate("g")],
             )
         }),
+        step: &[
+            op("i_seen", "Mul", &["p_i", "c_before"]),
+            op("i_sum", "Add", &["a.i", "i_seen"]),
+            op("i", "Sigmoid", &["i_sum"]),
+            op("f_seen", "Mul", &["p_f", "c_before"]),
+            op("f_sum", "Add", &["a.f", "f_seen"]),
+            op("f", "Sigmoid", &["f_sum"]),
+            op("g", "Tanh", &["a.g"]),
+            op("kept", "Mul", &["f", "c_before"]),
+            op("added", "Mul", &["i", "g"]),
+            op("c", "Add", &["kept", "added"]),
+            op("o_seen", "Mul", &["p_o", "c"]),
+            op("o_sum", "Add", &["a.o", "o_seen"]),
+            op("o", "Sigmoid", &["o_sum"]),
+            op("squashed", "Tanh", &["c"]),
+            op("h", "Mul", &["o", "squashed"]),
+        ],
+        ..CellInfo::BASE
     };
 
     const LAYOUT: Layout = Layout {
@@ -52,6 +69,7 @@ impl Cell for LstmPeephole {
             Peephole { slot: F, state: C, after: false },
             Peephole { slot: O, state: C, after: true },
         ],
+        ..Layout::BASE
     };
 
     #[inline(always)]
@@ -83,6 +101,6 @@ impl Cell for LstmPeephole {
         let df = dc.mul(recorded.previous[C]).mul(gate_slope(f));
         let dg = dc.mul(i).mul(tanh_slope(g));
         let carry = p_f.mul_add(df, p_i.mul_add(di, dc.mul(f)));
-        Derivatives { gates: [di, df, dg, d_o], total: [reaching[H], dc], carry: [zero, carry] }
+        Derivatives { gates: [di, df, dg, d_o], total: cell_states(reaching[H], dc), carry: cell_states(zero, carry) }
     }
 }

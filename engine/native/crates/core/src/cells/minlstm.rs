@@ -1,7 +1,7 @@
 //! minLSTM (Feng et al. 2024): f, i = sigmoid(W x + b), n = g(W_h x + b_h), f' = f / (f + i), i' = i / (f + i),
 //! h_t = f' h + i' n. The gates look at the input alone. g is the identity or `log` (`scan::positive`).
 
-use super::scan::{ScanCell, positive, positive_slope};
+use super::scan::{ScanCell, ScanEntry, positive, positive_slope};
 use super::*;
 
 pub struct MinLstm<const LOG: bool>;
@@ -20,19 +20,52 @@ impl<const LOG: bool> ScanCell for MinLstm<LOG> {
             Signal { name: "i_norm", kind: SignalKind::Openness, source: Source::Share(I, F) },
         ],
         gate_order: &["f", "i", "h"],
+        input_only: &["f", "i", "h"],
         states: &["h"],
         names: TensorNames::INPUT_ONLY,
-        vectors: &[],
         equations: &[
             equation("f", "σ(W_{f}x_{t} + b_{f})", "forget"),
             equation("i", "σ(W_{i}x_{t} + b_{i})", "input"),
-            equation("n", "g(W_{h}x_{t} + b_{h})", "candidate"),
+            scan::candidate(LOG),
             equation("h", "(f_{t} ⊙ h_{t−1} + i_{t} ⊙ n_{t}) / (f_{t} + i_{t})", "share"),
         ],
-        onnx: None,
+        options: scan::OPTIONS,
+        choice: scan::choice(LOG),
+        step: if LOG {
+            &[
+                op("f", "Sigmoid", &["x.f"]),
+                op("i", "Sigmoid", &["x.i"]),
+                op("above", "Relu", &["x.h"]),
+                op("below", "Sub", &["x.h", "above"]),
+                op("soft", "Sigmoid", &["below"]),
+                op("n", "Add", &["above", "soft"]),
+                op("both", "Add", &["f", "i"]),
+                op("f_share", "Div", &["f", "both"]),
+                op("i_share", "Div", &["i", "both"]),
+                op("kept", "Mul", &["f_share", "h_before"]),
+                op("added", "Mul", &["i_share", "n"]),
+                op("h", "Add", &["kept", "added"]),
+            ]
+        } else {
+            &[
+                op("f", "Sigmoid", &["x.f"]),
+                op("i", "Sigmoid", &["x.i"]),
+                op("n", "Identity", &["x.h"]),
+                op("both", "Add", &["f", "i"]),
+                op("f_share", "Div", &["f", "both"]),
+                op("i_share", "Div", &["i", "both"]),
+                op("kept", "Mul", &["f_share", "h_before"]),
+                op("added", "Mul", &["i_share", "n"]),
+                op("h", "Add", &["kept", "added"]),
+            ]
+        },
+        ..CellInfo::BASE
     };
 
     const LAYOUT: Layout = Layout::scanned(3, Feed { first: F, gates: &[0, 1, 2] });
+
+    const VARIANTS: &'static [&'static dyn CellEntry] =
+        &[&ScanEntry::<MinLstm<false>>(PhantomData), &ScanEntry::<MinLstm<true>>(PhantomData)];
 
     #[inline(always)]
     fn activate<E: Element, V: Lanes<E>>(gates: &mut [V; MAX_SLOTS]) {

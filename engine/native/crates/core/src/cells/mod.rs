@@ -7,11 +7,14 @@ mod lstm;
 mod lstm_coupled;
 mod lstm_no_forget;
 mod lstm_peephole;
+mod lstm_peephole_cell_input;
 mod mingru;
 mod minlstm;
+mod options;
 mod rnn_relu;
 mod rnn_tanh;
 mod scan;
+mod step;
 
 use std::marker::PhantomData;
 
@@ -21,13 +24,16 @@ use crate::kernels::KernelKind;
 use crate::kernels::recurrent::{Backward, BackwardStep, Derivatives, Forward, ForwardStep, Recorded};
 use crate::simd::{Avx2, Avx512, Isa, Lanes, Portable};
 
-pub use info::{CellInfo, Equation, OnnxRecipe, OnnxRows, Signal, SignalKind, Source, TensorNames};
+pub use info::{CellDescription, CellInfo, Equation, OnnxRecipe, OnnxRows, Signal, SignalKind, Source, TensorNames};
 use info::{equation, gate, signed, state, unbounded, unbounded_slot};
+pub use options::{CellOption, Chosen, OptionValue, OptionValues, choose_cell};
 pub use scan::{ScanCell, ScanKernels};
+pub use step::Op;
+use step::op;
 
 /// Limits of the fixed-size arrays that equations work on.
 pub const MAX_SLOTS: usize = 4;
-pub const MAX_STATES: usize = 2;
+pub const MAX_STATES: usize = 4;
 pub const MAX_SAVED: usize = 1;
 pub const MAX_VECTORS: usize = 3;
 
@@ -35,8 +41,9 @@ pub const MAX_VECTORS: usize = 3;
 static CELLS: &[&dyn CellEntry] = &[
     &Entry::<rnn_tanh::RnnTanh>(PhantomData),
     &Entry::<rnn_relu::RnnRelu>(PhantomData),
-    &Entry::<lstm::Lstm>(PhantomData),
+    &Entry::<lstm::Lstm<{ lstm::WHOLE }>>(PhantomData),
     &Entry::<lstm_peephole::LstmPeephole>(PhantomData),
+    &Entry::<lstm_peephole_cell_input::LstmPeepholeCellInput<{ lstm_peephole_cell_input::IDENTITY }>>(PhantomData),
     &Entry::<lstm_coupled::LstmCoupled>(PhantomData),
     &Entry::<lstm_no_forget::LstmNoForget>(PhantomData),
     &Entry::<gru::Gru>(PhantomData),
@@ -66,8 +73,10 @@ pub struct Layout {
     pub slots: usize,
     pub input: Feed,
     pub recurrent: Feed,
-    /// Number of states; h is the first, the only one that the recurrent product reads.
+    /// Number of states; h is the first.
     pub states: usize,
+    /// Index of the state that the recurrent product reads.
+    pub reads: usize,
     /// Further vectors kept for the backward pass.
     pub saved: usize,
     /// What the cell's weights of one number per unit stand for, in the order of `CellInfo::vectors`.
@@ -77,8 +86,19 @@ pub struct Layout {
 impl Layout {
     /// Of a cell that is scanned: h is its only state, and only the input feeds it.
     pub const fn scanned(slots: usize, input: Feed) -> Self {
-        Layout { slots, input, recurrent: Feed { first: 0, gates: &[] }, states: 1, saved: 0, vectors: &[] }
+        Layout { slots, input, ..Self::BASE }
     }
+
+    /// What most cells have.
+    const BASE: Self = Layout {
+        slots: 0,
+        input: Feed { first: 0, gates: &[] },
+        recurrent: Feed { first: 0, gates: &[] },
+        states: 1,
+        reads: 0,
+        saved: 0,
+        vectors: &[],
+    };
 }
 
 /// A weight per unit that adds `weight * state` to a slot's sum.
@@ -94,6 +114,8 @@ pub struct Peephole {
 pub trait Cell: Send + Sync + 'static {
     const INFO: CellInfo;
     const LAYOUT: Layout;
+    /// The forms that a cell with options can take, each a type of its own, this one included.
+    const VARIANTS: &'static [&'static dyn CellEntry] = &[];
 
     /// `gates` holds the sums of each slot and becomes the activations; `states` holds the states before the step and
     /// becomes those after it; `saved` takes what `backward` needs besides; `vectors` are the weights per unit.
@@ -140,6 +162,8 @@ pub struct StepKernels<E> {
 pub trait CellEntry: Sync {
     fn info(&self) -> &'static CellInfo;
     fn layout(&self) -> &'static Layout;
+    /// The forms of a cell with options; empty for one without.
+    fn variants(&self) -> &'static [&'static dyn CellEntry];
     fn kernels_f32(&self, kind: KernelKind) -> CellKernels<f32>;
     fn kernels_f64(&self, kind: KernelKind) -> CellKernels<f64>;
 }
@@ -153,6 +177,10 @@ impl<C: Cell> CellEntry for Entry<C> {
 
     fn layout(&self) -> &'static Layout {
         &C::LAYOUT
+    }
+
+    fn variants(&self) -> &'static [&'static dyn CellEntry] {
+        C::VARIANTS
     }
 
     fn kernels_f32(&self, kind: KernelKind) -> CellKernels<f32> {
@@ -189,6 +217,28 @@ unsafe fn backward<E: Element, C: Cell, I: Isa<E>>(step: BackwardStep<E>) {
 /// Every cell's description, in the order of the registry.
 pub fn cells() -> Vec<&'static CellInfo> {
     CELLS.iter().map(|cell| cell.info()).collect()
+}
+
+/// Every cell with its variants, for the other side of the binding.
+pub fn describe_cells() -> Vec<CellDescription> {
+    let infos = |cell: &&dyn CellEntry| cell.variants().iter().map(|variant| variant.info()).collect();
+    CELLS.iter().map(|cell| CellDescription { info: cell.info(), variants: infos(cell) }).collect()
+}
+
+/// Every form of every cell.
+pub fn all_variants() -> Vec<&'static CellInfo> {
+    CELLS.iter().flat_map(|cell| variants(cell.info().name)).collect()
+}
+
+/// The forms of the cell of that name: one for a cell without options.
+pub fn variants(name: &str) -> impl Iterator<Item = &'static CellInfo> {
+    let cell = CELLS.iter().copied().find(|cell| cell.info().name == name);
+    let (single, several) = match cell {
+        Some(cell) if cell.variants().is_empty() => (Some(cell), &[] as &[&dyn CellEntry]),
+        Some(cell) => (None, cell.variants()),
+        None => (None, &[] as &[&dyn CellEntry]),
+    };
+    single.into_iter().chain(several.iter().copied()).map(CellEntry::info)
 }
 
 /// The registry's entry of that name; the error names the known ones.

@@ -17,9 +17,10 @@ impl Cell for RnnRelu {
         gate_order: &["h"],
         states: &["h"],
         names: TensorNames::TORCH,
-        vectors: &[],
         equations: &[equation("h", "relu(W_{x}x_{t} + W_{h}h_{t−1} + b)", "simple")],
         onnx: Some(OnnxRecipe { activations: &["Relu"], ..OnnxRecipe::plain("RNN", &[OnnxRows::Gate("h")]) }),
+        step: &[op("h", "Relu", &["a.h"])],
+        ..CellInfo::BASE
     };
 
     const LAYOUT: Layout = Layout {
@@ -27,8 +28,7 @@ impl Cell for RnnRelu {
         input: Feed { first: 0, gates: &[0] },
         recurrent: Feed { first: 0, gates: &[0] },
         states: 1,
-        saved: 0,
-        vectors: &[],
+        ..Layout::BASE
     };
 
     #[inline(always)]

@@ -16,9 +16,10 @@ impl Cell for RnnTanh {
         gate_order: &["h"],
         states: &["h"],
         names: TensorNames::TORCH,
-        vectors: &[],
         equations: &[equation("h", "tanh(W_{x}x_{t} + W_{h}h_{t−1} + b)", "simple")],
         onnx: Some(OnnxRecipe::plain("RNN", &[OnnxRows::Gate("h")])),
+        step: &[op("h", "Tanh", &["a.h"])],
+        ..CellInfo::BASE
     };
 
     const LAYOUT: Layout = Layout {
@@ -26,8 +27,7 @@ impl Cell for RnnTanh {
         input: Feed { first: 0, gates: &[0] },
         recurrent: Feed { first: 0, gates: &[0] },
         states: 1,
-        saved: 0,
-        vectors: &[],
+        ..Layout::BASE
     };
 
     #[inline(always)]

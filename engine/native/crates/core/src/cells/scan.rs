@@ -8,6 +8,8 @@ use crate::kernels::scan::{Backward, ChainChunk, Forward, ScanBackward, ScanForw
 pub trait ScanCell: Send + Sync + 'static {
     const INFO: CellInfo;
     const LAYOUT: Layout;
+    /// As `Cell::VARIANTS`.
+    const VARIANTS: &'static [&'static dyn CellEntry];
 
     /// `gates` holds the sums of each slot and becomes the activations.
     fn activate<E: Element, V: Lanes<E>>(gates: &mut [V; MAX_SLOTS]);
@@ -38,6 +40,10 @@ impl<C: ScanCell> CellEntry for ScanEntry<C> {
 
     fn layout(&self) -> &'static Layout {
         &C::LAYOUT
+    }
+
+    fn variants(&self) -> &'static [&'static dyn CellEntry] {
+        C::VARIANTS
     }
 
     fn kernels_f32(&self, kind: KernelKind) -> CellKernels<f32> {
@@ -71,6 +77,21 @@ unsafe fn forward<E: Element, C: ScanCell, I: Isa<E>>(scan: ScanForward<E>) {
 /// As `ScanBackward` describes its pointers, and the processor must have I's instructions.
 unsafe fn backward<E: Element, C: ScanCell, I: Isa<E>>(scan: ScanBackward<E>) {
     unsafe { I::call(Backward::<E, C>(scan, PhantomData)) }
+}
+
+/// The option `g` of the minimal cells (Feng et al. 2024): what is done to the candidate's sum.
+pub(super) const OPTIONS: &[CellOption] = &[CellOption::choice("g", &["identity", "log"])];
+
+pub(super) const fn choice(log: bool) -> &'static [(&'static str, &'static str)] {
+    if log { &[("g", "log")] } else { &[("g", "identity")] }
+}
+
+pub(super) const fn candidate(log: bool) -> Equation {
+    if log {
+        equation("n", "g(W_{h}x_{t} + b_{h}), g(v) = v + ½ (v ≥ 0), σ(v) (v < 0)", "candidatePositive")
+    } else {
+        equation("n", "W_{h}x_{t} + b_{h}", "candidate")
+    }
 }
 
 /// `log`: g(v) = v + 1/2 for v >= 0, else sigmoid(v); positive everywhere, so that h can be scanned in logarithms.

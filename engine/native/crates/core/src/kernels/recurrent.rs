@@ -49,7 +49,7 @@ pub struct ForwardStep<E> {
     pub gates_panel: usize,
     /// `[P][width][slots fed * 16]`
     pub weights: *const E,
-    /// False when the previous h is zero and the product can be left out.
+    /// False when the state that it reads is zero and the product can be left out.
     pub multiply: bool,
     /// States before this step, `[rows][width]`, h first.
     pub previous: [*const E; MAX_STATES],
@@ -100,7 +100,7 @@ impl<E: Element, C: Cell> Forward<E, C> {
                 }
             }
             if step.multiply {
-                let left = Left::rows(step.previous[0], step.width, step.width).from_row(first);
+                let left = Left::rows(step.previous[C::LAYOUT.reads], step.width, step.width).from_row(first);
                 multiply(&mut sums, left, step.weights.add(panel * step.width * N * LANES));
             }
             // The loop below is not unrolled; a copy keeps the sums of the product in registers.
@@ -249,7 +249,7 @@ impl<E: Element, C: Cell> Backward<E, C> {
                     for s in 0..C::LAYOUT.states {
                         reaching[s] = V::load(step.carry[s].add(at));
                     }
-                    reaching[0] = reaching[0].add(product);
+                    reaching[C::LAYOUT.reads] = reaching[C::LAYOUT.reads].add(product);
                     let result = if valid {
                         if !step.above.is_null() {
                             reaching[0] = reaching[0].add(V::load(step.above.add(row * step.above_row + unit)));

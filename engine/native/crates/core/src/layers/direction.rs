@@ -2,7 +2,7 @@
 
 use super::scan::ScanChunks;
 use crate::buffer::Buffer;
-use crate::cells::{CellEntry, CellKernels, Feed, Layout, MAX_SAVED, MAX_STATES};
+use crate::cells::{CellEntry, CellKernels, Chosen, Feed, Layout, MAX_SAVED, MAX_STATES};
 use crate::element::Element;
 use crate::kernels::KernelKind;
 use crate::params::{Inner, Packing, Parameters, padded};
@@ -60,13 +60,14 @@ impl<E: Element> Direction<E> {
     /// Adds the direction's tensors to `parameters`; `index` is the layer, `input` what it reads.
     pub fn new(
         spec: &LayerSpec,
-        cell: &'static dyn CellEntry,
+        chosen: &Chosen,
         index: usize,
         reverse: bool,
         input: Inner,
         parameters: &mut Parameters,
         kind: KernelKind,
     ) -> Self {
+        let cell = chosen.cell;
         let layout = cell.layout();
         let hidden = spec.hidden_size;
         let name = format!("l{index}{}", if reverse { "_reverse" } else { "" });

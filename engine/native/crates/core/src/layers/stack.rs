@@ -4,7 +4,7 @@ use super::dense::{Inputs, RowBlocks, dense, outer_blocks};
 use super::direction::Direction;
 use super::scan::Part;
 use crate::buffer::Buffer;
-use crate::cells::{CellKernels, MAX_SAVED, MAX_STATES, MAX_VECTORS, StepKernels, find_cell};
+use crate::cells::{CellKernels, MAX_SAVED, MAX_STATES, MAX_VECTORS, StepKernels, choose_cell};
 use crate::element::Element;
 use crate::error::EngineError;
 use crate::kernels::Kernels;
@@ -119,7 +119,6 @@ impl<E: Element> Stack<E> {
         let mut layers: Vec<Layer<E>> = Vec::with_capacity(specs.len());
         for (index, spec) in specs.iter().enumerate() {
             let field = |name: &str| format!("layers.{index}.{name}");
-            let cell = find_cell(&spec.cell).map_err(|error| EngineError { location: Some(field("cell")), ..error })?;
             if spec.hidden_size == 0 {
                 let message = format!("Layer {} needs a hidden size of at least 1.", index + 1);
                 return Err(EngineError::at("MODEL_INVALID", field("hiddenSize"), message));
@@ -128,9 +127,11 @@ impl<E: Element> Stack<E> {
                 let message = format!("The dropout of layer {} must lie in [0, 1).", index + 1);
                 return Err(EngineError::at("MODEL_INVALID", field("dropout"), message));
             }
+            let chosen = choose_cell(&spec.cell, &spec.options, spec.hidden_size)
+                .map_err(|error| EngineError { location: error.location.as_deref().map(&field), ..error })?;
             let input = layers.last().map_or(input, Layer::output_inner);
             let directions = (0..spec.directions())
-                .map(|d| Direction::new(spec, cell, index, d == 1, input, parameters, kernels.kind))
+                .map(|d| Direction::new(spec, &chosen, index, d == 1, input, parameters, kernels.kind))
                 .collect();
             let last = index + 1 == specs.len();
             layers.push(Layer {
@@ -566,7 +567,7 @@ impl<E: Element> Stack<E> {
         }
     }
 
-    /// Completes the derivative of the initial h: the recurrent product of the first step's derivatives.
+    /// Completes the derivative of the initial state that the recurrent product reads: the recurrent product of the first step's derivatives.
     unsafe fn initial_gradient(&self, direction: &Direction<E>, pass: &Pass<E>, blocks: RowBlocks) {
         let first_step = direction.steps(pass.time).next().expect("at least one step");
         let line = direction.line();
@@ -575,7 +576,7 @@ impl<E: Element> Stack<E> {
             let columns = (direction.width - chunk).min(CHUNK_COLUMNS) / LANES;
             unsafe {
                 let slot = direction.layout.recurrent.first * LANES;
-                let carry = direction.carry[0].at(chunk);
+                let carry = direction.carry[direction.layout.reads].at(chunk);
                 let product = Product {
                     rows: 0,
                     columns,
@@ -691,7 +692,7 @@ impl<E: Element> Stack<E> {
         let layout = direction.layout;
         let fed = layout.recurrent;
         // The state before step t of row b, as one matrix: block t (forward) or t + 1 (reverse).
-        let before = direction.states[0].at(direction.block_before(0) * pass.batch * width);
+        let before = direction.states[layout.reads].at(direction.block_before(0) * pass.batch * width);
         let inputs = Inputs { first: before.cast_const(), row: width, columns: width };
         unsafe {
             outer_blocks(&self.kernels, inputs, pass.rows(), fed.gates.len(), self.pack(worker), |row, outer| {
