@@ -1,4 +1,4 @@
-import type { CellForm } from '../contracts';
+import { usualOption, type CellForm } from '../contracts';
 import { GraphBuilder } from './graph';
 import { addInitialState, directionName, layerTensor, layerTensorOrNull, type RecurrentLayer } from './layer';
 import { addLines, linesFor, namesRead } from './step';
@@ -61,7 +61,8 @@ function addDirection(g: GraphBuilder, model: ExportModel, index: number, direct
     return value;
   };
   const perUnit = (option: string): string | null => {
-    const list = options?.[option];
+    const known = cell.options.find((one) => one.name === option);
+    const list = options?.[option] ?? (known && usualOption(known, hiddenSize));
     if (!Array.isArray(list)) return null;
     if (!constants.has(option)) constants.set(option, g.constant(name(option), [hiddenSize], Float32Array.from({ length: hiddenSize }, (_, unit) => list[Math.floor((unit * list.length) / hiddenSize)]!)));
     return constants.get(option)!;

@@ -7,7 +7,7 @@ import { completeConfig, forecastBatch, requireConfig, textBatch, type ConfigCon
 import { editDistance, nearestName } from './nearest-name';
 import { leafPaths } from './schema-paths';
 
-const cells: CellInfo[] = ['rnn-tanh', 'lstm', 'gru'].map((name) => ({ name, signals: [], gateOrder: [], states: ['h'], names: { input: 'W', recurrent: 'U', bias: 'b', recurrentBias: null }, vectors: [], equations: [], inputOnly: [], recurrentState: 'h', positiveStates: [], options: [], choice: [], step: [], variants: [], onnx: null }));
+const cells: CellInfo[] = ['rnn-tanh', 'lstm', 'gru'].map((name) => ({ name, signals: [], gateOrder: [], states: ['h'], names: { input: 'W', recurrent: 'U', bias: 'b', recurrentBias: null }, vectors: [], equations: [], inputOnly: [], recurrentState: 'h', positiveStates: [], options: name === 'lstm' ? [{ name: 'without', values: ['none', 'input-gate'], numbers: [] }, { name: 'periods', values: [], numbers: [1, 2, 4] }] : [], choice: [], step: [], variants: [], onnx: null }));
 
 const source = { name: 'x', sizeBytes: 1, sha256: 'a', encoding: null, delimiter: null, sample: null };
 const text: Dataset = {
@@ -95,6 +95,18 @@ describe('completing a configuration', () => {
     expect(await problemsOf({ dataset: 'novel', training: { maxSteps: null } })).toMatchObject([{ path: 'training.maxSteps', code: 'NO_END' }]);
   });
 
+  it('writes the usual options of a cell back and says at an option what is wrong with it', async () => {
+    const layers = (options: Record<string, unknown>, hiddenSize = 6) => ({ dataset: 'novel', model: { layers: [{ cell: 'lstm', hiddenSize, options }] } });
+    expect((await completeConfig(layers({}), context)).config?.model.layers[0]?.options).toEqual({ without: 'none', periods: [1, 2, 4] });
+    expect((await completeConfig(layers({}, 10), context)).config?.model.layers[0]?.options).toEqual({ without: 'none', periods: [1, 2] });
+    expect((await completeConfig(layers({ without: 'input-gate' }), context)).config?.model.layers[0]?.options['without']).toBe('input-gate');
+    expect(await problemsOf(layers({ whithout: 'none' }))).toMatchObject([{ path: 'model.layers.0.options.whithout', code: 'UNKNOWN_OPTION', details: { nearest: 'without' } }]);
+    expect(await problemsOf(layers({ without: 'input-gat' }))).toMatchObject([{ path: 'model.layers.0.options.without', code: 'NOT_ALLOWED', details: { nearest: 'input-gate' } }]);
+    expect(await problemsOf(layers({ periods: [2, 1] }))).toMatchObject([{ path: 'model.layers.0.options.periods', code: 'NOT_RISING' }]);
+    expect(await problemsOf(layers({ periods: [1, 2, 4, 8] }))).toMatchObject([{ path: 'model.layers.0.options.periods', code: 'UNEQUAL_SHARES', details: { usual: 8 } }]);
+    expect(await problemsOf({ dataset: 'novel', model: { layers: [{ cell: 'gru', options: { without: 'none' } }] } })).toMatchObject([{ path: 'model.layers.0.options.without', code: 'UNKNOWN_OPTION' }]);
+  });
+
   it('checks targets and covariates against the columns', async () => {
     expect(await problemsOf({ dataset: 'river', task: { targets: ['flwo'] } })).toMatchObject([{ path: 'task.targets.0', code: 'COLUMN_NOT_FOUND', details: { nearest: 'flow' } }]);
     expect(await problemsOf({ dataset: 'river', task: { covariates: ['note'] } })).toMatchObject([{ path: 'task.covariates.0', code: 'COLUMN_NOT_NUMERIC' }]);
@@ -157,6 +169,13 @@ describe('--set', () => {
     for (const order of [['training.optimizer.learningRate=0.5', 'training.optimizer.kind=sgd'], ['training.optimizer.kind=sgd', 'training.optimizer.learningRate=0.5']]) {
       expect(applyAssignments(base, order)).toEqual({ training: { optimizer: { kind: 'sgd', learningRate: 0.5 } } });
     }
+  });
+
+  it('takes a list of numbers for an option, and drops the options of another cell', () => {
+    const config = { model: { layers: [{ cell: 'clockwork', options: { periods: [1] } }] } };
+    expect(applyAssignments(config, ['model.layers.0.options.periods=1,2,4'])).toEqual({ model: { layers: [{ cell: 'clockwork', options: { periods: [1, 2, 4] } }] } });
+    expect(applyAssignments(config, ['model.layers.0.options.periods=3'])).toEqual({ model: { layers: [{ cell: 'clockwork', options: { periods: [3] } }] } });
+    expect(applyAssignments(config, ['model.layers.0.options.forget=exp', 'model.layers.0.cell=slstm'])).toEqual({ model: { layers: [{ cell: 'slstm', options: { forget: 'exp' } }] } });
   });
 
   it('adds a layer at the end of the stack and no hole', () => {

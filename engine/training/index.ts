@@ -520,7 +520,7 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
         throw new SluiceError({ code: 'INPUT_INVALID', message: 'gradients need the values that came after the lookback; trace a window of the dataset', where: 'input' });
       }
       const bytes = await model.trace({ ...request, batch: 1, gradients });
-      const file = withMetadata(bytes, { format: 'sluice-trace/1', run: run.id, step: String(step), cells: JSON.stringify(run.config.model.layers.map((layer) => layer.cell)) });
+      const file = withMetadata(bytes, { format: 'sluice-trace/1', run: run.id, step: String(step), cells: JSON.stringify(run.config.model.layers.map((layer) => layer.cell)), options: JSON.stringify(run.config.model.layers.map((layer) => layer.options)) });
       await writeAtomic(place, file);
       return { path: out, checkpoint: step, tensors: readSafetensors(file).entries.map(({ name, shape }) => ({ name, shape })) };
     },

@@ -54,16 +54,28 @@ const nodeBottom = nodeY + 30;
 const busY = 576;
 
 /** What a drawing is made from. */
-export type DrawnCell = Pick<CellForm, 'signals' | 'vectors' | 'equations'>;
+export type DrawnCell = Pick<CellForm, 'signals' | 'vectors' | 'equations' | 'recurrentState'>;
 
 /** Gates and states a cell has decide which drawing fits; null where none of ours does. */
 export function cellDrawing(cell: DrawnCell): CellDrawing | null {
   const names = new Set(cell.signals.map((signal) => signal.name));
   const has = (...signals: string[]) => signals.every((signal) => names.has(signal));
-  if (has('g', 'o', 'c', 'h') && (has('f') || has('i'))) return lstm({ forget: has('f'), input: has('i'), peepholes: cell.vectors.length > 0 });
+  const candidate = has('g') ? 'g' : has('z') ? 'z' : null;
+  if (candidate !== null && has('c', 'h') && (has('f') || has('i'))) {
+    const coupled = cell.equations.some(({ signal, right }) => signal === 'c' && right.includes('1 − f'));
+    return lstm({ forget: has('f'), input: has('i') ? 'gate' : coupled ? 'coupled' : 'open', output: has('o'), peepholes: cell.vectors.length > 0, candidate, squashes: activationOf(cell, candidate) === 'tanh', shows: shownBy(cell), reads: cell.recurrentState });
+  }
   if (has('r', 'z', 'n', 'h')) return gru();
   if (has('h') && names.size === 1) return simple(activationOf(cell, 'h'));
   return null;
+}
+
+/** What stands between c and h: a function before the output gate or after it, the division by n, or nothing. */
+function shownBy(cell: DrawnCell): LstmParts['shows'] {
+  const right = cell.equations.find((line) => line.signal === 'h')?.right ?? 'tanh(c';
+  if (right.includes('⊘ n')) return 'normalised';
+  if (right.includes('tanh(c')) return 'tanh';
+  return right.startsWith('tanh(') ? 'tanhAfter' : 'plain';
 }
 
 /** The function a signal's equation begins with. */
@@ -73,17 +85,34 @@ function activationOf(cell: DrawnCell, signal: string): string {
 
 const box = (x: number, y: number, width: number, height: number): Box => ({ x, y, width, height });
 
+/** The parts that an LSTM-like cell has. */
+interface LstmParts {
+  forget: boolean;
+  input: 'gate' | 'coupled' | 'open';
+  output: boolean;
+  peepholes: boolean;
+  /** Letter of the candidate. */
+  candidate: string;
+  /** The candidate passes tanh. */
+  squashes: boolean;
+  shows: 'tanh' | 'tanhAfter' | 'normalised' | 'plain';
+  /** The state that the gates read. */
+  reads: string;
+}
+
 /**
- * c runs along the belt through f; g rises into it through i; h falls out of it through o. Without an input gate f
- * stands in its place as 1 − f; without a forget gate nothing stands in the belt. Peepholes look from the belt down.
+ * c runs along the belt through f; the candidate rises into it through i; h falls out of it through o. A coupled cell
+ * has f in the place of i, as 1 − f; where a gate is left out nothing stands. Peepholes look from the belt down.
  */
-function lstm(has: { forget: boolean; input: boolean; peepholes: boolean }): CellDrawing {
+function lstm(parts: LstmParts): CellDrawing {
+  const { candidate, shows } = parts;
+  const has = { forget: parts.forget, input: parts.input === 'gate', coupled: parts.input === 'coupled', output: parts.output, peepholes: parts.peepholes };
   const belt = 150;
   const [top, bottom] = [belt - beltHalf, belt + beltHalf];
   const [f, i, g, o, h, right] = [210, 365, 520, 690, 840, 968];
   const [iY, oY] = [312, 322];
   const turn = 424;
-  const columns = [...(has.forget ? [f] : []), ...(has.input ? [i] : []), g, o];
+  const columns = [...(has.forget ? [f] : []), ...(has.input ? [i] : []), g, ...(has.output ? [o] : [])];
   return {
     viewBox: [10, 28, 988, 618],
     beds: [box(40, top, right - 40, 44), box(g - 18, bottom, 36, nodeTop - bottom), box(h - 18, bottom, 36, turn - bottom), box(h - 18, turn - 18, right - h + 18, 36)],
@@ -103,38 +132,38 @@ function lstm(has: { forget: boolean; input: boolean; peepholes: boolean }): Cel
     flows: [...[118, 325, 430, 640, 748, 912].map((x) => ({ x, y: belt, angle: 0 })), { x: g, y: 236, angle: -90 }, { x: g, y: 390, angle: -90 }, { x: h, y: 196, angle: 90 }, { x: h, y: 374, angle: 90 }, { x: 905, y: turn, angle: 0 }],
     controls: [
       ...(has.forget ? [{ gate: 'f', path: `M${f} ${nodeTop}V${bottom + 7}` }] : []),
-      has.input ? { gate: 'i', path: `M${i} ${nodeTop}V${iY}H${g - 58}` } : { gate: 'f', path: `M${f} ${iY}H${g - 58}` },
-      { gate: 'o', path: `M${o} ${nodeTop}V${oY}H${h - 58}` },
+      ...(has.input ? [{ gate: 'i', path: `M${i} ${nodeTop}V${iY}H${g - 58}` }] : has.coupled ? [{ gate: 'f', path: `M${f} ${iY}H${g - 58}` }] : []),
+      ...(has.output ? [{ gate: 'o', path: `M${o} ${nodeTop}V${oY}H${h - 58}` }] : []),
     ],
     bus: inputBus(columns),
     // f and i look at c before the step, o at c after it.
     peepholes: has.peepholes ? [`M${f - 24} ${bottom}V${nodeTop}`, `M${i - 24} ${bottom}V${nodeTop}`, `M${o - 24} ${bottom}V${nodeTop}`] : [],
-    dots: [...columns.slice(0, -1).map((x) => ({ x, y: busY })), ...(has.input ? [] : [{ x: f, y: iY }])],
+    dots: [...columns.slice(0, -1).map((x) => ({ x, y: busY })), ...(has.coupled ? [{ x: f, y: iY }] : [])],
     paddles: [
       ...(has.forget ? [{ gate: 'f', x: f, y: belt, channel: 'horizontal', inverse: false } as const] : []),
-      has.input ? { gate: 'i', x: g, y: iY, channel: 'vertical', inverse: false } : { gate: 'f', x: g, y: iY, channel: 'vertical', inverse: true },
-      { gate: 'o', x: h, y: oY, channel: 'vertical', inverse: false },
+      ...(has.input ? [{ gate: 'i', x: g, y: iY, channel: 'vertical', inverse: false } as const] : has.coupled ? [{ gate: 'f', x: g, y: iY, channel: 'vertical', inverse: true } as const] : []),
+      ...(has.output ? [{ gate: 'o', x: h, y: oY, channel: 'vertical', inverse: false } as const] : []),
     ],
     junctions: [{ x: g, y: belt, sign: '+' }],
-    functions: [{ x: h, y: 231, name: 'tanh' }],
+    functions: shows === 'plain' ? [] : [{ x: h, y: shows === 'tanhAfter' ? 380 : 231, name: shows === 'normalised' ? '÷ n' : 'tanh' }],
     nodes: [
       ...(has.forget ? [{ gate: 'f', x: f, y: nodeY, activation: 'σ' }] : []),
       ...(has.input ? [{ gate: 'i', x: i, y: nodeY, activation: 'σ' }] : []),
-      { gate: 'g', x: g, y: nodeY, activation: 'tanh' },
-      { gate: 'o', x: o, y: nodeY, activation: 'σ' },
+      { gate: candidate, x: g, y: nodeY, activation: parts.squashes ? 'tanh' : 'id' },
+      ...(has.output ? [{ gate: 'o', x: o, y: nodeY, activation: 'σ' }] : []),
     ],
     labels: [
       { x: 40, y: 96, text: 'c_{t−1}', anchor: 'start', tone: 'strong' },
       { x: right, y: 96, text: 'c_{t}', anchor: 'end', tone: 'strong' },
       { x: right, y: 474, text: 'h_{t}', anchor: 'end', tone: 'strong' },
       ...(has.forget ? [{ x: f, y: 68, text: 'f', anchor: 'middle', tone: 'strong', gate: 'f' } as const] : []),
-      has.input ? { x: g - 66, y: iY - 20, text: 'i', anchor: 'end', tone: 'strong', gate: 'i' } : { x: g - 66, y: iY - 20, text: '1 − f', anchor: 'end', tone: 'strong', gate: 'f' },
-      { x: h - 66, y: oY - 20, text: 'o', anchor: 'end', tone: 'strong', gate: 'o' },
+      ...(has.input ? [{ x: g - 66, y: iY - 20, text: 'i', anchor: 'end', tone: 'strong', gate: 'i' } as const] : has.coupled ? [{ x: g - 66, y: iY - 20, text: '1 − f', anchor: 'end', tone: 'strong', gate: 'f' } as const] : []),
+      ...(has.output ? [{ x: h - 66, y: oY - 20, text: 'o', anchor: 'end', tone: 'strong', gate: 'o' } as const] : []),
       { x: 330, y: 118, text: has.forget ? 'f ⊙ c_{t−1}' : 'c_{t−1}', anchor: 'start', tone: 'quiet' },
-      { x: g + 28, y: 262, text: has.input ? 'i ⊙ g' : '(1 − f) ⊙ g', anchor: 'start', tone: 'quiet' },
-      { x: h + 28, y: 272, text: 'tanh c_{t}', anchor: 'start', tone: 'quiet' },
+      { x: g + 28, y: 262, text: has.input ? `i ⊙ ${candidate}` : has.coupled ? `(1 − f) ⊙ ${candidate}` : candidate, anchor: 'start', tone: 'quiet' },
+      ...(shows === 'tanhAfter' ? [] : [{ x: h + 28, y: 272, text: { tanh: 'tanh c_{t}', normalised: 'c_{t} ⊘ n_{t}', plain: 'c_{t}' }[shows], anchor: 'start', tone: 'quiet' } as const]),
     ],
-    inputs: inputs(),
+    inputs: inputs(parts.reads),
   };
 }
 
@@ -243,9 +272,9 @@ function inputBus(columns: number[]): string {
   return `M163 ${busY}H${last}${columns.map((x) => `M${x} ${busY}V${nodeBottom}`).join('')}M150 ${busY + 28}H163V${busY}M150 ${busY - 24}H163V${busY}`;
 }
 
-function inputs(): CellDrawing['inputs'] {
+function inputs(reads: string): CellDrawing['inputs'] {
   return [
     { x: 40, y: busY - 42, text: 'x_{t}', width: 'input' },
-    { x: 40, y: busY + 12, text: 'h_{t−1}', width: 'hidden' },
+    { x: 40, y: busY + 12, text: `${reads}_{t−1}`, width: 'hidden' },
   ];
 }

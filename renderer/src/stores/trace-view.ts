@@ -1,4 +1,4 @@
-import { float32Tensor, readSafetensors, type CellInfo, type Safetensors } from '../../../engine/contracts';
+import { cellForm, float32Tensor, readSafetensors, type CellForm, type CellInfo, type CellOptions, type Safetensors } from '../../../engine/contracts';
 import type { SignalScale } from '../charts/colors';
 import type { TraceSignal } from '../charts/signals';
 
@@ -34,7 +34,7 @@ export interface TraceView {
 /** Letters of the cells known when this was written; the engine's own list wins where it is at hand. */
 const fallbackOrder = ['f', 'i', 'g', 'o', 'r', 'z', 'n', 'c', 'h'];
 
-function scaleOf(name: string, cell: CellInfo | undefined): SignalScale {
+function scaleOf(name: string, cell: CellForm | undefined): SignalScale {
   const kind = cell?.signals.find((signal) => signal.name === name)?.kind;
   if (kind) return kind === 'unbounded' ? 'tanh' : kind;
   return 'fiorz'.includes(name) ? 'openness' : name === 'c' ? 'tanh' : 'signed';
@@ -47,6 +47,9 @@ function scaleOf(name: string, cell: CellInfo | undefined): SignalScale {
 export function decodeTrace(bytes: Uint8Array, cells: readonly CellInfo[]): TraceView {
   const file = readSafetensors(bytes);
   const names = JSON.parse(file.metadata['cells'] ?? '[]') as string[];
+  // Traces of older runs have none: their cells had no options.
+  const options = JSON.parse(file.metadata['options'] ?? '[]') as CellOptions[];
+  const formOf = (layer: TraceLayer): CellForm | undefined => cellForm(cells, { cell: layer.cell, options: options[layer.index] });
   const layers = new Map<string, TraceLayer>();
   let time = 0;
   for (const entry of file.entries) {
@@ -61,11 +64,10 @@ export function decodeTrace(bytes: Uint8Array, cells: readonly CellInfo[]): Trac
       layer = { key, index: Number(index), reverse: reverse !== undefined, cell: names[Number(index)] ?? '', units, signals: [] };
       layers.set(key, layer);
     }
-    const cell = cells.find((one) => one.name === layer.cell);
-    layer.signals.push({ name, scale: scaleOf(name, cell), values: data.subarray(0, steps * units) });
+    layer.signals.push({ name, scale: scaleOf(name, formOf(layer)), values: data.subarray(0, steps * units) });
   }
   for (const layer of layers.values()) {
-    const order = cells.find((one) => one.name === layer.cell)?.signals.map((signal) => signal.name) ?? fallbackOrder;
+    const order = formOf(layer)?.signals.map((signal) => signal.name) ?? fallbackOrder;
     const place = (signal: TraceSignal) => (order.indexOf(signal.name) + order.length + 1) % (order.length + 1);
     layer.signals.sort((a, b) => place(a) - place(b));
   }

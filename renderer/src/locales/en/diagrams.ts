@@ -25,6 +25,11 @@ export const messages = {
     attentionWeight: 'its share: all shares of a step add up to 1',
     attentionContext: 'the states, weighted',
     attentionOutput: 'what the head sees',
+    candidateInput: 'what the new is, from the input alone',
+    outputOldState: 'how much to show, having seen the old state',
+    stabilizer: 'the largest exponent so far: it keeps the exponential gates within range',
+    normalizer: 'the weight of all that was taken in',
+    clockwork: 'a module computes when its period T divides the time step, and keeps its state otherwise',
     simple: 'everything at once: no gate protects the old state',
   },
 };

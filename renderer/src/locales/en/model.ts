@@ -1,7 +1,18 @@
 export const messages = {
   title: 'Model',
   newRun: 'new run',
-  cells: { lstm: 'LSTM', 'lstm-peephole': 'LSTM + peepholes', 'lstm-coupled': 'LSTM, coupled', 'lstm-no-forget': 'LSTM of 1997', gru: 'GRU', mingru: 'minGRU', minlstm: 'minLSTM', 'rnn-tanh': 'RNN', 'rnn-relu': 'RNN, ReLU' },
+  cells: { lstm: 'LSTM', 'lstm-peephole': 'LSTM + peepholes', 'lstm-coupled': 'LSTM, coupled', 'lstm-no-forget': 'LSTM of 1997', 'lstm-peephole-cell-input': 'LSTM, gates see c', slstm: 'sLSTM', clockwork: 'Clockwork RNN', gru: 'GRU', mingru: 'minGRU', minlstm: 'minLSTM', 'rnn-tanh': 'RNN', 'rnn-relu': 'RNN, ReLU' },
+  cellOptions: {
+    without: { name: 'Leave out', help: 'One part taken out, as in the ablations of Greff et al. 2017: a gate left out stands open and has no weights, a function left out passes its value on.' },
+    outputActivation: { name: 'Output function', help: 'What the product of output gate and memory passes before it becomes h.' },
+    forget: { name: 'Forget gate', help: 'Logistic: at most all of the old state stays. Exponential: its weight may also grow against the new.' },
+    g: { name: 'g', help: 'What the candidate’s sum passes. Log: v + ½ above 0, the logistic function of v below, so that the state stays positive and can be followed in logarithms.' },
+    periods: { name: 'Periods', help: 'One module of equal width for each number. A module computes at the time steps that its period divides, counted from the start of each slice.' },
+  },
+  cellOptionValues: {
+    none: 'nothing', 'input-gate': 'input gate', 'output-gate': 'output gate', 'input-activation': 'input function', 'output-activation': 'output function',
+    identity: 'none', tanh: 'tanh', sigmoid: 'logistic', exp: 'exponential', log: 'log',
+  },
   stack: 'Stack',
   stackLabel: 'Layers from input to output',
   presetUnchanged: '{preset}',
@@ -124,7 +135,7 @@ export const messages = {
   onnxCudaYes: 'default activations, which the CUDA kernels take',
   onnxNo: 'layer {layers}: {reason}',
   onnxReason: {
-    noOperator: 'no operator of ONNX holds this cell',
+    scan: 'no operator of ONNX holds this cell; it is written out as a Scan, which ONNX Runtime computes on the CPU',
     cpuOnly: 'the CUDA kernels have no such cell; ONNX Runtime computes it on the CPU',
   },
   weights: 'Weights of this block',
@@ -149,6 +160,9 @@ export const messages = {
     WRONG_TYPE: 'Must be a number.',
     NOT_ALLOWED: 'Must be one of {allowed}.',
     MISSING: 'Needs a value.',
+    UNKNOWN_OPTION: 'The cell {cell} has no option {value}.',
+    NOT_RISING: 'Must be whole numbers that rise, such as 1, 2, 4.',
+    UNEQUAL_SHARES: '{count} periods cannot share {units} units equally. Change their number or the hidden size.',
     UNKNOWN_CELL: 'There is no cell {value}. {nearest} works.',
     BIDIRECTIONAL_LANGUAGE_MODEL: 'A language model cannot read in both directions: it would see the characters it has to predict. Choose forward.',
     NO_END: 'The training would never end. Give a number of steps or epochs, or stop early.',

@@ -28,6 +28,11 @@ export const messages: Translated<typeof english> = {
     attentionWeight: '그 몫. 한 스텝의 몫을 모두 더하면 1',
     attentionContext: '가중치를 곱해 더한 상태',
     attentionOutput: '출력층이 보는 값',
+    candidateInput: '입력만으로 만든 새 값',
+    outputOldState: '옛 상태를 직접 보고 얼마나 내보일지',
+    stabilizer: '지금까지 가장 큰 지수. 지수 게이트가 넘치지 않게 함',
+    normalizer: '지금까지 받아들인 값의 가중치 합',
+    clockwork: '모듈은 주기 T가 시점을 나눌 때만 계산하고, 아니면 상태를 그대로 둠',
     simple: '한꺼번에 섞음. 옛 상태를 지키는 게이트가 없음',
   },
 };

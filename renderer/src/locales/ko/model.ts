@@ -4,7 +4,18 @@ import type { messages as english } from '../en/model';
 export const messages: Translated<typeof english> = {
   title: '모델',
   newRun: '새 실행',
-  cells: { lstm: 'LSTM', 'lstm-peephole': 'LSTM + 핍홀', 'lstm-coupled': 'LSTM, 결합 게이트', 'lstm-no-forget': '1997년 LSTM', gru: 'GRU', mingru: 'minGRU', minlstm: 'minLSTM', 'rnn-tanh': 'RNN', 'rnn-relu': 'RNN, ReLU' },
+  cells: { lstm: 'LSTM', 'lstm-peephole': 'LSTM + 핍홀', 'lstm-coupled': 'LSTM, 결합 게이트', 'lstm-no-forget': '1997년 LSTM', 'lstm-peephole-cell-input': 'LSTM, c를 보는 게이트', slstm: 'sLSTM', clockwork: '클록워크 RNN', gru: 'GRU', mingru: 'minGRU', minlstm: 'minLSTM', 'rnn-tanh': 'RNN', 'rnn-relu': 'RNN, ReLU' },
+  cellOptions: {
+    without: { name: '뺄 부분', help: 'Greff 등(2017)의 실험처럼 한 부분을 뺍니다. 뺀 게이트는 항상 열려 있고 가중치가 없으며, 뺀 함수는 값을 그대로 넘깁니다.' },
+    outputActivation: { name: '출력 함수', help: '출력 게이트와 기억 셀의 곱이 은닉 상태가 되기 전에 거치는 함수입니다.' },
+    forget: { name: '망각 게이트', help: '로지스틱: 옛 상태를 많아야 그대로 남깁니다. 지수: 새 값에 견준 옛 상태의 비중이 커질 수도 있습니다.' },
+    g: { name: 'g', help: '후보의 합이 거치는 함수입니다. log는 0 이상이면 v + ½, 0보다 작으면 v의 로지스틱 함수입니다. 상태가 양수로 남아 로그로 따라갈 수 있습니다.' },
+    periods: { name: '주기', help: '숫자마다 같은 크기의 모듈이 하나씩 있습니다. 모듈은 구간의 처음부터 센 시점이 주기로 나누어질 때만 계산합니다.' },
+  },
+  cellOptionValues: {
+    none: '없음', 'input-gate': '입력 게이트', 'output-gate': '출력 게이트', 'input-activation': '입력 활성화 함수', 'output-activation': '출력 활성화 함수',
+    identity: '없음', tanh: 'tanh', sigmoid: '로지스틱', exp: '지수', log: 'log',
+  },
   stack: '층 쌓기',
   stackLabel: '입력에서 출력까지의 층',
   presetUnchanged: '{preset}',
@@ -127,7 +138,7 @@ export const messages: Translated<typeof english> = {
   onnxCudaYes: '기본 활성화라서 CUDA 커널이 받습니다',
   onnxNo: '{layers}층: {reason}',
   onnxReason: {
-    noOperator: '이 셀을 담는 ONNX 연산이 없습니다',
+    scan: '이 셀을 담는 ONNX 연산이 없어 Scan으로 풀어 쓰며, ONNX Runtime이 CPU에서 계산합니다',
     cpuOnly: 'CUDA 커널에 이런 셀이 없어 ONNX Runtime이 CPU에서 계산합니다',
   },
   weights: '이 블록의 가중치',
@@ -152,6 +163,9 @@ export const messages: Translated<typeof english> = {
     WRONG_TYPE: '숫자여야 합니다.',
     NOT_ALLOWED: '다음 가운데 하나여야 합니다: {allowed}',
     MISSING: '값이 있어야 합니다.',
+    UNKNOWN_OPTION: '{cell} 셀에는 {value} 설정이 없습니다.',
+    NOT_RISING: '1, 2, 4처럼 커지는 정수여야 합니다.',
+    UNEQUAL_SHARES: '주기 {count}개로는 유닛 {units}개를 똑같이 나눌 수 없습니다. 주기의 수나 은닉 크기를 바꾸세요.',
     UNKNOWN_CELL: '{value} 셀은 없습니다. 예: {nearest}',
     BIDIRECTIONAL_LANGUAGE_MODEL: '언어 모델은 양쪽으로 읽을 수 없습니다. 맞혀야 할 글자를 미리 보게 됩니다. ‘앞으로’를 고르십시오.',
     NO_END: '학습이 끝나지 않습니다. 스텝이나 에폭 수를 정하거나 일찍 멈추게 하십시오.',

@@ -136,8 +136,8 @@ impl<E: Element> Model<E> {
             let normal = tensor.name == "embedding.weight";
             tensor.each(|index, place| {
                 let index = index as u64;
-                flat[place] =
-                    E::from_f64(if normal { rng.normal(index) } else { bound * (2.0 * rng.uniform(index) - 1.0) });
+                let drawn = if normal { rng.normal(index) } else { bound * (2.0 * rng.uniform(index) - 1.0) };
+                flat[place] = E::from_f64(if tensor.has(index as usize) { drawn } else { 0.0 });
             });
         }
     }

@@ -75,6 +75,9 @@ pub struct Tensor {
     pub name: String,
     pub shape: Vec<usize>,
     pub packing: Packing,
+    /// Equal blocks of a block upper triangular matrix, 1 for any other: what lies below the diagonal does not exist, is
+    /// stored as 0 and never changes.
+    pub blocks: usize,
     /// Where it begins in the flat arrays, and how much of them it takes.
     pub offset: usize,
     pub length: usize,
@@ -151,7 +154,7 @@ impl Parameters {
     /// Adds a tensor and gives its index.
     pub fn add(&mut self, name: String, packing: Packing) -> usize {
         let length = packing.length();
-        self.tensors.push(Tensor { name, shape: packing.shape(), packing, offset: self.length, length });
+        self.tensors.push(Tensor { name, shape: packing.shape(), packing, blocks: 1, offset: self.length, length });
         // Each begins at a whole vector; packings of odd inner sizes are whole vectors too.
         self.length += length.next_multiple_of(LANES);
         self.tensors.len() - 1
@@ -196,13 +199,22 @@ impl Parameters {
             found.push(given);
         }
         for (tensor, given) in self.tensors.iter().zip(found) {
-            tensor.each(|index, place| flat[place] = given.data[index]);
+            tensor.each(|index, place| flat[place] = if tensor.has(index) { given.data[index] } else { E::ZERO });
         }
         Ok(())
     }
 }
 
 impl Tensor {
+    /// False for a number of an absent block, by its row-major index.
+    pub fn has(&self, index: usize) -> bool {
+        if self.blocks == 1 {
+            return true;
+        }
+        let (row, column) = (index / self.shape[1], index % self.shape[1]);
+        row * self.blocks / self.shape[0] <= column * self.blocks / self.shape[1]
+    }
+
     /// Calls `f(row-major index, place in the flat array)` for every number.
     pub fn each(&self, mut f: impl FnMut(usize, usize)) {
         let columns = if self.shape.len() == 2 { self.shape[1] } else { 1 };

@@ -35,11 +35,14 @@ fn batch_first(values: &[f32], time: usize, batch: usize, width: usize) -> Vec<f
 fn encode(spec: &ModelSpec, label: &TraceLabel, tensors: &[NamedTensor<f32>]) -> Result<Vec<u8>, EngineError> {
     let cells: Vec<&str> = spec.layers.iter().map(|layer| layer.cell.as_str()).collect();
     let cells = serde_json::to_string(&cells).map_err(|error| EngineError::new("INTERNAL", error.to_string()))?;
+    let options: Vec<_> = spec.layers.iter().map(|layer| &layer.options).collect();
+    let options = serde_json::to_string(&options).map_err(|error| EngineError::new("INTERNAL", error.to_string()))?;
     let metadata = [
         ("format", FORMAT.to_string()),
         ("run", label.run.to_string()),
         ("step", label.step.to_string()),
         ("cells", cells),
+        ("options", options),
         ("elapsedMs", label.elapsed_ms.to_string()),
     ];
     tensor_file::encode(tensors, &metadata)

@@ -1,6 +1,7 @@
 //! The registry of cells. A cell is one file with its equations forward and backward and one line in `CELLS`;
 //! nothing else enumerates cells.
 
+mod clockwork;
 mod gru;
 mod info;
 mod lstm;
@@ -14,6 +15,7 @@ mod options;
 mod rnn_relu;
 mod rnn_tanh;
 mod scan;
+mod slstm;
 mod step;
 
 use std::marker::PhantomData;
@@ -46,9 +48,11 @@ static CELLS: &[&dyn CellEntry] = &[
     &Entry::<lstm_peephole_cell_input::LstmPeepholeCellInput<{ lstm_peephole_cell_input::IDENTITY }>>(PhantomData),
     &Entry::<lstm_coupled::LstmCoupled>(PhantomData),
     &Entry::<lstm_no_forget::LstmNoForget>(PhantomData),
+    &Entry::<slstm::SLstm<{ slstm::SIGMOID }>>(PhantomData),
     &Entry::<gru::Gru>(PhantomData),
     &scan::ScanEntry::<mingru::MinGru<false>>(PhantomData),
     &scan::ScanEntry::<minlstm::MinLstm<false>>(PhantomData),
+    &Entry::<clockwork::Clockwork>(PhantomData),
 ];
 
 /// Which consecutive slots of the gate tensor a product adds to, and the gate of the stacked weights for each.
@@ -81,12 +85,21 @@ pub struct Layout {
     pub saved: usize,
     /// What the cell's weights of one number per unit stand for, in the order of `CellInfo::vectors`.
     pub vectors: &'static [Peephole],
+    /// Units compute only when the period of their module divides the time step: `vectors` then ends with 1 or 0 for
+    /// each unit, the recurrent weights are block upper triangular, and the first list among the options has the periods.
+    pub clocked: bool,
 }
 
 impl Layout {
     /// Of a cell that is scanned: h is its only state, and only the input feeds it.
     pub const fn scanned(slots: usize, input: Feed) -> Self {
         Layout { slots, input, ..Self::BASE }
+    }
+
+    /// Vectors of one number per unit that a step reads.
+    #[inline(always)]
+    pub const fn unit_vectors(&self) -> usize {
+        self.vectors.len() + self.clocked as usize
     }
 
     /// What most cells have.
@@ -98,6 +111,7 @@ impl Layout {
         reads: 0,
         saved: 0,
         vectors: &[],
+        clocked: false,
     };
 }
 

@@ -106,7 +106,7 @@ impl<E: Element, C: Cell> Forward<E, C> {
             // The loop below is not unrolled; a copy keeps the sums of the product in registers.
             let finished = sums;
             let mut vectors = [V::splat(E::ZERO); MAX_VECTORS];
-            for v in 0..C::LAYOUT.vectors.len() {
+            for v in 0..C::LAYOUT.unit_vectors() {
                 vectors[v] = V::load(step.vectors[v].add(panel * LANES));
             }
             for (i, sums) in finished.iter().enumerate() {
@@ -271,7 +271,7 @@ impl<E: Element, C: Cell> Backward<E, C> {
                         for s in 0..C::LAYOUT.saved {
                             recorded.saved[s] = V::load(step.saved[s].add(at));
                         }
-                        for v in 0..C::LAYOUT.vectors.len() {
+                        for v in 0..C::LAYOUT.unit_vectors() {
                             recorded.vectors[v] = V::load(step.vectors[v].add(unit));
                         }
                         C::backward::<E, V>(&recorded, &reaching)

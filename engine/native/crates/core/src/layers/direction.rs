@@ -40,6 +40,9 @@ pub struct Direction<E: Element> {
     pub carry: [Buffer<E>; MAX_STATES],
     /// `[R][W]`: whole derivative of each state, only for traces.
     pub totals: [Buffer<E>; MAX_STATES],
+    /// Periods of the modules, where the cell has a clock, and `[T][W]`: 1 where a unit computes at a time step.
+    pub periods: Vec<usize>,
+    pub clock: Buffer<E>,
     /// `[P][S * 16]`: both biases, packed for this step, and the gradient of that.
     pub bias: Buffer<E>,
     pub bias_gradient: Buffer<E>,
@@ -83,6 +86,11 @@ impl<E: Element> Direction<E> {
         let bias_ih = add(names.bias, Packing::GateBias { hidden, slots: ih });
         let bias_hh = names.recurrent_bias.map(|name| add(name, Packing::GateBias { hidden, slots: hh }));
         let vectors = cell.info().vectors.iter().map(|name| add(name, Packing::Vector { size: hidden })).collect();
+        let periods = if layout.clocked { chosen.numbers[0].clone() } else { Vec::new() };
+        if layout.clocked {
+            let last = parameters.tensors.iter_mut().rfind(|tensor| tensor.offset == weight_hh);
+            last.expect("added above").blocks = periods.len();
+        }
         let width = padded(hidden);
         let panels = width / LANES;
         let empty = || Buffer::new(0);
@@ -100,6 +108,8 @@ impl<E: Element> Direction<E> {
             bias_ih,
             bias_hh,
             vectors,
+            periods,
+            clock: empty(),
             gates: empty(),
             states: std::array::from_fn(|_| empty()),
             saved: std::array::from_fn(|_| empty()),
@@ -134,12 +144,31 @@ impl<E: Element> Direction<E> {
         for s in 0..self.layout.saved {
             self.saved[s].reserve(rows * self.width);
         }
+        if self.layout.clocked {
+            self.clock.reserve(time * self.width);
+            for (step, units) in self.clock.slice_mut(time * self.width).chunks_exact_mut(self.width).enumerate() {
+                for (unit, active) in units.iter_mut().enumerate().take(self.hidden) {
+                    let period = self.periods[unit * self.periods.len() / self.hidden];
+                    *active = if step.is_multiple_of(period) { E::ONE } else { E::ZERO };
+                }
+            }
+        }
     }
 
     /// The products' feeds with the offset of each one's bias.
     pub fn biases(&self) -> impl Iterator<Item = (&'static Feed, usize)> {
         let recurrent = self.bias_hh.map(|offset| (&self.layout.recurrent, offset));
         std::iter::once((&self.layout.input, self.bias_ih)).chain(recurrent)
+    }
+
+    /// Numbers of the recurrent weights of panel `panel` that belong to absent blocks, by their place in the panel.
+    pub fn absent(&self, panel: usize) -> impl Iterator<Item = usize> {
+        let (blocks, hidden) = (self.periods.len(), self.hidden);
+        let units = panel * LANES..((panel + 1) * LANES).min(if blocks > 1 { hidden } else { 0 });
+        units.flat_map(move |unit| {
+            let first_column = unit * blocks / hidden * (hidden / blocks);
+            (0..first_column).map(move |column| column * LANES + unit % LANES)
+        })
     }
 
     /// Numbers in one row of the gate tensor's panel.

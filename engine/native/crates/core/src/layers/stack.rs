@@ -387,7 +387,7 @@ impl<E: Element> Stack<E> {
                     previous,
                     next,
                     saved,
-                    vectors: unit_weights(direction, pass),
+                    vectors: unit_weights(direction, pass, step),
                     width,
                 });
             }
@@ -547,7 +547,7 @@ impl<E: Element> Stack<E> {
                 previous: [std::ptr::null(); MAX_STATES],
                 state: [std::ptr::null(); MAX_STATES],
                 saved: [std::ptr::null(); MAX_SAVED],
-                vectors: unit_weights(direction, pass),
+                vectors: unit_weights(direction, pass, step),
                 total: [std::ptr::null_mut(); MAX_STATES],
                 width,
             };
@@ -716,6 +716,10 @@ impl<E: Element> Stack<E> {
                 }
             });
             for panel in own {
+                let recurrent = pass.gradients.add(direction.weight_hh + panel * width * direction.recurrent_line());
+                for place in direction.absent(panel) {
+                    *recurrent.add(place) = E::ZERO;
+                }
                 for (&offset, peephole) in direction.vectors.iter().zip(layout.vectors) {
                     let seen = if peephole.after { direction.block_after(0) } else { direction.block_before(0) };
                     (self.kernels.pair_sum)(PairSum {
@@ -835,11 +839,14 @@ impl<E: Element> Stack<E> {
     }
 }
 
-/// Where the weights of one number per unit of `direction` begin.
-fn unit_weights<E: Element>(direction: &Direction<E>, pass: &Pass<E>) -> [*const E; MAX_VECTORS] {
+/// Where the weights of one number per unit of `direction` begin, and behind them its clock at a time step.
+fn unit_weights<E: Element>(direction: &Direction<E>, pass: &Pass<E>, step: usize) -> [*const E; MAX_VECTORS] {
     let mut vectors = [std::ptr::null(); MAX_VECTORS];
     for (vector, &offset) in vectors.iter_mut().zip(&direction.vectors) {
         *vector = pass.weights.wrapping_add(offset);
+    }
+    if direction.layout.clocked {
+        vectors[direction.vectors.len()] = direction.clock.at(step * direction.width);
     }
     vectors
 }

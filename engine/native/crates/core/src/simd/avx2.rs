@@ -186,6 +186,11 @@ mod x86 {
         }
 
         #[inline(always)]
+        fn log_sigmoid(self) -> Self {
+            functions::log_sigmoid(self)
+        }
+
+        #[inline(always)]
         fn tanh(self) -> Self {
             functions::tanh(self)
         }

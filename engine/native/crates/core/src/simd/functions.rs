@@ -1,4 +1,4 @@
-//! exp, sigmoid and tanh in f32, written once over a few primitives of each instruction set.
+//! exp, sigmoid, log sigmoid and tanh in f32, written once over a few primitives of each instruction set.
 
 use super::Lanes;
 
@@ -58,6 +58,25 @@ pub fn exp<V: FloatLanes>(x: V) -> V {
 #[inline(always)]
 pub fn sigmoid<V: FloatLanes>(x: V) -> V {
     exp_within(V::splat(0.0).sub(x)).add(V::splat(1.0)).reciprocal()
+}
+
+/// 2 / (2 k + 1) for k = 0, …: log(1 + u) = 2 atanh(s) = s times their sum with powers of s^2, s = u / (u + 2). Up to
+/// s = 1 / 3 (u = 1) these seven leave a relative error below 2e-8.
+const ATANH: [f32; 7] = [2.0, 2.0 / 3.0, 2.0 / 5.0, 2.0 / 7.0, 2.0 / 9.0, 2.0 / 11.0, 2.0 / 13.0];
+
+/// min(x, 0) - log(1 + exp(-|x|))
+#[inline(always)]
+pub fn log_sigmoid<V: FloatLanes>(x: V) -> V {
+    let zero = V::splat(0.0);
+    let minus = zero.sub(x);
+    let u = exp(zero.sub(x.max(minus)));
+    let s = u.div(u.add(V::splat(2.0)));
+    let square = s.mul(s);
+    let mut sum = V::splat(ATANH[6]);
+    for k in (0..6).rev() {
+        sum = sum.mul_add(square, V::splat(ATANH[k]));
+    }
+    zero.sub(minus.max(zero)).sub(s.mul(sum))
 }
 
 /// e / (e + 2) with e = exp(2x) - 1, which keeps its digits near 0.

@@ -43,6 +43,8 @@ pub trait Lanes<E>: Copy {
     fn mul_add(self, factor: Self, addend: Self) -> Self;
     fn exp(self) -> Self;
     fn sigmoid(self) -> Self;
+    /// log(sigmoid(self)) without loss where sigmoid is near 0 or 1.
+    fn log_sigmoid(self) -> Self;
     fn tanh(self) -> Self;
     /// Sum and maximum over the 16 elements, in a fixed order.
     fn sum(self) -> E;
@@ -87,6 +89,7 @@ mod tests {
                     let y = match self.what {
                         "exp" => x.exp(),
                         "sigmoid" => x.sigmoid(),
+                        "log_sigmoid" => x.log_sigmoid(),
                         "tanh" => x.tanh(),
                         other => panic!("{other}"),
                     };
@@ -111,10 +114,11 @@ mod tests {
     type Reference = (&'static str, fn(f64) -> f64, f64);
 
     fn check<I: Isa<f32>>() {
-        let reference: [Reference; 3] = [
+        let reference: [Reference; 4] = [
             // exp is used on arguments <= 0 (softmax), sigmoid and tanh on all.
             ("exp", f64::exp, 4e-7),
             ("sigmoid", |x| 1.0 / (1.0 + (-x).exp()), 4e-7),
+            ("log_sigmoid", |x: f64| x.min(0.0) - (-x.abs()).exp().ln_1p(), 5e-7),
             ("tanh", f64::tanh, 5e-7),
         ];
         for (what, exact, relative) in reference {

@@ -65,7 +65,7 @@ impl FloatLanes for Wide<f32> {
 }
 
 macro_rules! wide {
-    ($type:ty, $exp:expr, $sigmoid:expr, $tanh:expr) => {
+    ($type:ty, $exp:expr, $sigmoid:expr, $log_sigmoid:expr, $tanh:expr) => {
         impl Wide<$type> {
             #[inline(always)]
             fn pairs(self, other: Self, f: impl Fn($type, $type) -> $type) -> Self {
@@ -155,6 +155,11 @@ macro_rules! wide {
             }
 
             #[inline(always)]
+            fn log_sigmoid(self) -> Self {
+                $log_sigmoid(self)
+            }
+
+            #[inline(always)]
             fn tanh(self) -> Self {
                 $tanh(self)
             }
@@ -172,5 +177,11 @@ macro_rules! wide {
     };
 }
 
-wide!(f32, functions::exp, functions::sigmoid, functions::tanh);
-wide!(f64, |x: Self| x.each(f64::exp), |x: Self| x.each(|v| 1.0 / (1.0 + f64::exp(-v))), |x: Self| x.each(f64::tanh));
+wide!(f32, functions::exp, functions::sigmoid, functions::log_sigmoid, functions::tanh);
+wide!(
+    f64,
+    |x: Self| x.each(f64::exp),
+    |x: Self| x.each(|v| 1.0 / (1.0 + f64::exp(-v))),
+    |x: Self| x.each(|v| v.min(0.0) - f64::ln_1p(f64::exp(-v.abs()))),
+    |x: Self| x.each(f64::tanh)
+);
