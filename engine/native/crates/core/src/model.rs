@@ -501,7 +501,7 @@ impl<E: Element> Model<E> {
     unsafe fn update(&self, pass: &Pass<E>, worker: &Worker, update: &Update, step: u64, clip: f64) {
         let length = self.parameters.length;
         let own = worker.share(length.div_ceil(BLOCK));
-        let first = own.start * BLOCK;
+        let first = (own.start * BLOCK).min(length);
         let count = (own.end * BLOCK).min(length).saturating_sub(first);
         let moment = |buffer: &Buffer<E>, used: bool| if used { buffer.at(first) } else { std::ptr::null_mut() };
         let stretch = Stretch {
