@@ -1,5 +1,5 @@
-import type { EngineBinding, ModelSpec, SeriesData, TokenData } from './binding/types';
-import type { Dataset, JobProgress, LogLine, MethodInput, MethodOutput, RunConfig, RunDetails, Split, WorkbenchEvent } from './contracts';
+import type { EngineBinding, ModelSpec, TrainingData } from './binding/types';
+import type { CheckpointChoice, Dataset, JobProgress, LogLine, MethodInput, MethodOutput, RunConfig, RunDetails, Split, WorkbenchEvent } from './contracts';
 
 /**
  * What services need from outside, and what they offer each other. `workbench.ts` composes them; a test
@@ -56,13 +56,14 @@ export interface Tokenizer {
 /** `engine/dataset/index.ts` exports `createDatasetService(ports): DatasetService`. */
 export interface DatasetService extends Methods<'datasets', 'list' | 'get' | 'samples' | 'preview' | 'page' | 'profile' | 'change' | 'rename' | 'delete' | 'restore'> {
   import(request: MethodInput<'datasets.import'>['request'], job: JobContext): Promise<Dataset>;
+  generate(request: MethodInput<'datasets.generate'>['request'], job: JobContext): Promise<Dataset>;
   importText(input: { name: string | null; text: string }, job: JobContext): Promise<Dataset>;
   importSample(sample: string, job: JobContext): Promise<Dataset>;
   tokenizer(id: string): Promise<Tokenizer>;
   /** Throws DATASET_DAMAGED where the numbers or tokens on disk are not those that the import wrote. Read once, later only looked at for changes. */
   check(id: string): Promise<void>;
   /** What the engine needs to train this configuration: files, windows, scaler fitted on training rows. Throws CONFIG_INVALID / DATASET_TOO_SHORT with the field. */
-  trainingData(config: Pick<RunConfig, 'dataset' | 'task'>): Promise<TokenData | SeriesData>;
+  trainingData(config: Pick<RunConfig, 'dataset' | 'task'>): Promise<TrainingData>;
   /** A whole text file decoded as an import would (encoding detected, line breaks unified). Throws FILE_NOT_FOUND, FILE_NOT_TEXT, FILE_EMPTY. */
   readText(file: string): Promise<string>;
   /** Named numeric columns of any table file, `[rows, columns.length]` row-major, NaN = missing. Throws COLUMN_NOT_FOUND, COLUMN_NOT_NUMERIC, DATASET_PARSE_FAILED. */
@@ -84,12 +85,12 @@ export interface DatasetService extends Methods<'datasets', 'list' | 'get' | 'sa
 
 /** `engine/training/index.ts` exports `createRunService(ports, datasets): RunService`. */
 export interface RunService
-  extends Methods<'runs', 'list' | 'get' | 'start' | 'pause' | 'resume' | 'stop' | 'continue' | 'rename' | 'delete' | 'restore' | 'metrics' | 'trace' | 'probe' | 'sample' | 'forecast' | 'record' | 'evaluate'> {
+  extends Methods<'runs', 'list' | 'get' | 'start' | 'pause' | 'resume' | 'stop' | 'tune' | 'continue' | 'rename' | 'delete' | 'restore' | 'metrics' | 'trace' | 'probe' | 'sample' | 'forecast' | 'record' | 'predict' | 'weights' | 'evaluate'> {
   /**
-   * Which checkpoint stands for a run (best, else newest whole), its folder, the complete configuration, the
+   * Which checkpoint stands for a run (best, else newest whole; or the one asked for), its folder, the complete configuration, the
    * data as the run saw them when it began (its scaler and windows), and the model to load.
    */
-  checkpoint(id: string): Promise<{ run: RunDetails; directory: string; step: number; data: TokenData | SeriesData; model: ModelSpec }>;
+  checkpoint(id: string, which?: CheckpointChoice): Promise<{ run: RunDetails; directory: string; step: number; data: TrainingData; model: ModelSpec }>;
   /** Runs name their dataset: called after one was renamed. */
   datasetRenamed(from: string, to: string): Promise<void>;
   onFrame(listener: (run: string) => void): () => void;

@@ -46,6 +46,8 @@ export interface LocalWorkbench extends Workbench {
   takeFrame(run: string): Uint8Array | null;
   /** Live frames are made only for runs that are watched. */
   setLive(run: string, live: boolean): void;
+  /** Why the engine does not use the instruction set that SLUICE_KERNEL names, as a sentence; null where it does. */
+  kernelProblem(): string | null;
   /** Runs the engine on one reference fixture. */
   parity(fixtureJson: string): ParityResult[];
   /** Times one shape (`benchCase`). Throws USAGE with the field. */
@@ -125,6 +127,8 @@ export function createWorkbench(options: WorkbenchOptions): LocalWorkbench {
   const models = createModelService(ports, datasets);
   const runs = createRunService(ports, datasets);
   const exports = createExportService(ports, datasets, runs);
+  const kernelProblem = engine.kernelProblem();
+  if (kernelProblem !== null) ports.log('warning', `${kernelProblem}. ${engine.kernel()} is used.`);
   ports.log('info', `engine ${engine.version()}, kernel ${engine.kernel()}, ${cores} cores, workspace ${options.workspace}`);
 
   const handlers: { [M in Method]: (input: MethodParsed<M>) => Promise<MethodOutput<M>> } = {
@@ -151,6 +155,7 @@ export function createWorkbench(options: WorkbenchOptions): LocalWorkbench {
     'datasets.import': ({ job, request }) => jobs.run(job, 'import', basename(request.files[0] ?? ''), (context) => datasets.import(request, context)),
     'datasets.importText': ({ job, name, text }) => jobs.run(job, 'import', name ?? 'text', (context) => datasets.importText({ name, text }, context)),
     'datasets.importSample': ({ job, sample }) => jobs.run(job, 'import', sample, (context) => datasets.importSample(sample, context)),
+    'datasets.generate': ({ job, request }) => jobs.run(job, 'import', request.name ?? request.task, (context) => datasets.generate(request, context)),
     'datasets.page': (input) => datasets.page(input),
     'datasets.profile': (input) => datasets.profile(input),
     'datasets.vocabulary': async ({ id }) => ({ tokens: (await datasets.tokenizer(id)).vocabulary }),
@@ -170,6 +175,8 @@ export function createWorkbench(options: WorkbenchOptions): LocalWorkbench {
     'models.cells': () => models.cells(),
     'models.preset': (input) => models.preset(input),
     'models.describe': (input) => models.describe(input),
+    'models.weights': (input) => models.weights(input),
+    'models.rateTest': (input) => jobs.run(input.job, 'rateTest', 'learning-rate test', (context) => models.rateTest(input, context)),
 
     'runs.list': (input) => runs.list(input),
     'runs.get': (input) => runs.get(input),
@@ -177,6 +184,7 @@ export function createWorkbench(options: WorkbenchOptions): LocalWorkbench {
     'runs.pause': (input) => runs.pause(input),
     'runs.resume': (input) => runs.resume(input),
     'runs.stop': (input) => runs.stop(input),
+    'runs.tune': (input) => runs.tune(input),
     'runs.continue': (input) => runs.continue(input),
     'runs.rename': (input) => runs.rename(input),
     'runs.delete': (input) => runs.delete(input),
@@ -187,6 +195,8 @@ export function createWorkbench(options: WorkbenchOptions): LocalWorkbench {
     'runs.sample': (input) => runs.sample(input),
     'runs.forecast': (input) => runs.forecast(input),
     'runs.record': (input) => runs.record(input),
+    'runs.weights': (input) => runs.weights(input),
+    'runs.predict': (input) => runs.predict(input),
     'runs.evaluate': (input) => runs.evaluate(input),
 
     'exports.list': (input) => exports.list(input),
@@ -240,6 +250,7 @@ export function createWorkbench(options: WorkbenchOptions): LocalWorkbench {
     onFrame: (listener) => runs.onFrame(listener),
     takeFrame: (run) => runs.takeFrame(run),
     setLive: (run, live) => runs.setLive(run, live),
+    kernelProblem: () => kernelProblem,
     parity: (fixtureJson) => engine.parity(fixtureJson),
     bench: async (shape) => engine.bench(JSON.stringify(requireBenchCase(shape, engine))),
     async shutdown() {

@@ -130,7 +130,7 @@ export function languageOf(setting: 'system' | Language, systemLanguage: string)
 export const menuTexts: Record<Language, MenuTexts> = { en, ko };
 
 /** Words of the dialogs that ask for a file. */
-export const dialogTexts: Record<Language, { data: string; onnx: string; input: string; all: string; folder: string }> = {
-  en: { data: 'Text and tables', onnx: 'ONNX models', input: 'Inputs of a model', all: 'All files', folder: 'Choose a workspace folder' },
-  ko: { data: '텍스트와 표', onnx: 'ONNX 모델', input: '모델 입력', all: '모든 파일', folder: '작업 폴더 선택' },
+export const dialogTexts: Record<Language, { data: string; onnx: string; input: string; weights: string; all: string; folder: string }> = {
+  en: { data: 'Text and tables', onnx: 'ONNX models', input: 'Inputs of a model', weights: 'Weights', all: 'All files', folder: 'Choose a workspace folder' },
+  ko: { data: '텍스트와 표', onnx: 'ONNX 모델', input: '모델 입력', weights: '가중치', all: '모든 파일', folder: '작업 폴더 선택' },
 };

@@ -76,13 +76,14 @@ export function createShellMethods(context: ShellContext): Handlers {
     },
     'dialog.open': async ({ purpose }) => {
       const texts = dialogTexts[language()];
-      const filters: Record<'dataset' | 'onnx' | 'input', FileFilter[]> = {
+      const filters: Record<'dataset' | 'onnx' | 'input' | 'weights', FileFilter[]> = {
         dataset: [
           { name: texts.data, extensions: ['txt', 'text', 'md', 'csv', 'tsv', 'parquet', 'jsonl', 'ndjson', 'json'] },
           { name: texts.all, extensions: ['*'] },
         ],
         onnx: [{ name: texts.onnx, extensions: ['onnx'] }],
         input: [{ name: texts.input, extensions: ['json', 'npz', 'safetensors', 'csv', 'tsv', 'txt'] }],
+        weights: [{ name: texts.weights, extensions: ['safetensors', 'npz', 'h5'] }],
       };
       const answer = await dialog.showOpenDialog(
         requireWindow(),
@@ -101,6 +102,7 @@ export function createShellMethods(context: ShellContext): Handlers {
       saved.add(await realpath(path));
       return { path };
     },
+    'dialog.place': async ({ suggestedName }) => ({ path: await askWhere(suggestedName) }),
     'dialog.saveCopy': async ({ source, suggestedName }) => {
       const from = await allowedPath(source);
       const path = await askWhere(suggestedName);

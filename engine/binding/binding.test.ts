@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync, existsSy
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { float32Tensor, metricsRecord, readSafetensors, runConfig, type RunConfigInput, type SluiceError } from '../contracts';
+import { averageKinds, float32Tensor, metricsRecord, readSafetensors, runConfig, type RunConfigInput, type SluiceError } from '../contracts';
 import { loadEngine } from './index';
 import type { ModelSpec, NativeEvent, SeriesData, TokenData, TrainJob, TrainingHandle } from './types';
 
@@ -117,6 +117,7 @@ const optimizer = (directory: string, step: number) => readFileSync(path.join(di
 
 const specOf = (job: TrainJob): ModelSpec => {
   const data = job.data;
+  if (data.kind === 'sequences') throw new RangeError('no job of this file has sequences');
   return {
     input: data.kind === 'tokens' ? { kind: 'tokens', vocabularySize: data.vocabularySize, embeddingSize: job.config.model.embeddingSize } : { kind: 'series', inputSize: data.inputs.length },
     layers: job.config.model.layers,
@@ -128,6 +129,7 @@ describe('what the engine says of itself', () => {
   it('names version, kernel, cores and cells', () => {
     expect(engine.version()).toMatch(/^\d+\.\d+\.\d+$/);
     expect(['avx512', 'avx2', 'neon', 'portable']).toContain(engine.kernel());
+    expect(engine.kernelProblem()).toBeNull();
     expect(engine.physicalCores()).toBeGreaterThan(0);
     const cells = engine.cells();
     expect(new Set(cells.map((cell) => cell.name)).size).toBe(cells.length);
@@ -163,8 +165,24 @@ describe('a configuration', { timeout: 60_000 }, () => {
     expect(events.at(-1)).toMatchObject({ event: 'finished', steps: 2, status: 'finished' });
   });
 
+  it.each(averageKinds)('with weights averaged by %s is understood', async (kind) => {
+    const job = textJob({ training: { average: { kind }, accumulate: 2, backwardLength: 15, labelSmoothing: 0.1, decay: 'weights-without-embedding', clip: { norm: 1, value: 0.5 }, batchSize: 4, sequenceLength: 10, maxSteps: 2 } });
+    expect((await trained(job)).at(-1)).toMatchObject({ event: 'finished', steps: 2 });
+    expect(existsSync(path.join(job.directory, 'checkpoints', 'step-2', 'raw.safetensors'))).toBe(kind === 'ema');
+  });
+
+  it('with every option of the layers is understood', async () => {
+    const layer = { hiddenSize: 10, dropout: 0.2, dropoutKind: 'variational', weightDrop: 0.3, zoneoutHidden: 0.1, zoneoutCell: 0.2, layerNorm: true, residual: true } as const;
+    const model: RunConfigInput['model'] = {
+      embeddingSize: 10, tieWeights: true, embeddingDropout: 0.1, initialState: 'learned', initialization: { weights: 'glorot-orthogonal', chrono: 20 },
+      layers: [{ ...layer, cell: 'lstm' }, { ...layer, cell: 'gru' }],
+    };
+    const events = await trained(textJob({ model, training: { batchSize: 4, sequenceLength: 10, maxSteps: 2 } }));
+    expect(events.at(-1)).toMatchObject({ event: 'finished', steps: 2, status: 'finished' });
+  });
+
   it('with an unknown field is refused, wherever the field is', () => {
-    const paths = ['', 'task', 'model', 'model.layers.0', 'model.head', 'training', 'training.optimizer', 'training.schedule', 'training.clip', 'evaluation', 'checkpoint', 'earlyStopping', 'probe'];
+    const paths = ['', 'task', 'model', 'model.layers.0', 'model.head', 'model.initialization', 'training', 'training.optimizer', 'training.schedule', 'training.clip', 'training.average', 'evaluation', 'checkpoint', 'earlyStopping', 'probe'];
     for (const place of paths) {
       const job = structuredClone(textJob());
       let target = job.config as unknown as Record<string, unknown>;
@@ -271,6 +289,37 @@ describe('a language model', { timeout: 60_000 }, () => {
         record.kind === 'step' ? [record.step, record.loss] : [record.kind, record.step],
       );
     expect(steps(job.directory)).toEqual(steps(whole.directory));
+  });
+
+  it('changes settings while it is paused, and says what it refuses', async () => {
+    const job = textJob();
+    const watched = watch(job);
+    watched.training.pause();
+    const { step } = await watched.next('paused');
+    watched.training.change([{ field: 'training.optimizer.learningRate', to: 0.002 }, { field: 'training.maxSteps', to: null }]);
+    expect(await watched.next('changed', ({ field }) => field === 'training.maxSteps')).toEqual({ event: 'changed', step, field: 'training.maxSteps', from: 60, to: null, totalSteps: null });
+    watched.training.change([{ field: 'training.optimizer.learningRate', to: -1 }]);
+    expect(await watched.next('refused')).toMatchObject({ step, error: { code: 'CONFIG_INVALID', where: 'training.optimizer.learningRate' } });
+    watched.training.change([{ field: 'training.maxSteps', to: 62 }]);
+    watched.training.resume();
+    await watched.training.wait();
+    expect(watched.events.at(-1)).toMatchObject({ event: 'finished', steps: 62 });
+    const records = readFileSync(path.join(job.directory, 'metrics.jsonl'), 'utf8').trimEnd().split('\n').map((line) => metricsRecord.parse(JSON.parse(line)));
+    expect(records.filter((record) => record.kind === 'change')).toHaveLength(3);
+    expect(records.find((record) => record.kind === 'step' && record.step === 62)).toMatchObject({ learningRate: 0.002 });
+    for (const kind of ['movement', 'saturation', 'lags']) expect(records.some((record) => record.kind === kind), kind).toBe(true);
+  });
+
+  it('tries learning rates without a run, and stops when told', async () => {
+    const { config, data, threads } = textJob();
+    const points: number[] = [];
+    const result = await engine.rateTest({ config, data, threads, from: 1e-5, to: 10, steps: 40 }, (point) => points.push(point.rate), new AbortController().signal);
+    expect(points).toEqual(result.points.map(({ rate }) => rate));
+    expect(points[0]).toBeCloseTo(1e-5, 12);
+    const controller = new AbortController();
+    const cancelled = engine.rateTest({ config, data, threads, from: 1e-5, to: 10, steps: 100_000 }, () => controller.abort(), controller.signal);
+    await expect(cancelled).rejects.toMatchObject({ code: 'CANCELLED' });
+    expect(readdirSync(folder)).toEqual(['tokens.bin']);
   });
 
   it('that looks ahead is refused with the reason', async () => {

@@ -1,8 +1,8 @@
-import type { CellInfo, Metrics } from '../contracts';
+import type { CellInfo, ErrorShape, Metrics, RatePoint, RateTest } from '../contracts';
 import { SluiceError } from '../contracts';
 import { coded, codedLater } from './errors';
 import { loadNative, type Native, type NativeEngineModel } from './native';
-import type { EngineBinding, NativeEvent, NativeModel, ParityResult, TrainJob, TrainingHandle } from './types';
+import type { EngineBinding, NativeEvent, NativeModel, ParityResult, RateTestJob, TrainJob, TrainingHandle } from './types';
 
 export type * from './types';
 
@@ -33,11 +33,13 @@ function bindingOf(native: Native): EngineBinding {
   return {
     version: () => native.version(),
     kernel: () => native.kernel(),
+    kernelProblem: () => native.kernelProblem(),
     physicalCores: () => native.physicalCores(),
     cells: () => coded(() => JSON.parse(native.cells()) as CellInfo[]),
     describe: (model, work) =>
       coded(() => JSON.parse(native.describeModel(JSON.stringify(model), work?.time ?? 0, work?.batch ?? 0)) as ReturnType<EngineBinding['describe']>),
     train: (job, onEvent, onFrame) => startTraining(native, job, onEvent, onFrame),
+    rateTest: (job, onPoint, signal) => runRateTest(native, job, onPoint, signal),
     loadModel: async (directory, model) => modelOf(await codedLater(() => native.loadModel(directory, JSON.stringify(model)))),
     randomModel: async (model, seed) => modelOf(await codedLater(() => native.randomModel(JSON.stringify(model), seed))),
     evaluate: async (job, directory, split) =>
@@ -79,10 +81,30 @@ function startTraining(native: Native, job: TrainJob, onEvent: (event: NativeEve
     stop: () => training.stop(),
     interrupt: () => training.interrupt(),
     setProbe: (probe) => coded(() => training.setProbe(JSON.stringify(probe))),
+    change: (settings) => coded(() => training.change(JSON.stringify(settings))),
     setLive: (live) => training.setLive(live),
     takeFrame: () => training.takeFrame(),
     wait: () => ended,
   };
+}
+
+type RateTestEvent = { event: 'point'; point: RatePoint } | { event: 'done'; result: RateTest } | { event: 'failed'; error: ErrorShape };
+
+function runRateTest(native: Native, { config, data, threads, from, to, steps }: RateTestJob, onPoint: (point: RatePoint) => void, signal: AbortSignal): Promise<RateTest> {
+  return new Promise((resolve, reject) => {
+    const test = coded(() =>
+      native.rateTest(JSON.stringify({ config, data, threads, from, to, steps }), (json) => {
+        const event = JSON.parse(json) as RateTestEvent;
+        if (event.event === 'point') return onPoint(event.point);
+        signal.removeEventListener('abort', cancel);
+        if (event.event === 'done') resolve(event.result);
+        else reject(new SluiceError(event.error));
+      }),
+    );
+    const cancel = (): void => test.cancel();
+    signal.addEventListener('abort', cancel);
+    if (signal.aborted) cancel();
+  });
 }
 
 type OpenModel = NativeModel & { tensors(): Record<string, { shape: number[]; data: Float32Array }> };
@@ -96,5 +118,6 @@ function modelOf(model: NativeEngineModel): OpenModel {
       codedLater(() => model.sample(prompt, length, temperature, topK, topP, seed)),
     trace: ({ time, batch, tokens, series, target, gradients }) =>
       codedLater(() => model.trace(time, batch, tokens, series, target, gradients)),
+    traceSequence: (data, number, gradients) => codedLater(() => model.traceSequence(JSON.stringify(data), number, gradients)),
   };
 }

@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 export interface Native {
   version(): string;
   kernel(): string;
+  kernelProblem(): string | null;
   physicalCores(): number;
   cells(): string;
   describeModel(specJson: string, time: number, batch: number): string;
@@ -18,6 +19,7 @@ export interface Native {
   loadModel(directory: string, specJson: string): Promise<NativeEngineModel>;
   randomModel(specJson: string, seed: number): Promise<NativeEngineModel>;
   train(jobJson: string, onEvent: (event: string) => void, onFrame: () => void): NativeTraining;
+  rateTest(jobJson: string, onEvent: (event: string) => void): { cancel(): void };
 }
 
 export interface NativeEngineModel {
@@ -39,6 +41,7 @@ export interface NativeEngineModel {
     target: Float32Array | null,
     gradients: boolean,
   ): Promise<Uint8Array>;
+  traceSequence(dataJson: string, number: number, gradients: boolean): Promise<Uint8Array>;
 }
 
 export interface NativeTraining {
@@ -47,6 +50,7 @@ export interface NativeTraining {
   stop(): void;
   interrupt(): void;
   setProbe(probeJson: string): void;
+  change(settingsJson: string): void;
   setLive(live: boolean): void;
   takeFrame(): Uint8Array | null;
 }

@@ -1,4 +1,4 @@
-import type { AttentionKind, CellInfo, CellOptions, ErrorShape, ForecastMetrics, LanguageModelMetrics, MetricsRecord, Range, RunConfig, Split, SplitName } from '../contracts';
+import type { AttentionKind, CellInfo, CellOptions, ErrorShape, InsightRecord, Metrics, LayerConfig, MetricsRecord, ModelConfig, Range, RatePoint, RateTest, RunChange, RunConfig, Split, SplitName, TunableField } from '../contracts';
 
 /**
  * What the native engine is given and gives: the same JSON is read by serde on the other side
@@ -31,6 +31,30 @@ export interface SeriesData {
   windows: Record<SplitName, Range[]>;
 }
 
+/** Sequences of their own lengths: `lengths.bin` and `targets.bin` lie beside `values.bin` (see contracts/dataset.ts). */
+export interface SequenceData {
+  kind: 'sequences';
+  path: string;
+  sequences: number;
+  steps: number;
+  content: SequenceContent;
+  /** Ranges of sequences. */
+  split: Split;
+}
+
+interface ColumnScaler {
+  mean: number[];
+  deviation: number[];
+}
+
+export type SequenceContent =
+  | { kind: 'values'; columns: number; inputs: number[]; scaler: ColumnScaler; targetColumns: number; targets: number[]; targetScaler: ColumnScaler }
+  | { kind: 'bits'; columns: number }
+  | { kind: 'labels'; vocabularySize: number; labelCount: number };
+
+export type TrainingData = TokenData | SeriesData | SequenceData;
+
+/** Of sequences, `start` is the number of one. */
 export type Probe = { kind: 'tokens'; tokens: number[] } | { kind: 'window'; start: number };
 
 export interface TrainJob {
@@ -38,23 +62,29 @@ export interface TrainJob {
   /** Absolute path of the run's folder; the engine writes metrics.jsonl, checkpoints/ and traces/ there. */
   directory: string;
   config: RunConfig;
-  data: TokenData | SeriesData;
+  data: TrainingData;
   probe: Probe & { everyMs: number };
   /** Tokens a sample starts with at every validation (language model), empty = none. */
   samplePrompt: number[];
   threads: number;
   /** Absolute path of a checkpoint folder. */
   resumeFrom: string | null;
+  /** Absolute path of a safetensors file with every weight by name; a new training starts from them. */
+  initialWeights?: string | null;
 }
 
 /** Events of a training thread, as JSON. Same names as `RunEvent`; text is not decoded yet. */
 export type NativeEvent =
   | { event: 'started'; step: number; parameters: number; threads: number; kernel: string; totalSteps: number | null }
   | ({ event: 'step'; totalSteps: number | null } & Omit<Extract<MetricsRecord, { kind: 'step' }>, 'kind'>)
-  | { event: 'evaluated'; step: number; split: SplitName; metrics: LanguageModelMetrics | ForecastMetrics; best: boolean }
+  | { event: 'evaluated'; step: number; split: SplitName; metrics: Metrics; best: boolean }
   | { event: 'sample'; step: number; tokens: number[] }
   | { event: 'checkpoint'; step: number; best: boolean }
   | { event: 'trace'; step: number }
+  | { event: 'insight'; record: InsightRecord }
+  | ({ event: 'changed'; totalSteps: number | null } & RunChange)
+  /** Settings that could not be changed so; nothing was. */
+  | { event: 'refused'; step: number; error: ErrorShape }
   | { event: 'paused' | 'resumed'; step: number }
   | { event: 'failed'; step: number; error: ErrorShape }
   | {
@@ -63,7 +93,7 @@ export type NativeEvent =
       steps: number;
       bestStep: number | null;
       stoppedEarly: boolean;
-      metrics: Record<SplitName, LanguageModelMetrics | ForecastMetrics | null>;
+      metrics: Record<SplitName, Metrics | null>;
       tokensPerSecond: number;
     };
 
@@ -76,12 +106,25 @@ export interface TrainingHandle {
   /** Ends at once after the current step with a checkpoint and no evaluation (application quits). */
   interrupt(): void;
   setProbe(probe: Probe & { everyMs: number }): void;
+  /** Changes settings before the next step; answered by `changed` events (none for what is so already) or `refused`. */
+  change(settings: Setting[]): void;
   /** While off, no live frames are made; recorded traces go on. */
   setLive(live: boolean): void;
   /** The newest trace not yet taken (a safetensors buffer), or null. */
   takeFrame(): Uint8Array | null;
   /** Resolves when the thread has ended, whatever the reason. */
   wait(): Promise<void>;
+}
+
+export interface Setting {
+  field: TunableField;
+  to: number | null;
+}
+
+export interface RateTestJob extends Pick<TrainJob, 'config' | 'data' | 'threads'> {
+  from: number;
+  to: number;
+  steps: number;
 }
 
 export interface StateTensor {
@@ -123,11 +166,16 @@ export interface NativeModel {
   sample(request: { prompt: Uint32Array; length: number; temperature: number; topK: number; topP: number; seed: number }): Promise<Uint32Array>;
   /** A safetensors trace buffer (see contracts/trace.ts). */
   trace(request: TraceRequest): Promise<Uint8Array>;
+  /** The trace of one sequence of a dataset, by its number in the file. */
+  traceSequence(data: SequenceData, number: number, gradients: boolean): Promise<Uint8Array>;
 }
 
 export interface EngineBinding {
   version(): string;
+  /** Instruction set in use: `avx512`, `avx2`, `neon` or `portable`. */
   kernel(): string;
+  /** Why SLUICE_KERNEL is not followed, as a sentence; null where it is, or is not set. */
+  kernelProblem(): string | null;
   physicalCores(): number;
   cells(): CellInfo[];
   /**
@@ -136,10 +184,12 @@ export interface EngineBinding {
    */
   describe(model: ModelSpec, work?: { time: number; batch: number }): { parameters: number; tensors: { name: string; shape: number[] }[]; trainingBytes: number };
   train(job: TrainJob, onEvent: (event: NativeEvent) => void, onFrame: () => void): TrainingHandle;
+  /** Rejects with CANCELLED where the signal says so. */
+  rateTest(job: RateTestJob, onPoint: (point: RatePoint) => void, signal: AbortSignal): Promise<RateTest>;
   loadModel(checkpointDirectory: string, model: ModelSpec): Promise<NativeModel>;
   /** A model with freshly drawn weights, for verification. */
   randomModel(model: ModelSpec, seed: number): Promise<NativeModel & { tensors(): Record<string, { shape: number[]; data: Float32Array }> }>;
-  evaluate(job: Pick<TrainJob, 'config' | 'data' | 'threads'>, checkpointDirectory: string, split: SplitName): Promise<LanguageModelMetrics | ForecastMetrics>;
+  evaluate(job: Pick<TrainJob, 'config' | 'data' | 'threads'>, checkpointDirectory: string, split: SplitName): Promise<Metrics>;
   /** Standardized residual quantiles `[horizon × targets]` of the validation windows, for intervals at `level`. */
   residualQuantiles(job: Pick<TrainJob, 'config' | 'data' | 'threads'>, checkpointDirectory: string, level: number): Promise<{ lower: Float32Array; upper: Float32Array }>;
   parity(fixtureJson: string): ParityResult[];
@@ -150,10 +200,16 @@ export interface EngineBinding {
 
 export interface ModelSpec {
   input: { kind: 'tokens'; vocabularySize: number; embeddingSize: number } | { kind: 'series'; inputSize: number };
-  layers: { cell: string; options?: CellOptions; hiddenSize: number; bidirectional: boolean; dropout: number }[];
+  layers: LayerSpec[];
   head: { outputSize: number; mode: 'everyStep' | 'lastStep' };
   /** What concerns the whole model; missing ones are off. */
-  options?: { attention?: AttentionKind };
+  options?: { attention?: AttentionKind } & Partial<Pick<ModelConfig, 'tieWeights' | 'embeddingDropout' | 'initialState' | 'initialization'>>;
+}
+
+/** `output = x + dropout(norm(h))`, of which only h is always there. */
+export interface LayerSpec extends Pick<LayerConfig, 'cell' | 'hiddenSize' | 'bidirectional' | 'dropout'>, Partial<Pick<LayerConfig, 'projectionSize' | 'weightDrop' | 'zoneoutHidden' | 'zoneoutCell' | 'layerNorm' | 'residual'>> {
+  options?: CellOptions;
+  variational?: boolean;
 }
 
 export interface ParityResult {
@@ -164,4 +220,6 @@ export interface ParityResult {
   passed: boolean;
   /** Tensor with the largest error. */
   worst: string;
+  /** What the fixture holds and the engine does not have. */
+  leftOut?: string[];
 }

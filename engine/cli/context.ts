@@ -50,6 +50,9 @@ export function applicationVersion(): string {
 export function createContext(options: CommonOptions): Context {
   const output = createOutput(options.json === true);
   const workbench = createWorkbench({ workspace: workspacePath(options.workspace), samples: join(applicationFolder(), 'samples') });
+  // A name that cannot be followed would have other figures measured than those asked for.
+  const kernelProblem = workbench.kernelProblem();
+  if (kernelProblem !== null) throw new SluiceError({ code: 'USAGE', message: kernelProblem, where: 'SLUICE_KERNEL' });
   workbench.on((event) => {
     // What failed is told once, by the command's own error.
     if (event.type === 'log' && event.line.level === 'warning') output.message(`warning: ${event.line.message}`);

@@ -1,12 +1,16 @@
-import { SluiceError, type Dataset, type ImportRequestInput, type SplitRequest, type TextEncoding } from '../contracts';
+import { SluiceError, type Dataset, type GeneratedFrom, type ImportRequestInput, type SequenceDataset, type SplitRequest, type TextEncoding } from '../contracts';
 import { cancellable, type Context } from './context';
-import { count, table } from './output';
+import { count, figure, table } from './output';
 
 export interface ImportOptions {
   name?: string;
-  task?: 'language-model' | 'forecast';
+  task?: 'language-model' | 'forecast' | 'regress' | 'binary-vectors';
   target?: string[];
   covariate?: string[];
+  sequence?: string;
+  input?: string[];
+  lowest?: number;
+  highest?: number;
   time?: string;
   lookback?: number;
   horizon?: number;
@@ -35,6 +39,10 @@ export async function importFiles(context: Context, files: string[], options: Im
     task: options.task ?? null,
     targets: options.target ?? [],
     covariates: options.covariate ?? [],
+    sequence: options.sequence ?? null,
+    inputs: options.input ?? [],
+    lowest: options.lowest ?? null,
+    highest: options.highest ?? null,
     timeColumn: options.time ?? null,
     lookback: options.lookback ?? null,
     horizon: options.horizon ?? null,
@@ -55,8 +63,40 @@ export async function importFiles(context: Context, files: string[], options: Im
   }
 }
 
+/** How to say what a model should beat. */
+function baselineText({ baseline: { metric, value } }: GeneratedFrom): string {
+  const texts = { mse: `always answering 1 costs a mean squared error of ${figure(value)}`, loss: `answering without memory costs ${figure(value)} nats a step`, accuracy: `guessing is right in ${figure(100 * value)} %`, sequencesRight: `always answering the likeliest symbol gets ${figure(100 * value)} % of the strings right` };
+  return `to beat: ${texts[metric]}`;
+}
+
+function reportSequences({ output }: Context, dataset: SequenceDataset): void {
+  const { id, sequences, steps, shortest, longest, columns, targetColumns, symbols, labels, task, split, warnings, generated } = dataset;
+  const names = columns.map(({ name }) => name);
+  output.object({ event: 'imported', dataset: id, rows: steps, sequences, shortest, longest, columns: names, targets: targetColumns.map(({ name }) => name), symbols: symbols.length, labels, task, split, warnings, ...(generated && { generated, baseline: generated.baseline }) });
+  const what = task.kind === 'regress' ? `inputs ${task.inputs.join(', ')}, targets ${task.targets.join(', ')}` : task.kind === 'binary-vectors' ? `${columns.length} entries (${names[0]} to ${names.at(-1)})` : `${symbols.length} symbols, labels ${labels.join(' ')}`;
+  output.line(`dataset ${id}: ${count(sequences)} sequences of ${shortest === longest ? count(longest) : `${count(shortest)} to ${count(longest)}`} steps, ${what}`);
+  if (generated) output.line(baselineText(generated));
+}
+
+export interface GenerateOptions {
+  name?: string;
+  length?: number;
+  count?: number;
+  seed: number;
+}
+
+export async function generate(context: Context, task: GeneratedFrom['task'], options: GenerateOptions): Promise<void> {
+  const request = { task, name: options.name ?? null, length: options.length ?? null, count: options.count ?? null, seed: options.seed };
+  report(context, await cancellable(context, () => context.workbench.call('datasets.generate', { job: 'cli', request })));
+}
+
 function report(context: Context, dataset: Dataset): void {
   const { output } = context;
+  if (dataset.kind === 'sequences') {
+    reportSequences(context, dataset);
+    for (const line of table(Object.entries(dataset.split).map(([name, [start, end]]) => [name, count(start), '…', count(end)]))) output.line(line);
+    return;
+  }
   const { split, warnings } = dataset;
   const size =
     dataset.kind === 'text'

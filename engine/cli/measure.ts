@@ -21,7 +21,7 @@ export async function parity(context: Context, files: string[]): Promise<void> {
     try {
       for (const result of workbench.parity(fixture)) {
         output.object({ event: 'parity', file, ...result });
-        rows.push([file, result.cell, result.precision, result.maxAbsoluteError.toExponential(2), result.maxRelativeError.toExponential(2), result.passed ? 'passed' : `failed at ${result.worst}`]);
+        rows.push([file, result.cell, result.precision, result.maxAbsoluteError.toExponential(2), result.maxRelativeError.toExponential(2), `${result.passed ? 'passed' : `failed at ${result.worst}`}${result.leftOut ? `; not in the engine: ${result.leftOut.join(', ')}` : ''}`]);
         if (!result.passed) failures += 1;
       }
     } catch (error) {
@@ -42,11 +42,13 @@ async function measure(context: Context, spec: unknown, place: string): Promise<
     const { code, message, where, details } = error;
     throw new SluiceError({ code, message, where: where === undefined ? place : `${place}, ${where}`, details }, { cause: error });
   });
-  context.output.object(result);
+  // The largest that this process has been: of the shape alone where nothing was measured before it.
+  context.output.object({ ...result, peakMegabytes: process.resourceUsage().maxRSS / 1024 });
   const milliseconds = result['stepMilliseconds'] as { min: number; median: number; p95: number } | undefined;
   const speed = result['tokensPerSecond'];
+  const share = Number(result['gigaflops']) / Number(result['peakGigaflops']);
   context.output.line(
-    `${String(result['name'])}  ${typeof speed === 'number' ? count(speed) : '?'} tokens/s  ${milliseconds ? `min ${figure(milliseconds.min)}  median ${figure(milliseconds.median)}  p95 ${figure(milliseconds.p95)} ms` : ''}  ${String(result['kernel'])}`,
+    `${String(result['name'])}  ${typeof speed === 'number' ? count(speed) : '?'} tokens/s  ${milliseconds ? `min ${figure(milliseconds.min)}  median ${figure(milliseconds.median)}  p95 ${figure(milliseconds.p95)} ms` : ''}  ${Number.isFinite(share) ? `${(share * 100).toFixed(0)} % of peak` : ''}  ${String(result['kernel'])}`,
   );
 }
 

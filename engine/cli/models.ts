@@ -38,6 +38,20 @@ export async function forecast(context: Context, run: string, options: { at?: st
   for (const line of table([['', 'target', 'forecast', 'lower', 'upper', 'actual', 'last value', 'seasonal'], ...rows])) context.output.line(line);
 }
 
+export interface PredictOptions {
+  split: 'train' | 'validation' | 'test';
+  offset: number;
+  limit: number;
+}
+
+export async function predict(context: Context, run: string, options: PredictOptions): Promise<void> {
+  const { targets, total, sequences, checkpoint } = await context.workbench.call('runs.predict', { id: run, ...options });
+  context.output.object({ event: 'predicted', run, checkpoint, split: options.split, total, targets, predictions: sequences });
+  context.output.line(`run ${run}, checkpoint of step ${checkpoint}, ${sequences.length} of ${count(total)} sequences`);
+  const rows = sequences.map(({ number, length, prediction, target }) => [String(number), String(length), ...targets.flatMap((_, k) => [figure(prediction[k] ?? NaN), figure(target[k] ?? NaN)])]);
+  for (const line of table([['', 'steps', ...targets.flatMap((name) => [name, 'actual'])], ...rows])) context.output.line(line);
+}
+
 export interface TraceOptions {
   input?: string;
   text?: string;

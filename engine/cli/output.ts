@@ -20,7 +20,7 @@ export interface Streams {
 }
 
 /** Fields of a request as the command line calls them. Fields of a configuration have paths and keep them. */
-const options = new Set(['at', 'delimiter', 'device', 'encoding', 'horizon', 'input', 'lookback', 'name', 'opset', 'out', 'preset', 'prompt', 'split', 'text', 'time', 'window']);
+const options = new Set(['at', 'delimiter', 'device', 'encoding', 'from', 'horizon', 'input', 'lookback', 'name', 'opset', 'out', 'preset', 'prompt', 'split', 'steps', 'text', 'time', 'to', 'window']);
 const otherOptions: Record<string, string> = { targets: '--target', covariates: '--covariate', timeColumn: '--time', topK: '--top-k', topP: '--top-p' };
 
 function asOption(where: string): string {

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { SluiceError, type RunEvent } from '../contracts';
+import { SluiceError, type MethodInput, type RunEvent, type WeightsKind } from '../contracts';
 import { applyAssignments, readError } from '../workbench';
 import type { Context } from './context';
 import { headline, metricsTable } from './metrics-lines';
@@ -12,6 +12,9 @@ export interface TrainOptions {
   set?: string[];
   resume?: string;
   name?: string;
+  weights?: string;
+  weightsFrom?: WeightsKind;
+  vocabulary?: string;
 }
 
 function usage(message: string): SluiceError {
@@ -19,7 +22,7 @@ function usage(message: string): SluiceError {
 }
 
 /** The configuration as it was asked for, with `--set` applied; the workbench completes and checks it. */
-async function readConfiguration(context: Context, file: string | undefined, options: TrainOptions): Promise<unknown> {
+export async function readConfiguration(context: Context, file: string | undefined, options: Pick<TrainOptions, 'preset' | 'dataset' | 'set'>): Promise<unknown> {
   if (file !== undefined && options.preset !== undefined) throw usage('give a configuration file or --preset, not both');
   let config: unknown;
   if (options.preset !== undefined) {
@@ -40,14 +43,13 @@ async function readConfiguration(context: Context, file: string | undefined, opt
     }
     if (options.dataset !== undefined) config = applyAssignments(config, [`dataset=${options.dataset}`]);
   } else {
-    throw usage('give a configuration file, or --preset P --dataset N, or --resume RUN');
+    throw usage('give a configuration file, or --preset P --dataset N');
   }
   return options.set && options.set.length > 0 ? applyAssignments(config, options.set) : config;
 }
 
 /** Says what a training does, as people read it. */
-function tell(context: Context, event: RunEvent): void {
-  const { output } = context;
+function tell({ output }: Pick<Context, 'output'>, event: RunEvent): void {
   switch (event.event) {
     case 'started':
       output.message(`run ${event.run}: ${count(event.parameters)} parameters, ${event.threads} thread${event.threads === 1 ? '' : 's'}, ${event.kernel}${event.resumed ? `, continued at step ${event.step}` : ''}`);
@@ -60,6 +62,9 @@ function tell(context: Context, event: RunEvent): void {
     case 'evaluated':
       output.message(`step ${event.step}  ${event.split}  ${headline(event.metrics)}${event.best ? '  best' : ''}`);
       break;
+    case 'changed':
+      output.message(`step ${event.step}  ${event.field} is ${event.to ?? 'off'}, it was ${event.from ?? 'off'}`);
+      break;
     case 'finished':
       output.line(`run ${event.run}: ${event.status} after ${event.steps} steps${event.stoppedEarly ? ' (no better validation any more)' : ''}, ${count(event.tokensPerSecond)} tokens/s`);
       for (const line of metricsTable(event.metrics)) output.line(line);
@@ -69,17 +74,37 @@ function tell(context: Context, event: RunEvent): void {
   }
 }
 
+/** The weights to start from, as they were named on the command line. */
+export function weightsOption(context: Context, options: Pick<TrainOptions, 'weights' | 'weightsFrom' | 'vocabulary'>): MethodInput<'runs.start'>['weights'] {
+  const { weights, weightsFrom, vocabulary } = options;
+  if (weights === undefined) {
+    if (weightsFrom !== undefined || vocabulary !== undefined) throw usage('--weights-from and --vocabulary say how a file of weights is to be read: give it with --weights FILE');
+    return null;
+  }
+  return { path: context.path(weights), from: weightsFrom ?? null, vocabulary: vocabulary === undefined ? null : context.path(vocabulary) };
+}
+
+/** Trains a configuration, or goes on with a run. */
+export async function train(context: Context, file: string | undefined, options: TrainOptions): Promise<void> {
+  const { workbench } = context;
+  const { resume } = options;
+  if (resume !== undefined) {
+    if (file !== undefined || options.preset !== undefined || options.set !== undefined || options.dataset !== undefined || options.weights !== undefined) {
+      throw usage('--resume goes on with the configuration of the run; leave out file, --preset, --dataset, --set and --weights');
+    }
+    return untilTrained(context, () => workbench.call('runs.continue', { id: resume }));
+  }
+  const weights = weightsOption(context, options);
+  return untilTrained(context, async () => workbench.call('runs.start', { config: await readConfiguration(context, file, options), name: options.name ?? null, weights }));
+}
+
 /**
- * Trains until the end. The first Ctrl-C stops with a checkpoint and status 0, a second one ends the process at
+ * Begins a run and follows it to its end. The first Ctrl-C stops with a checkpoint and status 0, a second one ends the process at
  * once. A reader of the output that goes away (`| head -1`) stops it as the first Ctrl-C does, and so does an output that
  * cannot be written any more, which is then said and the status is 1. SIGTERM and a closed
  * terminal write a checkpoint and leave the run interrupted.
  */
-export async function train(context: Context, file: string | undefined, options: TrainOptions): Promise<void> {
-  const { workbench, output } = context;
-  if (options.resume !== undefined && (file !== undefined || options.preset !== undefined || options.set !== undefined || options.dataset !== undefined)) {
-    throw usage('--resume goes on with the configuration of the run; leave out file, --preset, --dataset and --set');
-  }
+export async function untilTrained({ workbench, output }: Context, begin: () => Promise<{ id: string }>): Promise<void> {
   let run: string | null = null;
   let stopping = false;
   const stop = (): void => {
@@ -103,16 +128,12 @@ export async function train(context: Context, file: string | undefined, options:
     workbench.on((event) => {
       if (event.type !== 'run') return;
       output.object({ ...event.event });
-      tell(context, event.event);
+      tell({ output }, event.event);
       if (event.event.event === 'finished' || event.event.event === 'failed') resolve(event.event);
     });
   });
   const trainToEnd = async (): Promise<void> => {
-    const details =
-      options.resume !== undefined
-        ? await workbench.call('runs.continue', { id: options.resume })
-        : await workbench.call('runs.start', { config: await readConfiguration(context, file, options), name: options.name ?? null });
-    run = details.id;
+    run = (await begin()).id;
     if (stopping) stop();
     const last = await Promise.race([ended, terminated]);
     if (last === 'terminated') {

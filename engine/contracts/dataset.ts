@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { forecastTask, languageModelTask } from './run-config';
+import { binaryVectorsTask, forecastTask, labelTask, languageModelTask, regressTask } from './run-config';
 
 /** Half-open range of rows or tokens: `[start, end)`. */
 export const range = z.tuple([z.int().min(0), z.int().min(0)]);
@@ -145,7 +145,46 @@ export function rowInTable({ firstRow, inserted = [] }: Pick<TableDataset, 'firs
   return row;
 }
 
-export const dataset = z.discriminatedUnion('kind', [textDataset, tableDataset]);
+/** What `generate` made a dataset of, and what a model should beat. */
+export const generatedFrom = z.strictObject({
+  task: z.enum(['adding', 'copy', 'anbn', 'recall-name']),
+  length: z.int(),
+  count: z.int(),
+  seed: z.int(),
+  /** What an answer that remembers nothing reaches on the test part. */
+  baseline: z.strictObject({ metric: z.enum(['mse', 'loss', 'accuracy', 'sequencesRight']), value: z.number() }),
+});
+export type GeneratedFrom = z.infer<typeof generatedFrom>;
+
+const sequenceColumn = z.strictObject({ name: z.string(), min: z.number(), max: z.number() });
+
+/** Sequences one behind the other: `values.bin`, `lengths.bin` (uint32 per sequence), and `targets.bin` where the task has one. */
+export const sequenceDataset = z.strictObject({
+  ...datasetBase,
+  kind: z.literal('sequences'),
+  /** `split` counts sequences. */
+  task: z.discriminatedUnion('kind', [regressTask, binaryVectorsTask, labelTask]),
+  sequences: z.int(),
+  /** Of all sequences together. */
+  steps: z.int(),
+  shortest: z.int(),
+  longest: z.int(),
+  /** Columns of `values.bin`: float32 `[steps, columns]` (regress), bytes 0 or 1 (binary-vectors); empty for symbols, uint16 `[steps]`. */
+  columns: z.array(sequenceColumn),
+  /** Columns of `targets.bin`, float32 `[sequences, columns]` (regress). */
+  targetColumns: z.array(sequenceColumn),
+  /** Number of the first entry of a vector, as the file counts: the lowest note of a piano roll. */
+  lowest: z.int().nullable(),
+  symbols: z.array(z.string()),
+  /** `targets.bin` is uint16 `[steps]` of these, 65535 = none (label). */
+  labels: z.array(z.string()),
+  generated: generatedFrom.nullable(),
+  /** CRC-32 of `lengths.bin` and `targets.bin`. */
+  checksums: z.strictObject({ lengths: z.string(), targets: z.string().nullable() }),
+});
+export type SequenceDataset = z.infer<typeof sequenceDataset>;
+
+export const dataset = z.discriminatedUnion('kind', [textDataset, tableDataset, sequenceDataset]);
 export type Dataset = z.infer<typeof dataset>;
 
 /** Encodings of text that can be read; `euc-kr` includes Microsoft's extension CP949. */
@@ -157,8 +196,15 @@ export const importRequest = z.strictObject({
   files: z.array(z.string()).min(1),
   name: z.string().nullable().default(null),
   /** null = recognised from the file. */
-  task: z.enum(['language-model', 'forecast']).nullable().default(null),
+  task: z.enum(['language-model', 'forecast', 'regress', 'binary-vectors']).nullable().default(null),
   targets: z.array(z.string()).default([]),
+  /** regress: column that tells the sequences apart. */
+  sequence: z.string().nullable().default(null),
+  /** regress: columns of a step; empty = all other columns of numbers. */
+  inputs: z.array(z.string()).default([]),
+  /** binary-vectors: numbers of the first and the last entry; null = those of the 88 piano keys, 21 and 108. */
+  lowest: z.int().min(0).max(100_000).nullable().default(null),
+  highest: z.int().min(0).max(100_000).nullable().default(null),
   covariates: z.array(z.string()).default([]),
   /** null = recognised from the file, empty = none. */
   timeColumn: z.string().nullable().default(null),
@@ -175,8 +221,36 @@ export const importRequest = z.strictObject({
 export type ImportRequest = z.infer<typeof importRequest>;
 export type ImportRequestInput = z.input<typeof importRequest>;
 
+/** A task to be made up; `length` and `count` null = the task's usual ones. */
+export const generateRequest = z.strictObject({
+  task: generatedFrom.shape.task,
+  name: z.string().nullable().default(null),
+  /** Steps (adding), steps of delay (copy), longest n in training (anbn), words before the question (recall-name). */
+  length: z.int().min(2).max(10_000).nullable().default(null),
+  /** Training sequences; validation and test get a twentieth each. */
+  count: z.int().min(20).max(1_000_000).nullable().default(null),
+  seed: z.int().min(0).max(2 ** 48).default(1),
+});
+export type GenerateRequest = z.infer<typeof generateRequest>;
+
+/** One sequence as its user sees it; which fields are there depends on the task. */
+export interface SequenceRow {
+  number: number;
+  split: SplitName | null;
+  length: number;
+  /** regress: `[steps][columns]`. */
+  values?: number[][];
+  targets?: number[];
+  /** binary-vectors: which entries are 1 at each step. */
+  ones?: number[][];
+  /** label. */
+  symbols?: string[];
+  labels?: (string | null)[];
+}
+
 /** What a file holds, seen before it is imported. */
 export type FilePreview =
+  | { kind: 'sequences'; name: string; sizeBytes: number; sequences: Record<SplitName, number>; steps: number; shortest: number; longest: number; entries: number; first: SequenceRow; suggested: ImportRequest }
   | {
       kind: 'text';
       name: string;
@@ -205,6 +279,7 @@ export type FilePreview =
 /** One page of a dataset as its user sees it. */
 export type DatasetPage =
   | { kind: 'text'; total: number; offset: number; text: string }
+  | { kind: 'sequences'; total: number; offset: number; sequences: SequenceRow[] }
   | { kind: 'table'; total: number; offset: number; rows: (string | number | null)[][] };
 
 export interface TextProfile {
@@ -229,7 +304,17 @@ export interface TableProfile {
   scale: Record<string, { mean: number; deviation: number; min: number; max: number }>;
   windows: Record<SplitName, number>;
 }
-export type DatasetProfile = TextProfile | TableProfile;
+export interface SequenceProfile {
+  kind: 'sequences';
+  /** Sequences by length. */
+  lengths: { from: number; to: number; count: number }[];
+  /** binary-vectors: share of ones per entry; label: count per label. */
+  ones: number[];
+  labels: number[];
+  /** regress: histogram of the first target. */
+  target: { min: number; max: number; mean: number; counts: number[] } | null;
+}
+export type DatasetProfile = TextProfile | TableProfile | SequenceProfile;
 
 /** A change to a table dataset's task, roles or split. */
 export const datasetChange = z.strictObject({

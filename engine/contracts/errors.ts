@@ -13,6 +13,7 @@ export const wrongUseCodes = [
   'INPUT_INVALID',
   'DATASET_TOO_SHORT',
   'COLUMN_NOT_FOUND',
+  'WEIGHTS_MISMATCH',
 ] as const;
 
 export const failureCodes = [

@@ -8,6 +8,7 @@ export * from './trace';
 export * from './onnx';
 export * from './system';
 export * from './system-reasons';
+export * from './weights';
 export * from './methods';
 export * from './wire';
 export * from './shell';

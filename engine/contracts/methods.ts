@@ -1,10 +1,11 @@
 import { z } from 'zod';
-import { datasetChange, importRequest, type Dataset, type DatasetPage, type DatasetProfile, type FilePreview, type SampleInfo } from './dataset';
-import type { CellInfo, ModelDescription } from './model';
+import { datasetChange, generateRequest, importRequest, type Dataset, type DatasetPage, type DatasetProfile, type FilePreview, type SampleInfo } from './dataset';
+import type { CellInfo, ModelDescription, RatePoint, RateTest } from './model';
 import { exportRequest, inferRequest, type DeviceObstacle, type ExportReport, type InferResult, type LatencyResult, type OpenedModel, type ProviderInfo } from './onnx';
 import { probeConfig, type PresetName, type RunConfig } from './run-config';
-import type { MetricsRecord, Metrics, RunDetails, RunEvent, RunSummary } from './run';
+import type { MetricsRecord, Metrics, RunChange, RunDetails, RunEvent, RunSummary } from './run';
 import type { JobProgress, LogLine, SystemInfo } from './system';
+import { weightsExport, weightsSource, type WeightsExported, type WeightsReport } from './weights';
 
 /** Name of a dataset or run: one folder name on every platform, Korean letters allowed. */
 export const name = z
@@ -41,6 +42,8 @@ export const methodInputs = {
   'datasets.import': z.strictObject({ job: z.string(), request: importRequest }),
   'datasets.importText': z.strictObject({ job: z.string(), name: name.nullable(), text: z.string().max(50_000_000) }),
   'datasets.importSample': z.strictObject({ job: z.string(), sample: z.string() }),
+  /** Makes up the sequences of a synthetic task. */
+  'datasets.generate': z.strictObject({ job: z.string(), request: generateRequest }),
   'datasets.page': z.strictObject({ id: name, offset: z.int().min(0), limit: z.int().min(1).max(5000) }),
   'datasets.profile': byId,
   /** Entry `i` is the text of token `i`; a trace holds tokens, the window shows characters. Text datasets only. */
@@ -54,16 +57,28 @@ export const methodInputs = {
   'models.preset': z.strictObject({ preset: z.string(), dataset: name.nullable() }),
   /** Any JSON: problems come back as data, at their fields. */
   'models.describe': z.strictObject({ config: z.unknown() }),
+  /** How a file of weights fits a configuration's model; nothing is kept. */
+  'models.weights': z.strictObject({ source: weightsSource, config: z.unknown() }),
+  /** Trains for a moment with a growing learning rate (Smith 2017); nothing is kept. Points come as `rateTest` events. */
+  'models.rateTest': z.strictObject({
+    job: z.string(),
+    config: z.unknown(),
+    from: z.number().positive().max(1000).default(1e-6),
+    to: z.number().positive().max(1000).default(10),
+    steps: z.int().min(10).max(10_000).default(100),
+  }),
 
   'runs.list': nothing,
   'runs.get': byId,
-  'runs.start': z.strictObject({ config: z.unknown(), name: name.nullable() }),
+  'runs.start': z.strictObject({ config: z.unknown(), name: name.nullable(), /** Weights to start from; null = drawn ones. */ weights: weightsSource.nullable().default(null) }),
   'runs.pause': byId,
   'runs.resume': byId,
   /** Ends training, keeps the checkpoint, evaluates the best. */
   'runs.stop': byId,
   /** Goes on from the last checkpoint (interrupted, stopped, failed). */
   'runs.continue': byId,
+  /** Changes settings of a training between two of its steps, wherever it is trained; `path=value` of `tunableFields`. */
+  'runs.tune': z.strictObject({ id: name, set: z.array(z.string().max(200)).min(1).max(20) }),
   'runs.rename': z.strictObject({ id: name, name }),
   'runs.delete': byId,
   'runs.restore': z.strictObject({ trashed: z.string() }),
@@ -86,6 +101,10 @@ export const methodInputs = {
     out: z.string(),
     gradients: z.boolean().default(false),
   }),
+  /** Writes a checkpoint's weights for other programs. */
+  'runs.weights': weightsExport,
+  /** What a model of values from sequences answers about those of a part. */
+  'runs.predict': z.strictObject({ id: name, split: z.enum(['train', 'validation', 'test']).default('test'), offset: z.int().min(0).default(0), limit: z.int().min(1).max(2000).default(200) }),
   'runs.evaluate': z.strictObject({ id: name, split: z.enum(['train', 'validation', 'test']).default('test') }),
 
   'exports.list': nothing,
@@ -116,6 +135,14 @@ export interface ForecastResult {
   checkpoint: number;
 }
 
+/** One sequence's answer beside the truth, in the targets' own units. */
+export interface PredictedSequence {
+  number: number;
+  length: number;
+  prediction: number[];
+  target: number[];
+}
+
 export interface MethodOutputs {
   'system.info': SystemInfo;
   'system.providers': ProviderInfo;
@@ -129,6 +156,7 @@ export interface MethodOutputs {
   'datasets.import': Dataset;
   'datasets.importText': Dataset;
   'datasets.importSample': Dataset;
+  'datasets.generate': Dataset;
   'datasets.page': DatasetPage;
   'datasets.profile': DatasetProfile;
   'datasets.vocabulary': { tokens: string[] };
@@ -140,6 +168,9 @@ export interface MethodOutputs {
   'models.cells': CellInfo[];
   'models.preset': { preset: PresetName; presets: { name: PresetName; layers: string; parameters: number | null }[]; config: RunConfig };
   'models.describe': { config: RunConfig | null; description: ModelDescription };
+  'models.weights': WeightsReport;
+
+  'models.rateTest': RateTest;
 
   'runs.list': RunSummary[];
   'runs.get': RunDetails;
@@ -148,6 +179,7 @@ export interface MethodOutputs {
   'runs.resume': { step: number };
   'runs.stop': { step: number };
   'runs.continue': RunDetails;
+  'runs.tune': { changes: RunChange[] };
   'runs.rename': RunSummary;
   'runs.delete': { trashed: string };
   'runs.restore': { id: string };
@@ -157,6 +189,8 @@ export interface MethodOutputs {
   'runs.sample': { text: string; checkpoint: number; seed: number };
   'runs.forecast': ForecastResult;
   'runs.record': { path: string; checkpoint: number; tensors: { name: string; shape: number[] }[] };
+  'runs.weights': WeightsExported;
+  'runs.predict': { targets: string[]; total: number; sequences: PredictedSequence[]; checkpoint: number };
   'runs.evaluate': { metrics: Metrics; checkpoint: number };
 
   'exports.list': ExportReport[];
@@ -188,5 +222,6 @@ export type WorkbenchEvent =
   | { type: 'runsChanged' }
   | { type: 'datasetsChanged' }
   | { type: 'exportsChanged' }
+  | { type: 'rateTest'; job: string; points: RatePoint[] }
   | { type: 'progress'; progress: JobProgress }
   | { type: 'log'; line: LogLine };

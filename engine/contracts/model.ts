@@ -34,6 +34,31 @@ export interface CellForm {
   onnx: OnnxRecipe | null;
   /** One time step in ONNX's operators; what the lines may read stands in `cells/step.rs`. */
   step: StepLine[];
+  /** What few cells have; absent from the others. */
+  further?: CellFurther;
+}
+
+/** A size of a layer: of its input, its units, all gates of all units, or its h. */
+export type Extent = 'input' | 'hidden' | 'gates' | 'output';
+
+export interface CellFurther {
+  /** Tensors besides the usual ones, by stem; without columns a vector. */
+  tensors: { name: string; rows: Extent; columns: Extent | null }[];
+  /** h has a size of its own, the layer's projection size. */
+  projected: boolean;
+  /** A cell that reads the cell state of the layer below: what the lowest layer is instead. Others null. */
+  bottom: string | null;
+}
+
+/** The form of a layer's cell; in the lowest layer that of what the cell is without a layer below it. */
+export function layerForm(cells: readonly CellInfo[], layer: Parameters<typeof cellForm>[1], index: number): CellForm | undefined {
+  const bottom = index === 0 ? cells.find(({ name }) => name === layer.cell)?.further?.bottom : null;
+  return cellForm(cells, bottom ? { cell: bottom } : layer);
+}
+
+/** Size of a layer's h in each direction. */
+export function outputSize({ hiddenSize, projectionSize }: { hiddenSize: number; projectionSize?: number | null | undefined }, cell: Pick<CellForm, 'further'> | undefined): number {
+  return cell?.further?.projected ? (projectionSize ?? Math.ceil(hiddenSize / 2)) : hiddenSize;
 }
 
 /** A setting of a cell: one of some words, or a list of rising whole numbers, each for an equal share of the units. */
@@ -99,5 +124,23 @@ export interface ModelDescription {
   tokensPerStep: number;
   /** Problems at fields of the configuration, empty when it can be trained. */
   problems: { path: string; code: string; message: string; details: Record<string, string | number | null> }[];
-  onnx: { layer: number; operator: string | null; cpu: boolean; cuda: boolean; reason: 'scan' | 'cpuOnly' | null }[];
+  onnx: { layer: number; operator: string | null; cpu: boolean; cuda: boolean; reason: 'scan' | 'cpuOnly' | 'zoneout' | null }[];
+}
+
+/** One step of a learning-rate range test. */
+export interface RatePoint {
+  step: number;
+  rate: number;
+  loss: number;
+  smoothed: number;
+}
+
+export interface RateTest {
+  points: RatePoint[];
+  /** Where the smoothed loss falls fastest; null where it never fell. */
+  suggestion: number | null;
+  /** Rate at the least smoothed loss. */
+  lowest: number | null;
+  /** Rate at which the loss had run away. */
+  diverged: number | null;
 }

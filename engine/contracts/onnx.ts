@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { taskKinds } from './run-config';
 
 export const exportRequest = z.strictObject({
   run: z.string(),
@@ -44,7 +45,7 @@ export const exportReport = z.strictObject({
   run: z.string(),
   step: z.int(),
   dataset: z.string(),
-  task: z.enum(['language-model', 'forecast']),
+  task: z.enum(taskKinds),
   createdAt: z.string(),
   sizeBytes: z.int(),
   sha256: z.string(),

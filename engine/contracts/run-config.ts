@@ -15,6 +15,19 @@ export const layerConfig = z.strictObject({
   bidirectional: z.boolean().default(false),
   /** Share of this layer's outputs dropped before the next layer, in training only. */
   dropout: z.number().min(0).max(0.95).default(0),
+  /** Size of h of a cell that projects it (lstm-projection), null = half the hidden size; without effect on others. */
+  projectionSize: z.int().min(1).max(8192).nullable().default(null),
+  /** A new mask at every step, or one for the whole sequence (Gal & Ghahramani 2016). */
+  dropoutKind: z.enum(['independent', 'variational']).default('independent'),
+  /** Share of the recurrent weights that are zero in an update (DropConnect; Merity et al. 2018). */
+  weightDrop: z.number().min(0).max(0.95).default(0),
+  /** Share of the units that keep their hidden state, or their other states, from the step before (Krueger et al. 2017). */
+  zoneoutHidden: z.number().min(0).max(0.95).default(0),
+  zoneoutCell: z.number().min(0).max(0.95).default(0),
+  /** Layer normalisation of the outputs: x + dropout(norm(h)). */
+  layerNorm: z.boolean().default(false),
+  /** The layer's input is added to its output; both have to be equally wide. */
+  residual: z.boolean().default(false),
 });
 export type LayerConfig = z.infer<typeof layerConfig>;
 
@@ -23,12 +36,28 @@ export const attentionConfig = z.strictObject({ kind: z.enum(['none', 'additive'
 export type AttentionKind = z.infer<typeof attentionConfig>['kind'];
 export const attentionKinds = attentionConfig.shape.kind.unwrap().options;
 
+export const initializationConfig = z.strictObject({
+  /** As `torch.nn` draws them, or Glorot's uniform input matrices with orthogonal recurrent ones and biases of 0. */
+  weights: z.enum(['pytorch', 'glorot-orthogonal']).default('pytorch'),
+  /** Bias of the gate that keeps the memory (Jozefowicz et al. 2015 take 1); null = as the other biases. */
+  forgetBias: z.number().min(-20).max(20).nullable().default(null),
+  /** Longest lag in steps that the gates are to bridge from the start (Tallec & Ollivier 2018); null = off. */
+  chrono: z.int().min(2).max(10_000_000).nullable().default(null),
+});
+
 export const modelConfig = z.strictObject({
   /** Width of the token embedding; unused for series. */
   embeddingSize: z.int().min(1).max(8192).default(128),
   layers: z.array(layerConfig).min(1).max(16).prefault([{}]),
   attention: attentionConfig.prefault({}),
   head: z.strictObject({ kind: z.literal('linear').default('linear') }).prefault({}),
+  /** The head's matrix is the embedding's (Press & Wolf 2017); the embedding has to be as wide as the last layer's output. */
+  tieWeights: z.boolean().default(false),
+  /** Share of the vocabulary whose embeddings are zero in an update (Gal & Ghahramani 2016). */
+  embeddingDropout: z.number().min(0).max(0.95).default(0),
+  /** Where sequences begin: at zero, or at a trained vector per layer, direction and state. */
+  initialState: z.enum(['zero', 'learned']).default('zero'),
+  initialization: initializationConfig.prefault({}),
 });
 export type ModelConfig = z.infer<typeof modelConfig>;
 
@@ -47,7 +76,25 @@ export const forecastTask = z.strictObject({
 });
 export type ForecastTask = z.infer<typeof forecastTask>;
 
-export const taskConfig = z.discriminatedUnion('kind', [languageModelTask, forecastTask]);
+/** A value from a sequence. */
+export const regressTask = z.strictObject({
+  kind: z.literal('regress'),
+  inputs: z.array(z.string()).min(1),
+  /** One value per sequence each. */
+  targets: z.array(z.string()).min(1),
+  scaling: z.enum(['standard', 'none']).default('standard'),
+});
+export type RegressTask = z.infer<typeof regressTask>;
+
+/** The next vector of zeros and ones of a sequence. */
+export const binaryVectorsTask = z.strictObject({ kind: z.literal('binary-vectors') });
+
+/** A label at every step of a sequence of symbols; steps may have none. */
+export const labelTask = z.strictObject({ kind: z.literal('label') });
+
+export const taskConfig = z.discriminatedUnion('kind', [languageModelTask, forecastTask, regressTask, binaryVectorsTask, labelTask]);
+export const taskKinds = ['language-model', 'forecast', 'regress', 'binary-vectors', 'label'] as const satisfies readonly TaskConfig['kind'][];
+export type TaskKind = (typeof taskKinds)[number];
 export type TaskConfig = z.infer<typeof taskConfig>;
 
 const learningRate = (usual: number) => z.number().positive().max(100).default(usual);
@@ -121,15 +168,38 @@ export const scheduleConfig = z.discriminatedUnion('kind', [
 export const scheduleKinds = ['constant', 'step', 'cosine', 'one-cycle', 'plateau'] as const satisfies readonly ScheduleConfig['kind'][];
 export type ScheduleConfig = z.infer<typeof scheduleConfig>;
 
+/** A running average of the weights, which is then what is validated, sampled, exported and kept as the best. */
+export const averageConfig = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('none') }),
+  /** Exponential moving average: `decay` of the old average is kept at every step. */
+  z.strictObject({ kind: z.literal('ema'), decay: z.number().min(0).lt(1).default(0.999) }),
+  /** Mean of the weights of all steps since `startStep`; null = since a validation was worse than the best of those more than `interval` before (Merity et al. 2018). */
+  z.strictObject({ kind: z.literal('asgd'), startStep: z.int().min(0).nullable().default(null), interval: z.int().min(1).max(1000).default(5) }),
+]);
+export const averageKinds = ['none', 'ema', 'asgd'] as const satisfies readonly AverageConfig['kind'][];
+export type AverageConfig = z.infer<typeof averageConfig>;
+
+export const decayTargets = ['all', 'weights', 'weights-without-embedding'] as const;
+
 export const trainingConfig = z.strictObject({
   optimizer: optimizerConfig.prefault({ kind: 'adam' }),
   schedule: scheduleConfig.prefault({ kind: 'constant' }),
-  /** Global L2 norm above which gradients are scaled down; null = never. */
-  clip: z.strictObject({ norm: z.number().positive().nullable().default(5) }).prefault({}),
+  /** Global L2 norm above which gradients are scaled down, then the absolute value to which each is cut; null = never. */
+  clip: z.strictObject({ norm: z.number().positive().nullable().default(5), value: z.number().positive().nullable().default(null) }).prefault({}),
+  /** What weight decay reaches: everything, matrices alone (no biases, norms, peepholes), or those without the embedding. */
+  decay: z.enum(decayTargets).default('all'),
+  average: averageConfig.prefault({ kind: 'none' }),
+  /** Share of the target's probability spread over all classes in the training loss (language model); validation is without. */
+  labelSmoothing: z.number().min(0).lt(1).default(0),
   batchSize: z.int().min(1).max(4096).default(50),
   /** Length of a truncated-BPTT slice (language model); a forecast uses its lookback. */
   sequenceLength: z.int().min(1).max(10_000).default(50),
-  maxSteps: z.int().min(1).nullable().default(3000),
+  /** Tokens over which a gradient runs back, at least `sequenceLength` (k2 beside k1); null = the same. */
+  backwardLength: z.int().min(1).max(10_000).nullable().default(null),
+  /** Batches whose gradients make one update: their mean over all targets. */
+  accumulate: z.int().min(1).max(1024).default(1),
+  /** 0 trains nothing and only measures: for weights that are ready when they come. */
+  maxSteps: z.int().min(0).nullable().default(3000),
   maxEpochs: z.int().min(1).nullable().default(null),
   seed: z.int().min(0).max(0xffff_ffff).default(1),
   /** null = all physical cores on the command line, physical cores − 1 in the window. */
@@ -179,5 +249,9 @@ export type RunConfig = z.infer<typeof runConfig>;
 /** A configuration as a person writes it: every field with a default may be left out. */
 export type RunConfigInput = z.input<typeof runConfig>;
 
-export const presetNames = ['char-lstm', 'char-gru', 'char-rnn', 'forecast-lstm', 'forecast-gru'] as const;
+/** Fields that may change while a run trains; each takes effect between two steps. */
+export const tunableFields = ['training.optimizer.learningRate', 'training.clip.norm', 'training.clip.value', 'training.maxSteps', 'training.maxEpochs', 'earlyStopping.patience'] as const;
+export type TunableField = (typeof tunableFields)[number];
+
+export const presetNames = ['char-lstm', 'char-gru', 'char-rnn', 'forecast-lstm', 'forecast-gru', 'adding-lstm', 'adding-gru', 'chorales-lstm', 'label-lstm'] as const;
 export type PresetName = (typeof presetNames)[number];

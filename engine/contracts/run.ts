@@ -24,7 +24,40 @@ const forecastMetrics = z.object({
   }),
   windows: z.number(),
 });
-export const metrics = z.union([forecastMetrics, languageModelMetrics]);
+const regressMetrics = z.object({
+  /** Scaled as trained; the errors are in the targets' own units. */
+  loss: z.number(),
+  mse: z.number(),
+  mae: z.number(),
+  /** Coefficient of determination; null where a target of the split does not vary. */
+  r2: z.number().nullable(),
+  /** Always answering the mean of the training targets. */
+  baseline: z.object({ mse: z.number(), mae: z.number() }),
+  sequences: z.number(),
+});
+const binaryVectorMetrics = z.object({
+  /** Nats per vector, summed over its entries. */
+  loss: z.number(),
+  /** The same for always giving each entry its share of ones in training. */
+  baseline: z.number(),
+  frames: z.number(),
+  sequences: z.number(),
+});
+const labelMetrics = z.object({
+  /** Nats per label. */
+  loss: z.number(),
+  accuracy: z.number(),
+  /** Share of sequences whose labels are all right. */
+  sequencesRight: z.number(),
+  /** Answering by the frequencies of the labels in training. */
+  baseline: z.object({ loss: z.number(), accuracy: z.number() }),
+  labels: z.number(),
+  sequences: z.number(),
+});
+export const metrics = z.union([forecastMetrics, languageModelMetrics, regressMetrics, labelMetrics, binaryVectorMetrics]);
+export type RegressMetrics = z.infer<typeof regressMetrics>;
+export type BinaryVectorMetrics = z.infer<typeof binaryVectorMetrics>;
+export type LabelMetrics = z.infer<typeof labelMetrics>;
 export type LanguageModelMetrics = z.infer<typeof languageModelMetrics>;
 export type ForecastMetrics = z.infer<typeof forecastMetrics>;
 export type Metrics = z.infer<typeof metrics>;
@@ -53,9 +86,20 @@ export const metricsRecord = z.discriminatedUnion('kind', [
     best: z.boolean(),
   }),
   z.object({ kind: z.literal('sample'), step: z.number(), tokens: z.array(z.number()) }),
+  /** ‖Δw‖ / ‖w‖ of one update for `embedding`, `l0`, …, `head`; every tenth step. */
+  z.object({ kind: z.literal('movement'), step: z.number(), groups: z.array(z.object({ name: z.string(), ratio: z.number() })) }),
+  /** Shares of each gate's values over the probe below 0.1 and above 0.9; at every recorded trace. */
+  z.object({ kind: z.literal('saturation'), step: z.number(), gates: z.array(z.object({ layer: z.string(), gate: z.string(), shut: z.number(), open: z.number() })) }),
+  /** ‖dL/dh‖ of each layer so many steps before the last one of the probe, L the loss there; at every validation. */
+  z.object({ kind: z.literal('lags'), step: z.number(), layers: z.array(z.object({ layer: z.string(), lags: z.array(z.number()), norms: z.array(z.number()) })) }),
+  /** A setting changed after that step; null = without a limit. */
+  z.object({ kind: z.literal('change'), step: z.number(), field: z.string(), from: z.number().nullable(), to: z.number().nullable() }),
 ]);
 export type MetricsRecord = z.infer<typeof metricsRecord>;
 export type StepRecord = Extract<MetricsRecord, { kind: 'step' }>;
+export type InsightRecord = Extract<MetricsRecord, { kind: 'movement' | 'saturation' | 'lags' }>;
+export type ChangeRecord = Extract<MetricsRecord, { kind: 'change' }>;
+export type RunChange = Omit<ChangeRecord, 'kind'>;
 
 /** `status.json` of a run. */
 export const runStatus = z.strictObject({
@@ -101,6 +145,10 @@ export interface RunDetails extends RunSummary {
   config: RunConfig;
   checkpoints: number[];
   traceSteps: number[];
+  /** The file of weights it started from, by its name and whose layout that had; null = drawn ones. */
+  startedFrom: { file: string; kind: string } | null;
+  /** Settings changed while it trained, by rising step; `config` is as it began. */
+  changes: RunChange[];
 }
 
 /** What a training says while it runs; printed as JSON lines by `sluice train --json` and sent to the window. */
@@ -111,6 +159,8 @@ export type RunEvent =
   | { event: 'sample'; run: string; step: number; text: string }
   | { event: 'checkpoint'; run: string; step: number; best: boolean }
   | { event: 'trace'; run: string; step: number }
+  | { event: 'insight'; run: string; record: InsightRecord }
+  | ({ event: 'changed'; run: string; totalSteps: number | null } & RunChange)
   | { event: 'paused' | 'resumed'; run: string; step: number }
   | { event: 'failed'; run: string; step: number; error: ErrorShape }
   | {

@@ -22,12 +22,14 @@ export type EngineState =
 export const shellInputs = {
   'settings.get': z.strictObject({}),
   'settings.set': settings.partial(),
-  'dialog.open': z.strictObject({ purpose: z.enum(['dataset', 'onnx', 'input', 'folder']) }),
+  'dialog.open': z.strictObject({ purpose: z.enum(['dataset', 'onnx', 'input', 'weights', 'folder']) }),
   /** Asks for a place and writes the bytes there; used for charts and exports. */
   'dialog.save': z.strictObject({
     suggestedName: z.string().min(1).max(200),
     data: z.union([z.string().max(100_000_000), z.instanceof(Uint8Array)]),
   }),
+  /** Asks for a place that the engine then writes to. */
+  'dialog.place': z.strictObject({ suggestedName: z.string().min(1).max(200) }),
   /** Copies an exported file of the workspace to a place the user picks. */
   'dialog.saveCopy': z.strictObject({ source: z.string(), suggestedName: z.string().min(1).max(200) }),
   /** The clipboard's text, for a paste that its user asked for with a button. */
@@ -48,6 +50,7 @@ export interface ShellOutputs {
   'settings.set': Settings;
   'dialog.open': { paths: string[] };
   'dialog.save': { path: string | null };
+  'dialog.place': { path: string | null };
   'dialog.saveCopy': { path: string | null };
   'clipboard.read': { text: string };
   'clipboard.write': { written: true };

@@ -1,7 +1,7 @@
 export interface SystemInfo {
   version: string;
   workspace: string;
-  /** `avx512`, `portable`. */
+  /** Instruction set in use: `avx512`, `avx2`, `neon` or `portable`. */
   kernel: string;
   cores: number;
   threadsDefault: number;
@@ -23,7 +23,7 @@ export interface LogLine {
 /** Progress of a long job that is not a run (imports, exports, inference). */
 export interface JobProgress {
   job: string;
-  kind: 'import' | 'export' | 'infer';
+  kind: 'import' | 'export' | 'infer' | 'rateTest';
   title: string;
   phase: string;
   /** 0…1, null when unknown. */

@@ -4,7 +4,8 @@
  *
  * Tensors (float32): `l0.i`, `l0.f`, … `[B, T, H]` after activation, `l0_reverse.h` …, `input`
  * (`[B, T]` tokens as float32, or `[B, T, D]`), `output`, and for a forecast `target` (raw values
- * `[B, horizon, targets]`), `forecast` (raw values).
+ * `[B, horizon, targets]`), `forecast` (raw values). Of a sequence of a dataset: `target` and, of a value from it, `prediction`
+ * (`[B, targets]` in own units); the next vectors `[B, T, D]`, or the labels `[B, T]`, NaN where none is asked for.
  * With gradients `grad.l0.c` ….
  * Metadata: `format=sluice-trace/1`, `run`, `step`, `cells` (JSON array, one per layer), `elapsedMs`.
  */
@@ -25,6 +26,14 @@ export interface Safetensors {
 
 const maximumHeaderBytes = 16 * 1024 * 1024;
 
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isSizes(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
+}
+
 /** Reads the header of a safetensors buffer; throws `RangeError` with the reason where it is damaged. */
 export function readSafetensors(bytes: Uint8Array): Safetensors {
   if (bytes.byteLength < 8) throw new RangeError('shorter than its header length');
@@ -33,24 +42,26 @@ export function readSafetensors(bytes: Uint8Array): Safetensors {
   if (headerBytes > maximumHeaderBytes || 8 + headerBytes > bytes.byteLength) {
     throw new RangeError(`header of ${headerBytes} bytes does not fit`);
   }
-  let header: Record<string, unknown>;
+  let header: unknown;
   try {
-    header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + headerBytes))) as Record<string, unknown>;
+    header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + headerBytes)));
   } catch {
     throw new RangeError('header is not JSON');
   }
+  if (!isRecord(header)) throw new RangeError('header names no tensors');
   const entries: SafetensorsEntry[] = [];
   let metadata: Record<string, string> = {};
   for (const [name, value] of Object.entries(header)) {
     if (name === '__metadata__') {
+      if (!isRecord(value) || !Object.values(value).every((text) => typeof text === 'string')) throw new RangeError('metadata is more than texts by name');
       metadata = value as Record<string, string>;
       continue;
     }
-    const { dtype, shape, data_offsets: offsets } = (value ?? {}) as { dtype: string; shape: number[]; data_offsets: [number, number] };
-    if (!Array.isArray(shape) || !Array.isArray(offsets)) throw new RangeError(`tensor ${name} has no shape or no place`);
-    const start = 8 + headerBytes + offsets[0];
-    const end = 8 + headerBytes + offsets[1];
-    if (!(8 + headerBytes <= start && start <= end && end <= bytes.byteLength)) throw new RangeError(`tensor ${name} reaches beyond the file`);
+    const { dtype, shape, data_offsets: offsets } = isRecord(value) ? value : {};
+    if (typeof dtype !== 'string' || !isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) throw new RangeError(`tensor ${name} has no type, shape or place`);
+    const start = 8 + headerBytes + offsets[0]!;
+    const end = 8 + headerBytes + offsets[1]!;
+    if (!(start <= end && end <= bytes.byteLength)) throw new RangeError(`tensor ${name} reaches beyond the file`);
     entries.push({ name, dtype, shape, start, end });
   }
   return { metadata, entries, bytes };

@@ -3,14 +3,16 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { z } from 'zod';
-import { forecastTask, importRequest, rowInFile, SluiceError, type Dataset, type DatasetChange, type DatasetProfile, type FilePreview, type ImportRequest, type Problem, type TableDataset, type TextDataset } from '../contracts';
+import { forecastTask, generateRequest, importRequest, rowInFile, SluiceError, type Dataset, type DatasetChange, type DatasetProfile, type FilePreview, type ImportRequest, type Problem, type SequenceDataset, type TableDataset, type TextDataset } from '../contracts';
 import type { DatasetService, JobContext, Ports } from '../ports';
 import { checkName, ensureFolder, isTaken, moveToTrash, nameFromFile, nameTaken, readError, readJson, restoreFromTrash, syncFolder, temporaryPath, uniqueName, workspacePaths, writeError } from '../workspace';
 import { datasetNames, readDataset, writeDataset } from './catalogue';
 import { looksLikeTable } from './csv-dialect';
 import { readHead, readText, resolveEncoding } from './encoding';
 import { formatTime, laterTime, parseFrequency } from './frequency';
+import { generate } from './generate';
 import { findSample, listSamples } from './samples';
+import { checkSequences, importSequences, isSequences, looksLikePianoRoll, previewPianoRoll, profileSequences, readSequences } from './sequences';
 import { splitRanges } from './split';
 import { importTable, previewTable } from './table-import';
 import { numericColumn } from './table-analysis';
@@ -26,7 +28,7 @@ import { checkRoles, trainingData } from './training-data';
 async function formatOf(file: string, task: ImportRequest['task']): Promise<TableFormat | null> {
   const { head } = await readHead(file, 64);
   if (task === 'language-model') return null;
-  return tableFormat(file, head) ?? (task === 'forecast' ? 'csv' : null);
+  return tableFormat(file, head) ?? (task === 'forecast' || task === 'regress' ? 'csv' : null);
 }
 
 function onlyFile(request: ImportRequest): string {
@@ -41,6 +43,14 @@ function onlyFile(request: ImportRequest): string {
 function checkTextRequest(request: ImportRequest): void {
   const field = (['targets', 'covariates'] as const).find((key) => request[key].length > 0) ?? (['lookback', 'horizon', 'timeColumn', 'delimiter'] as const).find((key) => request[key] !== null && request[key] !== '');
   if (field) throw new SluiceError({ code: 'CONFIG_INVALID', message: `${field} is for forecasts; the file is read as text. Add the task forecast, or leave ${field} out.`, where: field });
+}
+
+/** The same for options of sequences. */
+function checkNotSequences(request: ImportRequest): void {
+  const field = (['sequence', 'lowest', 'highest'] as const).find((key) => request[key] !== null) ?? (request.inputs.length > 0 ? 'inputs' : undefined);
+  if (field === undefined) return;
+  const task = field === 'lowest' || field === 'highest' ? 'binary-vectors' : 'regress';
+  throw new SluiceError({ code: 'CONFIG_INVALID', message: `${field} is for sequences. Add the task ${task}, or leave ${field} out.`, where: field });
 }
 
 /** A full disk or a read-only folder is said of the dataset, not of the temporary file that met it. */
@@ -112,6 +122,10 @@ export function createDatasetService(ports: Ports): DatasetService {
 
   async function importFile(request: ImportRequest, job: JobContext): Promise<Dataset> {
     const file = onlyFile(request);
+    if (await isSequences(file, request.task)) {
+      return make(request.name, nameFromFile(file, 'data'), job, (folder, id) => importSequences(file, request, id, ports.clock.now().toISOString(), folder, job));
+    }
+    checkNotSequences(request);
     const format = await formatOf(file, request.task);
     if (!format) checkTextRequest(request);
     return make(request.name, nameFromFile(file, 'data'), job, async (folder, id) => {
@@ -199,6 +213,17 @@ export function createDatasetService(ports: Ports): DatasetService {
     }
   }
 
+  /** Another split or scaling of sequences only changes their description; a piano roll's split is that of its file. */
+  async function changeSequences(dataset: SequenceDataset, change: DatasetChange): Promise<SequenceDataset> {
+    const field = Object.keys(change).find((key) => key !== 'split' && !(key === 'scaling' && dataset.task.kind === 'regress'));
+    if (field) throw new SluiceError({ code: 'CONFIG_INVALID', message: `${field} is for tables; "${dataset.id}" holds sequences.`, where: field });
+    if (change.split && dataset.task.kind !== 'regress') throw new SluiceError({ code: 'CONFIG_INVALID', message: `split: the parts of "${dataset.id}" are those it was made with.`, where: 'split' });
+    const next: SequenceDataset = { ...dataset, task: dataset.task.kind === 'regress' ? { ...dataset.task, scaling: change.scaling ?? dataset.task.scaling } : dataset.task };
+    if (change.split) next.split = splitRanges(change.split, dataset.sequences);
+    await writeDataset(workspace.dataset(dataset.id), next);
+    return next;
+  }
+
   return {
     async list() {
       const found: Dataset[] = [];
@@ -219,6 +244,7 @@ export function createDatasetService(ports: Ports): DatasetService {
     async preview(input): Promise<FilePreview> {
       const request = importRequest.parse(input);
       const file = onlyFile(request);
+      if (request.task === 'binary-vectors' || (request.task === null && looksLikePianoRoll((await readHead(file, 256)).head))) return previewPianoRoll(file, request);
       const format = await formatOf(file, request.task);
       if (!format) return previewText(file, request);
       const folder = await mkdtemp(join(tmpdir(), 'sluice-preview-'));
@@ -258,10 +284,16 @@ export function createDatasetService(ports: Ports): DatasetService {
       return importFile({ ...request, name }, job);
     },
 
+    generate(input, job) {
+      const request = generateRequest.parse(input);
+      return make(request.name, request.task, job, (folder, id) => generate(request, id, ports.clock.now().toISOString(), folder, job.signal));
+    },
+
     async page({ id, offset, limit }) {
       const dataset = await get(id);
       const folder = workspace.dataset(id);
       if (dataset.kind === 'table') return reading((connection) => readRows(connection, folder, dataset, offset, limit));
+      if (dataset.kind === 'sequences') return { kind: 'sequences', total: dataset.sequences, offset, sequences: await readSequences(folder, dataset, offset, limit) };
       const start = Math.min(offset, dataset.tokens);
       return { kind: 'text', total: dataset.tokens, offset: start, text: await readOriginalText(folder, dataset, start, Math.min(dataset.tokens, start + limit)) };
     },
@@ -272,7 +304,7 @@ export function createDatasetService(ports: Ports): DatasetService {
       const key = JSON.stringify([dataset.createdAt, dataset.source.sha256, dataset.split, dataset.task]);
       const known = profiles.get(id);
       if (known?.key === key) return known.profile;
-      const profile = dataset.kind === 'text' ? profileText(folder, dataset) : reading((connection) => profileTable(connection, folder, dataset));
+      const profile: Promise<DatasetProfile> = dataset.kind === 'text' ? profileText(folder, dataset) : dataset.kind === 'sequences' ? profileSequences(folder, dataset) : reading((connection) => profileTable(connection, folder, dataset));
       profiles.set(id, { key, profile });
       profile.catch(() => profiles.delete(id));
       return profile;
@@ -280,7 +312,7 @@ export function createDatasetService(ports: Ports): DatasetService {
 
     async change({ id, change }) {
       const dataset = await get(id);
-      const next = dataset.kind === 'table' ? await changeTable(dataset, change) : await changeText(dataset, change);
+      const next = dataset.kind === 'table' ? await changeTable(dataset, change) : dataset.kind === 'text' ? await changeText(dataset, change) : await changeSequences(dataset, change);
       changed();
       return next;
     },
@@ -322,7 +354,7 @@ export function createDatasetService(ports: Ports): DatasetService {
     async tokenizer(id) {
       const dataset = await get(id);
       if (dataset.kind !== 'text') {
-        throw new SluiceError({ code: 'INPUT_INVALID', message: `"${id}" is a table and has no tokenizer.`, where: id });
+        throw new SluiceError({ code: 'INPUT_INVALID', message: `"${id}" is no text and has no tokenizer.`, where: id });
       }
       return readTokenizer(workspace.dataset(id), dataset);
     },
@@ -330,6 +362,7 @@ export function createDatasetService(ports: Ports): DatasetService {
     async check(id) {
       const dataset = await get(id);
       if (dataset.kind === 'text') await checkTokens(workspace.dataset(id), dataset);
+      else if (dataset.kind === 'sequences') await checkSequences(workspace.dataset(id), dataset);
       else await checkValues(workspace.dataset(id), dataset);
     },
 
@@ -369,7 +402,7 @@ export function createDatasetService(ports: Ports): DatasetService {
 
     async values(id) {
       const dataset = await get(id);
-      if (dataset.kind !== 'table') throw new SluiceError({ code: 'INPUT_INVALID', message: `"${id}" is text and has no columns.`, where: id });
+      if (dataset.kind !== 'table') throw new SluiceError({ code: 'INPUT_INVALID', message: `"${id}" is no table.`, where: id });
       const folder = workspace.dataset(id);
       const values = await readValues(folder, dataset);
       const times = await reading((connection) => readTimes(connection, folder, dataset));

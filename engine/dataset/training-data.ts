@@ -1,19 +1,26 @@
 import { join } from 'node:path';
-import type { SeriesData, TokenData } from '../binding/types';
+import type { SeriesData, TokenData, TrainingData } from '../binding/types';
 import { SluiceError, type Dataset, type ForecastTask, type RunConfig, type TableDataset, type TextDataset } from '../contracts';
 import { nearest } from './nearest';
+import { sequenceData } from './sequences';
 import { meanDeviation } from './series';
 import { readValues } from './table-reader';
 import { checkTokens } from './token-reader';
 import { columnWithinParts, planWindows, rowMarks } from './table-windows';
 
 /** What the engine trains on. Throws CONFIG_INVALID or DATASET_TOO_SHORT at the field, DATASET_DAMAGED. */
-export async function trainingData(folder: string, dataset: Dataset, task: RunConfig['task']): Promise<TokenData | SeriesData> {
+export async function trainingData(folder: string, dataset: Dataset, task: RunConfig['task']): Promise<TrainingData> {
   if (dataset.kind === 'text') {
     if (task.kind !== 'language-model') {
       throw new SluiceError({ code: 'CONFIG_INVALID', message: `task.kind: the dataset "${dataset.id}" is text; use "language-model".`, where: 'task.kind', details: { dataset: dataset.id, kind: task.kind } });
     }
     return tokenData(folder, dataset);
+  }
+  if (dataset.kind === 'sequences') {
+    if (task.kind !== dataset.task.kind) {
+      throw new SluiceError({ code: 'CONFIG_INVALID', message: `task.kind: the dataset "${dataset.id}" is for ${dataset.task.kind}; use that.`, where: 'task.kind', details: { dataset: dataset.id, kind: task.kind } });
+    }
+    return sequenceData(folder, dataset, task);
   }
   if (task.kind !== 'forecast') {
     throw new SluiceError({ code: 'CONFIG_INVALID', message: `task.kind: the dataset "${dataset.id}" is a table; use "forecast".`, where: 'task.kind', details: { dataset: dataset.id, kind: task.kind } });

@@ -1,7 +1,10 @@
 import type { OnnxSession, RuntimeTensor } from './runtime';
 
-/** Pairs of a stateful model: what goes in, and the output that is the next call's input. */
-export type StatePairs = [input: string, output: string][];
+/**
+ * Pairs of a stateful model: what goes in, and the output that is the next call's input; with learned initial states
+ * also where every sequence begins, `[directions × hiddenSize]`.
+ */
+export type StatePairs = [input: string, output: string, start?: number[]][];
 
 export interface SamplingOptions {
   /** 0 = always the likeliest token. */
@@ -24,13 +27,17 @@ export function sampler(options: SamplingOptions): Choose {
 /** A stateless file reads its last tokens again for every new one; more than this many it does not. */
 export const statelessContext = 1024;
 
-/** Zero states for one sequence, as the session's inputs ask for them. */
-export function zeroStates(session: OnnxSession, pairs: StatePairs, batch: number): Record<string, RuntimeTensor> {
+/** Where sequences begin, as the session's inputs ask for it: zero, or what the model has learned. */
+export function initialStates(session: OnnxSession, pairs: StatePairs, batch: number): Record<string, RuntimeTensor> {
   return Object.fromEntries(
-    pairs.map(([input]) => {
+    pairs.map(([input, , start]) => {
       const described = session.inputs.find(({ name }) => name === input);
       const shape = (described?.shape ?? []).map((size) => (typeof size === 'number' ? size : batch));
-      return [input, { type: 'float32', shape, data: new Float32Array(shape.reduce((product, size) => product * size, 1)) }];
+      const data = new Float32Array(shape.reduce((product, size) => product * size, 1));
+      // `[directions, batch, hiddenSize]`: every sequence of a direction begins alike.
+      const size = shape.at(-1) ?? 1;
+      if (start) for (let k = 0; k < data.length; k++) data[k] = start[Math.floor(k / (batch * size)) * size + (k % size)] ?? 0;
+      return [input, { type: 'float32', shape, data }];
     }),
   );
 }
@@ -42,7 +49,7 @@ export function zeroStates(session: OnnxSession, pairs: StatePairs, batch: numbe
 export async function generateTokens(session: OnnxSession, prompt: ArrayLike<number>, pairs: StatePairs, options: { length: number; choose: Choose }, throwIfAborted: () => void = () => undefined): Promise<{ tokens: number[]; milliseconds: number }> {
   const produced: number[] = [];
   const history = Array.from(prompt);
-  let states = zeroStates(session, pairs, 1);
+  let states = initialStates(session, pairs, 1);
   let unread = history;
   let milliseconds = 0;
   while (produced.length < options.length) {

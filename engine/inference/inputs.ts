@@ -4,7 +4,7 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import { z } from 'zod';
 import { readSafetensors, SluiceError, tensorBytes, type InferRequest, type Safetensors, type SafetensorsEntry } from '../contracts';
 import { readError } from '../workspace';
-import { zeroStates, type StatePairs } from './generate';
+import { initialStates, type StatePairs } from './generate';
 import { readNpz, type NumberArray } from './npz';
 import type { OnnxSession, RuntimeTensor, TensorDescription } from './runtime';
 import { invalidInput, toTensor } from './tensors';
@@ -56,7 +56,7 @@ export async function readFeeds(source: InferRequest['input'], session: OnnxSess
     throw invalidInput(missing[0]!.name, `The model also takes ${wanted}; the data name ${given === '' ? 'nothing' : `only ${given}`}. Give every input by name in a .json, .npz or .safetensors file.`);
   }
   const batch = feeds[required[0]?.name ?? '']?.shape[0] ?? 1;
-  return { ...zeroStates(session, notes.states.filter(([input]) => !feeds[input]), batch), ...feeds };
+  return { ...initialStates(session, notes.states.filter(([input]) => !feeds[input]), batch), ...feeds };
 }
 
 async function readArrays(source: InferRequest['input'], required: TensorDescription[], notes: ModelNotes): Promise<Record<string, NumberArray>> {

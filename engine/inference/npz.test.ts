@@ -50,7 +50,7 @@ describe('a NumPy archive', () => {
         const arrays = await readNpz(zip(files, method));
         expect(arrays['x']!.shape).toEqual([1, values.length]);
         expect(Array.from(arrays['x']!.data)).toEqual(Array.from(Float32Array.from(values)));
-        expect(arrays['n']).toEqual({ shape: [2], data: Float64Array.of(-5, 7) });
+        expect(arrays['n']).toEqual({ shape: [2], data: Float64Array.of(-5, 7), type: 'i8' });
       }),
       { numRuns: 25 },
     );

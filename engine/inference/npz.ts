@@ -7,6 +7,8 @@ export interface NumberArray {
   shape: number[];
   /** Row-major. */
   data: ArrayLike<number>;
+  /** NumPy's letters for what the file held, such as `f4`. */
+  type?: string;
 }
 
 const largestArrayBytes = 2 ** 31;
@@ -17,14 +19,22 @@ const largestArrayBytes = 2 ** 31;
  */
 export async function readNpz(bytes: Uint8Array): Promise<Record<string, NumberArray>> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const arrays: Record<string, NumberArray> = {};
+  const arrays: [string, NumberArray][] = [];
   for (const entry of zipEntries(bytes, view)) {
     const packed = bytes.subarray(entry.start, entry.start + entry.packedBytes);
     if (entry.method !== 0 && entry.method !== 8) throw new RangeError(`${entry.name} is packed in an unknown way (${entry.method})`);
-    const content = entry.method === 0 ? packed : await inflate(packed, { maxOutputLength: largestArrayBytes });
-    arrays[entry.name.replace(/\.npy$/, '')] = readNpy(content, entry.name);
+    const content = entry.method === 0 ? packed : await unpacked(packed, entry.name);
+    arrays.push([entry.name.replace(/\.npy$/, ''), readNpy(content, entry.name)]);
   }
-  return arrays;
+  return Object.fromEntries(arrays);
+}
+
+async function unpacked(packed: Uint8Array, name: string): Promise<Uint8Array> {
+  try {
+    return await inflate(packed, { maxOutputLength: largestArrayBytes });
+  } catch (error) {
+    throw new RangeError(`${name} cannot be unpacked: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 interface ZipEntry {
@@ -65,18 +75,20 @@ export function readNpy(bytes: Uint8Array, name: string): NumberArray {
   const isFirstVersion = bytes[6] === 1;
   const headerStart = isFirstVersion ? 10 : 12;
   const dataStart = headerStart + (isFirstVersion ? view.getUint16(8, true) : view.getUint32(8, true));
+  if (dataStart > bytes.length) throw new RangeError(`${name} is cut off`);
   const header = new TextDecoder().decode(bytes.subarray(headerStart, dataStart));
   const [, order, kind, width] = /'descr': '([<>|=])([fiub])(\d+)'/.exec(header) ?? [];
   const [, sizes] = /'shape': \(([^)]*)\)/.exec(header) ?? [];
   if (kind === undefined || sizes === undefined) throw new RangeError(`${name} holds what is no plain number`);
   const shape = sizes.split(',').map((size) => size.trim()).filter(Boolean).map(Number);
   const length = shape.reduce((product, size) => product * size, 1);
+  if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0) || !Number.isSafeInteger(length)) throw new RangeError(`${name} has no shape that can be read`);
   const isLittle = order !== '>';
   const read = numberReader(view, kind, Number(width), isLittle);
   if (!read) throw new RangeError(`${name} has the type ${kind}${width}, which is not supported`);
   if (dataStart + length * Number(width) > bytes.length) throw new RangeError(`${name} is cut off`);
   const flat = Float64Array.from({ length }, (_, k) => read(dataStart + k * Number(width)));
-  return { shape, data: header.includes("'fortran_order': True") ? rowMajor(flat, shape) : flat };
+  return { shape, data: header.includes("'fortran_order': True") ? rowMajor(flat, shape) : flat, type: `${kind}${width}` };
 }
 
 function numberReader(view: DataView, kind: string, width: number, little: boolean): ((at: number) => number) | null {
@@ -85,6 +97,8 @@ function numberReader(view: DataView, kind: string, width: number, little: boole
       return (at) => view.getFloat64(at, little);
     case 'f4':
       return (at) => view.getFloat32(at, little);
+    case 'f2':
+      return (at) => half(view.getUint16(at, little));
     case 'i8':
       return (at) => Number(view.getBigInt64(at, little));
     case 'u8':
@@ -105,6 +119,16 @@ function numberReader(view: DataView, kind: string, width: number, little: boole
     default:
       return null;
   }
+}
+
+/** A float16 (IEEE 754 binary16) by its bits. */
+export function half(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 1023;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
 /** Column-major to row-major. */

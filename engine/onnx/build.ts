@@ -1,10 +1,13 @@
 import type { SeriesData } from '../binding/types';
-import type { TaskConfig, TensorInfo } from '../contracts';
+import { outputSize, type TaskConfig, type TensorInfo } from '../contracts';
+import type { StatePairs } from '../inference';
 import { addAttention, addAttentionOutput, attentionOf } from './attention';
+import { addInitialState, addLastOutput, addOutput, hasBetween, initialState } from './between';
 import { GraphBuilder } from './graph';
 import { encodeModel, type GraphProto } from './proto';
-import type { RecurrentLayer } from './layer';
-import { addGateOutputs, addLayer, addLayerOutput } from './recurrent';
+import { signalSize, type RecurrentLayer } from './layer';
+import { addPrediction, addProbabilities, addVectors, borderMetadata, type SequenceBorder } from './sequence-border';
+import { addGateOutputs, addLayer } from './recurrent';
 import { readsBelow } from './scan';
 import { transposed, type ExportModel } from './weights';
 
@@ -23,8 +26,10 @@ export interface BuildRequest {
   stateful: boolean;
   gates: boolean;
   opset: number;
-  /** null for a language model. */
+  /** null for a language model and for sequences. */
   forecast: ForecastScaling | null;
+  /** Of a model of sequences. */
+  sequences?: SequenceBorder | null;
   metadata: Record<string, string>;
   producerVersion: string;
 }
@@ -36,8 +41,8 @@ export interface BuiltModel {
   nodes: { operator: string; name: string; outputs: string[] }[];
 }
 
-/** Names of a stateful model's states: what goes in, and what comes out for the next call. */
-export function statePairs(model: ExportModel): { state: string; input: string; output: string; engine: string; layer: number }[] {
+/** Names of a stateful model's states: what goes in, what comes out for the next call, and where sequences begin (null = zero). */
+export function statePairs(model: ExportModel): { state: string; input: string; output: string; engine: string; layer: number; start: Float32Array | null }[] {
   return model.spec.layers.flatMap((_, layer) =>
     model.cells[layer]!.states.map((state) => ({
       state,
@@ -45,27 +50,36 @@ export function statePairs(model: ExportModel): { state: string; input: string; 
       output: `${state}n_l${layer}`,
       engine: `${state}_l${layer}`,
       layer,
+      start: initialState(model, layer, state),
     })),
   );
+}
+
+/** What a file says of its states, and what runs it with them: input, output, and the learned start where there is one. */
+export function pairsOf(model: ExportModel): StatePairs {
+  return statePairs(model).map(({ input, output, start }) => (start ? [input, output, Array.from(start)] : [input, output]));
 }
 
 /**
  * A model as an ONNX file's bytes: `tokens` int64 `[batch, time]` → `logits` `[batch, time, vocabulary]`,
  * or `series` float32 `[batch, time, inputs]` → `forecast` `[batch, horizon, targets]` in raw units.
- * Batch and time are free; dropout leaves no trace.
+ * Sequences: see `SequenceBorder`. Batch and time are free; dropout leaves no trace.
  */
 export function buildModel(request: BuildRequest): BuiltModel {
-  const { model, forecast } = request;
+  const { model, forecast, sequences = null } = request;
   const g = new GraphBuilder('sluice', request.opset);
-  const enter = forecast ? addSeries(g, forecast) : { value: addTokens(g, model), last: null };
-  const layers = addStack(g, model, enter.value, request.stateful, request.gates);
+  const enter = addEntry(g, model, forecast, sequences);
+  const layers = addStack(g, model, enter.value, request);
   const top = layers[layers.length - 1]!;
-  const attention = addTop(g, model, top, forecast !== null);
-  if (forecast) addForecast(g, model, forecast, attention.hidden, enter.last);
-  else addLogits(g, model, attention.hidden);
+  const isLast = forecast !== null || sequences?.kind === 'values';
+  const { hidden, weights } = addTop(g, model, top, isLast, request.opset);
+  if (forecast) addForecast(g, model, forecast, hidden, enter.last);
+  else if (sequences?.kind === 'values') addPrediction(g, model, sequences.targets, hidden);
+  else addLogits(g, model, hidden);
+  if (sequences?.kind === 'bits') addProbabilities(g, sequences.entries);
   if (request.stateful) addFinalStates(g, model, layers);
   if (request.gates) for (const layer of layers) addGateOutputs(g, layer);
-  if (request.gates && attention.weights !== null) addAttentionOutput(g, attention.weights, forecast === null);
+  if (request.gates && weights !== null) addAttentionOutput(g, weights, !isLast);
   const graph = g.build();
   const bytes = encodeModel({
     irVersion: irVersion(request.opset),
@@ -82,14 +96,21 @@ export function buildModel(request: BuildRequest): BuiltModel {
   };
 }
 
+function addEntry(g: GraphBuilder, model: ExportModel, forecast: ForecastScaling | null, sequences: SequenceBorder | null): { value: string; last: string | null } {
+  if (forecast) return addSeries(g, forecast);
+  if (sequences?.kind === 'values') return addSeries(g, { ...sequences.inputs, subtractLast: false });
+  return { value: sequences?.kind === 'bits' ? addVectors(g, sequences.entries) : addTokens(g, model), last: null };
+}
+
 /** Metadata of an exported file, all values JSON except the format's name. */
-export function modelMetadata(options: { task: TaskConfig; vocabulary: string[] | null; forecast: ForecastScaling | null; pairs: [string, string][]; run: string; step: number }): Record<string, string> {
-  const { task, vocabulary, forecast, pairs } = options;
+export function modelMetadata(options: { task: TaskConfig; vocabulary: string[] | null; forecast: ForecastScaling | null; sequences?: SequenceBorder | null; pairs: StatePairs; run: string; step: number }): Record<string, string> {
+  const { task, vocabulary, forecast, sequences, pairs } = options;
   return {
     'sluice.format': 'sluice-onnx/1',
     'sluice.task': JSON.stringify(task),
     ...(vocabulary && { 'sluice.vocabulary': JSON.stringify(vocabulary) }),
     ...(forecast && { 'sluice.scaler': JSON.stringify({ columns: forecast.columns, ...forecast.scaler }) }),
+    ...(sequences && borderMetadata(sequences)),
     ...(pairs.length > 0 && { 'sluice.states': JSON.stringify(pairs) }),
     'sluice.run': options.run,
     'sluice.step': String(options.step),
@@ -114,7 +135,7 @@ function addTokens(g: GraphBuilder, model: ExportModel): string {
  * Raw series to scaled `[time, batch, inputs]`; `last` is the scaled last step `[batch, 1, inputs]` that was
  * taken off. The arithmetic is float64: a series of large values with small changes keeps its digits.
  */
-function addSeries(g: GraphBuilder, forecast: ForecastScaling): { value: string; last: string | null } {
+function addSeries(g: GraphBuilder, forecast: Pick<ForecastScaling, 'columns' | 'scaler' | 'subtractLast'>): { value: string; last: string | null } {
   const { mean, deviation } = forecast.scaler;
   const size = forecast.columns.length;
   const series = g.input('series', 'float32', ['batch', 'time', size]);
@@ -130,50 +151,65 @@ function addSeries(g: GraphBuilder, forecast: ForecastScaling): { value: string;
   return { value: g.node('Transpose', 'series.time_first', [single], { perm: [1, 0, 2] }), last };
 }
 
-function addStack(g: GraphBuilder, model: ExportModel, input: string, stateful: boolean, gates: boolean): RecurrentLayer[] {
+function addStack(g: GraphBuilder, model: ExportModel, input: string, { stateful, gates, opset }: Pick<BuildRequest, 'stateful' | 'gates' | 'opset'>): RecurrentLayer[] {
   const layers: RecurrentLayer[] = [];
   let value = input;
-  for (const [index, { hiddenSize, bidirectional }] of model.spec.layers.entries()) {
-    const shape = [bidirectional ? 2 : 1, 'batch', hiddenSize];
+  for (const [index, spec] of model.spec.layers.entries()) {
+    const { hiddenSize, bidirectional } = spec;
+    const sizes = { hiddenSize, outputSize: outputSize(spec, model.cells[index]) };
     const { signals, states } = model.cells[index]!;
-    const initial = Object.fromEntries(states.map((state) => [state, `${state}0_l${index}`]));
-    if (stateful) for (const name of Object.values(initial)) g.input(name, 'float32', shape);
+    const learned = model.spec.options?.initialState === 'learned';
+    const begin = (state: string): string => (stateful ? g.input(`${state}0_l${index}`, 'float32', [bidirectional ? 2 : 1, 'batch', signalSize(sizes, state)]) : addInitialState(g, model, index, state, value));
+    const initial = stateful || learned ? Object.fromEntries(states.map((state) => [state, begin(state)])) : null;
     const above = model.cells[index + 1];
     const wanted = [...(gates ? signals.map(({ name }) => name) : []), ...(above ? readsBelow(above) : [])];
-    const layer = addLayer(g, model, index, value, stateful ? initial : null, wanted, layers.at(-1) ?? null);
+    const layer = addLayer(g, model, index, value, initial, wanted, layers.at(-1) ?? null);
     layers.push(layer);
-    if (index + 1 < model.spec.layers.length) value = addLayerOutput(g, layer);
+    if (index + 1 < model.spec.layers.length) value = addOutput(g, model, layer, opset);
   }
   return layers;
 }
 
 /**
- * What the head reads: all states `[batch, time, hidden]`, or for a forecast the last `[batch, hidden]`: the forward
- * half's after the last step beside the reverse half's after the first, which is what the operator gives as its final
- * state. With attention, what that makes of them, and its weights.
+ * What the head reads: every step `[batch, time, width]`, or the last one `[batch, width]`: the forward half's state after
+ * the last step beside the reverse half's after the first, which is what the operator gives as its final state. With
+ * attention, what that makes of them, and its weights.
  */
-function addTop(g: GraphBuilder, model: ExportModel, top: RecurrentLayer, last: boolean): { hidden: string; weights: string | null } {
+function addTop(g: GraphBuilder, model: ExportModel, top: RecurrentLayer, isLast: boolean, opset: number): { hidden: string; weights: string | null } {
   const attends = attentionOf(model) !== 'none';
-  const sequence = (): string => g.node('Transpose', last ? 'states.batch_first' : 'hidden.batch_first', [addLayerOutput(g, top)], { perm: [1, 0, 2] });
-  if (!last) {
-    const states = sequence();
+  const between = hasBetween(model, top.index);
+  // Only where something reads it.
+  const output = attends || between || !isLast ? addOutput(g, model, top, opset) : '';
+  const every = (name: string): string => g.node('Transpose', name, [output], { perm: [1, 0, 2] });
+  if (!isLast) {
+    const states = every('hidden.batch_first');
     if (!attends) return { hidden: states, weights: null };
-    const { output, weights } = addAttention(g, model, states, states, true);
-    return { hidden: output, weights };
+    const { output: hidden, weights } = addAttention(g, model, states, states, true);
+    return { hidden, weights };
   }
+  const last = between ? addLastOutput(g, top, output) : addFinalHidden(g, top);
+  if (!attends) return { hidden: last, weights: null };
+  const { output: attended, weights } = addAttention(g, model, g.node('Unsqueeze', 'hidden.query', [last, g.integers(1)]), every('states.batch_first'), false);
+  return { hidden: g.node('Squeeze', 'hidden.attended', [attended, g.integers(1)]), weights };
+}
+
+/** The final states of both halves side by side. */
+function addFinalHidden(g: GraphBuilder, top: RecurrentLayer): string {
   const batchFirst = g.node('Transpose', 'hidden.batch_first', [top.final['h']!], { perm: [1, 0, 2] });
-  const hidden = g.node('Reshape', 'hidden', [batchFirst, g.integers(-1, top.directions * top.hiddenSize)]);
-  if (!attends) return { hidden, weights: null };
-  const { output, weights } = addAttention(g, model, g.node('Unsqueeze', 'hidden.query', [hidden, g.integers(1)]), sequence(), false);
-  return { hidden: g.node('Squeeze', 'hidden.attended', [output, g.integers(1)]), weights };
+  return g.node('Reshape', 'hidden', [batchFirst, g.integers(-1, top.directions * top.outputSize)]);
 }
 
 /** The head at every step: `[batch, time, hidden]` to `logits` `[batch, time, vocabulary]`. */
 function addLogits(g: GraphBuilder, model: ExportModel, hidden: string): void {
-  const weight = tensor(model, 'head.weight');
+  const tied = model.spec.options?.tieWeights === true;
+  const weight = tensor(model, tied ? 'embedding.weight' : 'head.weight');
   const bias = tensor(model, 'head.bias');
   const [outputSize, width] = weight.shape as [number, number];
-  const product = g.node('MatMul', 'head', [hidden, g.constant('head.weight', [width, outputSize], transposed(weight.data, outputSize, width))]);
+  // Tied weights are in the file once.
+  const matrix = tied
+    ? g.node('Transpose', 'head.weight', ['embedding.weight'], { perm: [1, 0] })
+    : g.constant('head.weight', [width, outputSize], transposed(weight.data, outputSize, width));
+  const product = g.node('MatMul', 'head', [hidden, matrix]);
   g.node('Add', 'logits', [product, g.constant('head.bias', bias.shape, bias.data)]);
   g.output('logits', 'float32', ['batch', 'time', outputSize]);
 }
@@ -199,9 +235,10 @@ function addForecast(g: GraphBuilder, model: ExportModel, forecast: ForecastScal
 
 function addFinalStates(g: GraphBuilder, model: ExportModel, layers: RecurrentLayer[]): void {
   for (const { output, state, layer: index } of statePairs(model)) {
-    const { final, directions, hiddenSize } = layers[index]!;
+    const layer = layers[index]!;
+    const { final, directions } = layer;
     g.node('Identity', output, [final[state]!]);
-    g.output(output, 'float32', [directions, 'batch', hiddenSize]);
+    g.output(output, 'float32', [directions, 'batch', signalSize(layer, state)]);
   }
 }
 

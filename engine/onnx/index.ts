@@ -4,17 +4,21 @@ import { basename, dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { SeriesData, TokenData } from '../binding/types';
 import { exportReport, exportRequest, inferRequest, methodInputs, SluiceError, type ExportReport, type InferResult, type OpenedModel, type ProviderInfo, type RunConfig } from '../contracts';
-import { generateTokens, measureLatency, modelNotes, OnnxRuntime, readFeeds, runtimeVersion, sampler, toNumbers, zeroStates, type OnnxSession, type RuntimeTensor } from '../inference';
+import { generateTokens, measureLatency, modelNotes, OnnxRuntime, readFeeds, runtimeVersion, sampler, toNumbers, initialStates, type OnnxSession, type RuntimeTensor } from '../inference';
 import type { DatasetService, ExportService, JobContext, Ports, RunService } from '../ports';
 import { checkName, ensureFolder, isTaken, moveToTrash, nameTaken, outputPlace, readJson, restoreFromTrash, syncFolder, temporaryPath, uniqueName, workspacePaths, writeError, writeJson } from '../workspace';
 import { attentionOf } from './attention';
-import { buildModel, modelMetadata, statePairs, type BuildRequest, type ForecastScaling } from './build';
+import { buildModel, modelMetadata, pairsOf, type BuildRequest, type ForecastScaling } from './build';
 import { GraphBuilder } from './graph';
 import { encodeModel } from './proto';
 import { readModel } from './reader';
+import { borderOf } from './sequence-border';
 import { snippets } from './snippets';
 import { verifyExport } from './verify';
 import { exportModel, readWeights } from './weights';
+
+export { onnxGateOrder } from './gate-order';
+export { readWeights, type NamedTensor } from './weights';
 
 const extension = '.onnx';
 const reportSuffix = '.onnx.report.json';
@@ -83,6 +87,7 @@ export function createExportService(ports: Ports, datasets: DatasetService, runs
       job.progress({ phase: 'building', share: 0, rate: null, secondsLeft: null });
       const model = exportModel(spec, await readWeights(directory), ports.engine.cells());
       const forecast = data.kind === 'series' ? scalingOf(run.config, data) : null;
+      const sequences = data.kind === 'sequences' ? borderOf(run.config, data, await symbolsOf(datasets, run.config.dataset)) : null;
       const vocabulary = data.kind === 'tokens' ? (await datasets.tokenizer(run.config.dataset)).vocabulary : null;
       const build: BuildRequest = {
         model,
@@ -90,12 +95,14 @@ export function createExportService(ports: Ports, datasets: DatasetService, runs
         gates: request.gates,
         opset: request.opset,
         forecast,
+        sequences,
         producerVersion: ports.engine.version(),
         metadata: modelMetadata({
           task: run.config.task,
           vocabulary,
           forecast,
-          pairs: request.stateful ? statePairs(model).map(({ input: into, output }) => [into, output]) : [],
+          sequences,
+          pairs: request.stateful ? pairsOf(model) : [],
           run: run.id,
           step,
         }),
@@ -116,6 +123,7 @@ export function createExportService(ports: Ports, datasets: DatasetService, runs
           model,
           engine: await ports.engine.loadModel(directory, spec),
           forecast,
+          sequences,
           tokens: data.kind === 'tokens' ? await validationTokens(data) : null,
           random: { engine: random, model: exportModel(spec, random.tensors(), ports.engine.cells()) },
           build: (weights, stateful, gates) => buildModel({ ...build, model: weights, stateful, gates }).bytes,
@@ -200,7 +208,7 @@ export function createExportService(ports: Ports, datasets: DatasetService, runs
     async sample(input) {
       const { id, prompt, length, device, ...options } = methodInputs['exports.sample'].parse(input);
       const { path, task } = await find(id);
-      if (task !== 'language-model') throw new SluiceError({ code: 'INPUT_INVALID', message: `${id} forecasts; it writes no text.`, where: id });
+      if (task !== 'language-model') throw new SluiceError({ code: 'INPUT_INVALID', message: task === 'forecast' ? `${id} forecasts; it writes no text.` : `${id} is no language model; it writes no text.`, where: id });
       return using(path, device, async (session, notes) => {
         const vocabulary = notes.vocabulary ?? [];
         const start = prompt === '' ? (vocabulary.includes('\n') ? '\n' : vocabulary[0]!) : prompt;
@@ -213,14 +221,14 @@ export function createExportService(ports: Ports, datasets: DatasetService, runs
     async forecast(input) {
       const { id, window, device } = methodInputs['exports.forecast'].parse(input);
       const { path, run, task } = await find(id);
-      if (task !== 'forecast') throw new SluiceError({ code: 'INPUT_INVALID', message: `${id} writes text; it does not forecast.`, where: id });
+      if (task !== 'forecast') throw new SluiceError({ code: 'INPUT_INVALID', message: task === 'language-model' ? `${id} writes text; it does not forecast.` : `${id} does not forecast.`, where: id });
       // The engine's own forecast of the window brings what came, the baselines and the intervals; the values are the file's.
       const base = await runs.forecast({ id: run, split: 'test', window });
       const { data } = await runs.checkpoint(run);
       if (data.kind !== 'series') throw exportNotFound(id);
       const series = await windowOf(datasets, data, run, base.window, runs);
       return using(path, device, async (session, notes) => {
-        const { outputs, milliseconds } = await session.run({ series, ...zeroStates(session, notes.states, 1) }, ['forecast']);
+        const { outputs, milliseconds } = await session.run({ series, ...initialStates(session, notes.states, 1) }, ['forecast']);
         const values = outputs['forecast']!.data as Float32Array;
         const targets = base.targets.map((target, place) => ({
           ...target,
@@ -264,6 +272,11 @@ async function choosePlace(request: { out: string | null; name: string | null; s
     return own(name);
   }
   return own(uniqueName(`${run}${request.stateful ? '-stateful' : ''}${request.gates ? '-gates' : ''}`.slice(0, 76), taken));
+}
+
+async function symbolsOf(datasets: DatasetService, id: string): Promise<{ symbols: string[]; labels: string[] }> {
+  const dataset = await datasets.get({ id });
+  return dataset.kind === 'sequences' ? dataset : { symbols: [], labels: [] };
 }
 
 function scalingOf({ task }: RunConfig, data: SeriesData): ForecastScaling {

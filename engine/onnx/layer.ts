@@ -7,6 +7,8 @@ export interface RecurrentLayer {
   index: number;
   cell: LayerCell;
   hiddenSize: number;
+  /** Size of h, and of the layer's output in each direction: the hidden size, except behind a projection. */
+  outputSize: number;
   directions: 1 | 2;
   /** Value `[time, batch, inputSize]` that enters. */
   input: string;
@@ -16,8 +18,13 @@ export interface RecurrentLayer {
   sequence: string;
   /** Values `[directions, batch, width]` by state. */
   final: Record<string, string>;
-  /** Gates and states of one direction over time, `[time, batch, hiddenSize]`, by name: those of `names`. */
+  /** Gates and states of one direction over time, `[time, batch, width]`, by name: those of `names`. */
   signals(direction: number, names: readonly string[]): Record<string, string>;
+}
+
+/** Width of a gate or state of a layer. */
+export function signalSize({ hiddenSize, outputSize }: Pick<RecurrentLayer, 'hiddenSize' | 'outputSize'>, name: string): number {
+  return name === 'h' ? outputSize : hiddenSize;
 }
 
 /** `l0`, `l0_reverse` */

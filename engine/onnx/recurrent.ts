@@ -1,9 +1,9 @@
 import { GraphBuilder } from './graph';
 import { onnxGateOrder, operatorRows, type ExportCell } from './gate-order';
-import { addInitialState, directionName, layerTensor, type RecurrentLayer } from './layer';
+import { addInitialState, directionName, layerTensor, layerTensorOrNull, signalSize, type RecurrentLayer } from './layer';
 import { addScanLayer } from './scan';
 import { addLines, linesFor, namesRead } from './step';
-import type { ExportModel } from './weights';
+import { transposed, type ExportModel } from './weights';
 
 /** The logistic function of it is 1 in float32: a gate that is always open. */
 const openBias = 100;
@@ -11,14 +11,14 @@ const openBias = 100;
 /** Adds one layer; `wanted` names the gates and states that will be asked of it, `lower` is the layer below. */
 export function addLayer(g: GraphBuilder, model: ExportModel, index: number, input: string, initial: RecurrentLayer['initial'], wanted: readonly string[], lower: RecurrentLayer | null): RecurrentLayer {
   const { onnx } = model.cells[index]!;
-  return onnx === null ? addScanLayer(g, model, index, input, initial, wanted, lower) : addOperatorLayer(g, model, index, { ...model.cells[index]!, onnx }, input, initial);
+  return onnx === null ? addScanLayer(g, model, index, input, initial, wanted, lower) : addOperatorLayer(g, model, index, { ...model.cells[index]!, onnx }, input, initial, wanted);
 }
 
 /**
  * Adds one layer as an ONNX operator. `layout` stays 0 (time first): ONNX Runtime refuses 1.
- * `initial` gives all states or none.
+ * `initial` gives all states or none. What of `wanted` is asked for is computed once, by whoever asks first.
  */
-function addOperatorLayer(g: GraphBuilder, model: ExportModel, index: number, cell: ExportCell, input: string, initial: RecurrentLayer['initial']): RecurrentLayer {
+function addOperatorLayer(g: GraphBuilder, model: ExportModel, index: number, cell: ExportCell, input: string, initial: RecurrentLayer['initial'], wanted: readonly string[]): RecurrentLayer {
   const { hiddenSize, bidirectional } = model.spec.layers[index]!;
   const { names, onnx, states } = cell;
   const directions = bidirectional ? 2 : 1;
@@ -60,8 +60,14 @@ function addOperatorLayer(g: GraphBuilder, model: ExportModel, index: number, ce
     },
     [`${prefix}.sequence`, ...states.map((state) => final[state]!)],
   );
-  const layer = { index, cell, hiddenSize, directions, input, initial, sequence, final } as const;
-  return { ...layer, signals: (direction, wanted) => operatorSignals(g, layer, cell, weights, direction, wanted) };
+  const layer = { index, cell, hiddenSize, outputSize: hiddenSize, directions, input, initial, sequence, final } as const;
+  const computed = new Map<number, Record<string, string>>();
+  const signals = (direction: number): Record<string, string> => {
+    const known = computed.get(direction) ?? operatorSignals(g, model, layer, cell, weights, direction, wanted);
+    computed.set(direction, known);
+    return known;
+  };
+  return { ...layer, signals };
 }
 
 /** Names of W, R, B and, with peepholes, P in the graph. */
@@ -88,7 +94,7 @@ export function addGateOutputs(g: GraphBuilder, layer: RecurrentLayer): void {
     const signals = layer.signals(direction, names);
     for (const name of names) {
       g.node('Transpose', `${trace}.${name}`, [signals[name]!], { perm: [1, 0, 2] });
-      g.output(`${trace}.${name}`, 'float32', ['batch', 'time', layer.hiddenSize]);
+      g.output(`${trace}.${name}`, 'float32', ['batch', 'time', signalSize(layer, name)]);
     }
   }
 }
@@ -98,7 +104,7 @@ export function addGateOutputs(g: GraphBuilder, layer: RecurrentLayer): void {
  * own weights, the layer's input and the hidden states moved by one step, by the cell's own step. Where it carries
  * more than h, that is a `Scan` over the sums; else it holds for all time steps at once.
  */
-function operatorSignals(g: GraphBuilder, layer: Omit<RecurrentLayer, 'signals'>, cell: ExportCell, weights: OperatorWeights, direction: number, wanted: readonly string[]): Record<string, string> {
+function operatorSignals(g: GraphBuilder, model: ExportModel, layer: Omit<RecurrentLayer, 'signals'>, cell: ExportCell, weights: OperatorWeights, direction: number, wanted: readonly string[]): Record<string, string> {
   const { hiddenSize, input } = layer;
   const { onnx } = cell;
   const prefix = directionName(layer.index, direction);
@@ -146,8 +152,18 @@ function operatorSignals(g: GraphBuilder, layer: Omit<RecurrentLayer, 'signals'>
     for (const vector of onnx.peepholes) vectors.set(vector, name(`p.${vector}`));
   }
 
+  // A tensor that a line names by its stem: a product that is no part of the sums.
+  const constants = new Map<string, string>();
+  const constant = (stem: string): string | null => {
+    const tensor = layerTensorOrNull(model, layer.index, stem, direction);
+    if (!tensor) return null;
+    const [height, width] = tensor.shape as [number, number | undefined];
+    const value = constants.get(stem) ?? (width === undefined ? g.constant(name(stem), tensor.shape, tensor.data) : g.constant(name(stem), [width, height], transposed(tensor.data, height, width)));
+    constants.set(stem, value);
+    return value;
+  };
   if (carried.length === 0) {
-    const get = addLines({ nodes: g, constants: g, prefix: name(''), given: (part) => given.get(part) ?? vectors.get(part) ?? null }, cell, hiddenSize, lines);
+    const get = addLines({ nodes: g, constants: g, prefix: name(''), given: (part) => given.get(part) ?? vectors.get(part) ?? constant(part) }, cell, hiddenSize, lines);
     return Object.fromEntries(wanted.map((signal) => [signal, signal === 'h' ? h : get(signal)]));
   }
   const body = new GraphBuilder(name('step'), g.opset);

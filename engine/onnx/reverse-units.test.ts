@@ -12,7 +12,7 @@ it.each([false, true])('a model with its units in reverse order computes the sam
   const series = Float32Array.from({ length: 2 * 6 * 3 }, (_, k) => Math.sin(k));
   const request = { time: 6, batch: 2, tokens: null, series };
   const h = Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8).map((value) => value / 9);
-  const turned = reverseStates({ h0_l0: { type: 'float32', shape: [1, 2, 4], data: h } })['h0_l0']!.data as Float32Array;
+  const turned = reverseStates(model, { h0_l0: { type: 'float32', shape: [1, 2, 4], data: h } })['h0_l0']!.data as Float32Array;
   expect([...turned.subarray(0, 4)]).toEqual([...h.subarray(0, 4)].reverse());
   const plain = judge(spec, model.tensors, { ...request, states: { h_l0: h } });
   const other = judge(spec, reverseUnits(model).tensors, { ...request, states: { h_l0: turned } });

@@ -1,7 +1,39 @@
-import type { CellOptions } from '../contracts';
+import { outputSize, type CellOptions } from '../contracts';
 import type { RuntimeTensor } from '../inference';
 import { attentionOf } from './attention';
+import { readsBelow } from './scan';
 import type { ExportModel, NamedTensor } from './weights';
+
+/**
+ * Width of the blocks in which the columns that enter the stack, and the outputs of each layer after it, are reversed
+ * (1 = left as they are). What a residual connection adds, or tied weights share, must be reversed alike.
+ */
+export function unitBlocks({ spec, cells }: ExportModel): number[] {
+  const blocks = [spec.options?.tieWeights ? Infinity : 1, ...spec.layers.map((layer, index) => outputSize(layer, cells[index]))];
+  const alike: [number, number][] = spec.layers.flatMap(({ residual }, layer) => (residual ? [[layer, layer + 1] as [number, number]] : []));
+  // A state of the layer below that is added unit by unit.
+  spec.layers.forEach((_, layer) => {
+    if (readsBelow(cells[layer]!).length > 0 && !cells[layer - 1]!.further?.projected) alike.push([layer, layer + 1]);
+  });
+  if (spec.options?.tieWeights) alike.push([0, spec.layers.length]);
+  // An embedding that is only added may be turned as well; raw series may not.
+  if (spec.input.kind === 'tokens' && spec.layers[0]!.residual) blocks[0] = Infinity;
+  for (let left = alike.length; left > 0; left--) {
+    for (const [a, b] of alike) blocks[a] = blocks[b] = Math.min(blocks[a]!, blocks[b]!);
+  }
+  return blocks;
+}
+
+/** The same for one of a layer's gates or states: behind a projection only h has the blocks of the output. */
+export function signalBlock(model: ExportModel, layer: number, name: string): number {
+  const projected = model.cells[layer]!.further?.projected && name !== 'h';
+  return projected ? model.spec.layers[layer]!.hiddenSize : unitBlocks(model)[layer + 1]!;
+}
+
+/** Place of unit `k` once units are reversed within blocks. */
+export function reversedUnit(k: number, block: number): number {
+  return k - (k % block) + (block - 1 - (k % block));
+}
 
 /**
  * The same model with the units of every layer in reverse order: mathematically equal, but every sum over
@@ -9,36 +41,43 @@ import type { ExportModel, NamedTensor } from './weights';
  */
 export function reverseUnits(model: ExportModel): ExportModel {
   const tensors: Record<string, NamedTensor> = { ...model.tensors };
+  const blocks = unitBlocks(model);
   const change = (name: string, turn: (tensor: NamedTensor) => Float32Array): void => {
-    const tensor = tensors[name]!;
-    tensors[name] = { shape: tensor.shape, data: turn(tensor) };
+    const tensor = tensors[name];
+    if (tensor) tensors[name] = { shape: tensor.shape, data: turn(tensor) };
   };
-  /** Width of the blocks in which the columns that enter a layer are reversed, null for the model's own inputs. */
-  let below: number | null = null;
-  model.spec.layers.forEach(({ hiddenSize, bidirectional }, layer) => {
+  change('embedding.weight', ({ data }) => reverseBlocks(data, blocks[0]!, 1));
+  model.spec.layers.forEach(({ bidirectional }, layer) => {
+    const [below, own, units] = [blocks[layer]!, blocks[layer + 1]!, signalBlock(model, layer, 'c')];
     for (const suffix of bidirectional ? [`l${layer}`, `l${layer}_reverse`] : [`l${layer}`]) {
-      const { names, vectors } = model.cells[layer]!;
+      const { names, vectors, states, further } = model.cells[layer]!;
       for (const name of [names.input, names.recurrent, names.bias, names.recurrentBias, ...vectors]) {
         if (name === null || !tensors[`recurrent.${name}_${suffix}`]) continue;
         change(`recurrent.${name}_${suffix}`, ({ shape, data }) => {
-          const columns = shape[1] ?? 1;
-          const rows = reverseBlocks(data, hiddenSize, columns);
-          const block = name === names.recurrent ? hiddenSize : name === names.input ? below : null;
+          const rows = reverseBlocks(data, units, shape[1] ?? 1);
+          const block = name === names.recurrent ? own : name === names.input ? below : null;
           return block === null ? rows : reverseBlocks(rows, block, 1);
         });
       }
+      for (const { name, rows, columns } of further?.tensors ?? []) {
+        const block = { input: below, hidden: units, gates: units, output: own };
+        change(`recurrent.${name}_${suffix}`, ({ shape, data }) => {
+          const turned = reverseBlocks(data, block[rows], shape[1] ?? 1);
+          return columns === null ? turned : reverseBlocks(turned, block[columns], 1);
+        });
+      }
+      for (const state of states) change(`initial.${state}_${suffix}`, ({ data }) => reverseBlocks(data, state === 'h' ? own : units, 1));
     }
-    below = hiddenSize;
+    for (const part of ['weight', 'bias']) change(`norm.${layer}.${part}`, ({ data }) => reverseBlocks(data, own, 1));
   });
-  if (attentionOf(model) === 'none') change('head.weight', ({ data }) => (below === null ? data : reverseBlocks(data, below, 1)));
-  else reverseAttention(model, below, change);
+  if (attentionOf(model) === 'none') change('head.weight', ({ data }) => reverseBlocks(data, blocks.at(-1)!, 1));
+  else reverseAttention(model, blocks.at(-1)!, change);
   const layers = model.spec.layers.map((layer) => ({ ...layer, options: reversedLists(layer.options) }));
   return { ...model, spec: { ...model.spec, layers }, tensors };
 }
 
 /** Its matrices read the last layer's units; only what `general` compares with the query has a row for each. */
-function reverseAttention(model: ExportModel, below: number | null, change: (name: string, turn: (tensor: NamedTensor) => Float32Array) => void): void {
-  if (below === null) return;
+function reverseAttention(model: ExportModel, below: number, change: (name: string, turn: (tensor: NamedTensor) => Float32Array) => void): void {
   for (const name of ['W_s', 'W_h', 'W_a', 'W_c'].map((stem) => `attention.${stem}`)) {
     if (!model.tensors[name]) continue;
     change(name, ({ shape, data }) => {
@@ -54,11 +93,12 @@ function reversedLists(options: CellOptions = {}): CellOptions {
 }
 
 /** The feeds of a file with reversed units: states turned along their last axis. */
-export function reverseStates(feeds: Record<string, RuntimeTensor>): Record<string, RuntimeTensor> {
+export function reverseStates(model: ExportModel, feeds: Record<string, RuntimeTensor>): Record<string, RuntimeTensor> {
   return Object.fromEntries(
     Object.entries(feeds).map(([name, tensor]) => {
-      if (!/^[a-z]+0_l\d+$/.test(name)) return [name, tensor];
-      return [name, { ...tensor, data: reverseBlocks(tensor.data as Float32Array, tensor.shape.at(-1)!, 1) }];
+      const [, state, layer] = /^([a-z]+)0_l(\d+)$/.exec(name) ?? [];
+      if (state === undefined) return [name, tensor];
+      return [name, { ...tensor, data: reverseBlocks(tensor.data as Float32Array, signalBlock(model, Number(layer), state), 1) }];
     }),
   );
 }

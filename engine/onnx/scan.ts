@@ -1,6 +1,6 @@
-import { usualOption, type CellForm } from '../contracts';
+import { outputSize, usualOption, type CellForm } from '../contracts';
 import { GraphBuilder } from './graph';
-import { addInitialState, directionName, layerTensor, layerTensorOrNull, type RecurrentLayer } from './layer';
+import { addInitialState, directionName, layerTensor, layerTensorOrNull, signalSize, type RecurrentLayer } from './layer';
 import { addLines, linesFor, namesRead } from './step';
 import { transposed, type ExportModel } from './weights';
 
@@ -31,6 +31,7 @@ export function addScanLayer(g: GraphBuilder, model: ExportModel, index: number,
     index,
     cell,
     hiddenSize,
+    outputSize: outputSize(model.spec.layers[index]!, cell),
     directions,
     input,
     initial,
@@ -43,6 +44,8 @@ export function addScanLayer(g: GraphBuilder, model: ExportModel, index: number,
 function addDirection(g: GraphBuilder, model: ExportModel, index: number, direction: number, input: string, initial: RecurrentLayer['initial'], outputs: string[], lower: RecurrentLayer | null): { last: Record<string, string>; sequences: Record<string, string> } {
   const { hiddenSize, options } = model.spec.layers[index]!;
   const cell = model.cells[index]!;
+  const sizes = { hiddenSize, outputSize: outputSize(model.spec.layers[index]!, cell) };
+  const shape = (name: string): (string | number)[] => ['batch', signalSize(sizes, name)];
   const { names, states } = cell;
   const prefix = directionName(index, direction);
   const name = (part: string): string => `${prefix}/${part}`;
@@ -69,7 +72,7 @@ function addDirection(g: GraphBuilder, model: ExportModel, index: number, direct
   };
 
   // What comes in step by step.
-  const sequences: [name: string, value: string, shape: (string | number)[]][] = [];
+  const sequences: [name: string, value: string, axes: (string | number)[]][] = [];
   const usesInput = (part: string): boolean => read.some((one) => one === part || one.startsWith(`${part}.`));
   if (usesInput('Wx') || usesInput('x') || usesInput('a')) {
     const product = g.node('MatMul', name('Wx'), [input, constant(names.input)!]);
@@ -77,6 +80,7 @@ function addDirection(g: GraphBuilder, model: ExportModel, index: number, direct
     if (usesInput('Wx')) sequences.push(['Wx', product, ['batch', rows]]);
     if (usesInput('x') || usesInput('a')) sequences.push(['x', g.node('Add', name('x'), [product, constant(names.bias)!]), ['batch', rows]]);
   }
+  if (read.includes('input')) sequences.push(['input', input, ['batch', layerTensor(model, index, names.input, direction).shape[1]!]]);
   if (read.includes('t')) {
     const time = g.node('Gather', name('time'), [g.node('Shape', name('shape'), [input]), g.index(0)], { axis: 0 });
     const range = g.node('Range', name('steps'), [g.index(0), time, g.index(1)]);
@@ -84,13 +88,13 @@ function addDirection(g: GraphBuilder, model: ExportModel, index: number, direct
   }
   for (const state of readsBelow(cell)) {
     if (!lower) throw new RangeError(`${cell.name} reads the layer below, and there is none`);
-    sequences.push([`${state}${below}`, lower.signals(Math.min(direction, lower.directions - 1), [state])[state]!, ['batch', lower.hiddenSize]]);
+    sequences.push([`${state}${below}`, lower.signals(Math.min(direction, lower.directions - 1), [state])[state]!, ['batch', signalSize(lower, state)]]);
   }
 
   const body = new GraphBuilder(name('step'), g.opset);
   const inside = (part: string): string => `${prefix}/step.${part}`;
-  const before = new Map(states.map((state) => [`${state}_before`, body.input(inside(`${state}_before`), 'float32', ['batch', hiddenSize])]));
-  const entering = new Map(sequences.map(([part, , shape]) => [part, body.input(inside(`${part}_t`), 'float32', shape)]));
+  const before = new Map(states.map((state) => [`${state}_before`, body.input(inside(`${state}_before`), 'float32', shape(state))]));
+  const entering = new Map(sequences.map(([part, , axes]) => [part, body.input(inside(`${part}_t`), 'float32', axes)]));
   const made = new Map<string, string>();
   const once = (part: string, make: () => string): string => {
     if (!made.has(part)) made.set(part, make());
@@ -111,10 +115,10 @@ function addDirection(g: GraphBuilder, model: ExportModel, index: number, direct
   };
   const place = { nodes: body, constants: g, prefix: `${prefix}/step.`, given };
   const get = addLines(place, cell, hiddenSize, lines);
-  for (const state of states) body.output(body.node('Identity', inside(`${state}_after`), [get(state)]), 'float32', ['batch', hiddenSize]);
-  for (const output of outputs) body.output(body.node('Identity', inside(`${output}_out`), [get(output)]), 'float32', ['batch', hiddenSize]);
+  for (const state of states) body.output(body.node('Identity', inside(`${state}_after`), [get(state)]), 'float32', shape(state));
+  for (const output of outputs) body.output(body.node('Identity', inside(`${output}_out`), [get(output)]), 'float32', shape(output));
 
-  const starts = states.map((state) => addInitialState(g, prefix, state, initial?.[state], direction, input, hiddenSize));
+  const starts = states.map((state) => addInitialState(g, prefix, state, initial?.[state], direction, input, signalSize(sizes, state)));
   g.node(
     'Scan',
     name('scan'),

@@ -1,4 +1,6 @@
 import type { TaskConfig } from '../contracts';
+import { javascriptHead, javascriptMetadata, javascriptStates, lines, pythonStates } from './snippet-parts';
+import { sequenceSnippets } from './sequence-snippets';
 
 export interface SnippetRequest {
   /** File name without folder. */
@@ -11,18 +13,11 @@ export interface SnippetRequest {
 
 /** Programs that run the exported file and nothing else of Sluice: they read what they need from its metadata. */
 export function snippets(request: SnippetRequest): { python: string; javascript: string } {
+  if (request.task.kind !== 'language-model' && request.task.kind !== 'forecast') return sequenceSnippets({ ...request, kind: request.task.kind });
   return request.task.kind === 'language-model'
     ? { python: pythonText(request), javascript: javascriptText(request) }
     : { python: pythonForecast(request, request.task.lookback), javascript: javascriptForecast(request, request.task.lookback) };
 }
-
-const lines = (...parts: (string | false)[]): string => `${parts.filter((part) => part !== false).join('\n')}\n`;
-
-const pythonStates = [
-  'pairs = json.loads(meta["sluice.states"])  # [input, output]',
-  'shapes = {i.name: [n if isinstance(n, int) else 1 for n in i.shape] for i in session.get_inputs()}',
-  'states = {name: np.zeros(shapes[name], np.float32) for name, _ in pairs}',
-].join('\n');
 
 function pythonText({ file, stateful, prompt }: SnippetRequest): string {
   return lines(
@@ -34,7 +29,7 @@ function pythonText({ file, stateful, prompt }: SnippetRequest): string {
     'meta = session.get_modelmeta().custom_metadata_map',
     'vocabulary = json.loads(meta["sluice.vocabulary"])',
     'token_of = {text: token for token, text in enumerate(vocabulary)}',
-    stateful && pythonStates,
+    stateful && pythonStates(),
     '',
     `prompt = ${JSON.stringify(prompt)}`,
     'temperature = 0.8  # 0 = always the likeliest character',
@@ -71,7 +66,7 @@ function pythonForecast({ file, stateful }: SnippetRequest, lookback: number): s
     'meta = session.get_modelmeta().custom_metadata_map',
     'task = json.loads(meta["sluice.task"])',
     'scaler = json.loads(meta["sluice.scaler"])  # "columns": the order of the inputs',
-    stateful && pythonStates,
+    stateful && pythonStates(),
     '',
     `# Put your last ${lookback} rows here, oldest first, in the units of your table;`,
     '# the mean of the training rows stands in for them.',
@@ -85,59 +80,12 @@ function pythonForecast({ file, stateful }: SnippetRequest, lookback: number): s
   );
 }
 
-const javascriptMetadata = `/** Metadata of an ONNX file: field 14 of its outermost message. */
-function metadata(bytes) {
-  const found = {};
-  let at = 0;
-  const number = () => {
-    for (let value = 0, place = 1; ; place *= 128) {
-      const byte = bytes[at++];
-      value += (byte & 127) * place;
-      if (byte < 128) return value;
-    }
-  };
-  const text = () => {
-    const length = number();
-    return new TextDecoder().decode(bytes.subarray(at, (at += length)));
-  };
-  while (at < bytes.length) {
-    const tag = number();
-    if (tag % 8 === 0) number();
-    else if (tag % 8 === 2) {
-      const length = number();
-      const end = at + length;
-      if (tag === 14 * 8 + 2) {
-        const entry = {};
-        while (at < end) entry[number() === 10 ? 'key' : 'value'] = text();
-        found[entry.key] = entry.value;
-      }
-      at = end;
-    } else at += tag % 8 === 1 ? 8 : 4;
-  }
-  return found;
-}`;
-
-const javascriptStates = `const pairs = JSON.parse(meta['sluice.states']); // [input, output]
-let states = {};
-for (const { name, shape } of session.inputMetadata) {
-  if (!pairs.some(([input]) => input === name)) continue;
-  const sizes = shape.map((size) => (typeof size === 'number' ? size : 1));
-  states[name] = new ort.Tensor('float32', new Float32Array(sizes.reduce((a, b) => a * b, 1)), sizes);
-}`;
-
-const javascriptHead = (file: string): string => `import { readFile } from 'node:fs/promises';
-import ort from 'onnxruntime-node';
-
-const file = await readFile(${JSON.stringify(file)});
-const meta = metadata(file);
-const session = await ort.InferenceSession.create(file);`;
-
 function javascriptText({ file, stateful, prompt }: SnippetRequest): string {
   return lines(
     javascriptHead(file),
     "const vocabulary = JSON.parse(meta['sluice.vocabulary']);",
     'const tokenOf = new Map(vocabulary.map((text, token) => [text, token]));',
-    stateful && javascriptStates,
+    stateful && javascriptStates(),
     '',
     `const prompt = ${JSON.stringify(prompt)};`,
     'const temperature = 0.8; // 0 = always the likeliest character',
@@ -171,7 +119,7 @@ function javascriptForecast({ file, stateful }: SnippetRequest, lookback: number
     javascriptHead(file),
     "const task = JSON.parse(meta['sluice.task']);",
     "const scaler = JSON.parse(meta['sluice.scaler']); // columns: the order of the inputs",
-    stateful && javascriptStates,
+    stateful && javascriptStates(),
     '',
     `// Put your last ${lookback} rows here, oldest first, in the units of your table;`,
     '// the mean of the training rows stands in for them.',

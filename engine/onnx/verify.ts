@@ -1,11 +1,13 @@
 import { setImmediate } from 'node:timers/promises';
 import type { ForwardRequest, NativeModel } from '../binding/types';
-import { float32Tensor, readSafetensors, SluiceError, type CellForm, type ExportReport, type VerificationCase } from '../contracts';
-import { generateTokens, randomNumbers, runtimeVersion, zeroStates, type OnnxRuntime, type OnnxSession, type RuntimeTensor, type StatePairs } from '../inference';
+import { float32Tensor, outputSize, readSafetensors, SluiceError, type CellForm, type ExportReport, type VerificationCase } from '../contracts';
+import { generateTokens, randomNumbers, runtimeVersion, initialStates, type OnnxRuntime, type OnnxSession, type RuntimeTensor } from '../inference';
 import { attentionOf } from './attention';
-import { statePairs, type ForecastScaling } from './build';
+import { pairsOf, statePairs, type ForecastScaling } from './build';
+import { signalSize } from './layer';
+import { drawVectors, type SequenceBorder } from './sequence-border';
 import { namesRead } from './step';
-import { reverseStates, reverseUnits } from './reverse-units';
+import { reverseStates, reverseUnits, reversedUnit, signalBlock } from './reverse-units';
 import type { ExportModel } from './weights';
 
 /**
@@ -39,6 +41,8 @@ export interface VerifyRequest {
   model: ExportModel;
   engine: NativeModel;
   forecast: ForecastScaling | null;
+  /** Of a model of sequences. */
+  sequences?: SequenceBorder | null;
   /** Text of the dataset to compare on, null for a forecast. */
   tokens: Uint32Array | null;
   /** Freshly drawn weights. */
@@ -72,7 +76,7 @@ export async function verifyExport(request: VerifyRequest): Promise<ExportReport
       for (const batch of batchSizes) {
         for (const time of lengths) {
           request.throwIfAborted();
-          const { difference, rounding } = await compareShape(round, request.forecast, batch, time, cases.length + 1, reordered);
+          const { difference, rounding } = await compareShape(round, request, batch, time, cases.length + 1, reordered);
           const passed = difference.boundShare <= 1;
           if (!passed) throw mismatch(round.weights, batch, time, difference);
           cases.push({ batch, time, weights: round.weights, maxAbsoluteError: difference.maxAbsoluteError, boundShare: difference.boundShare, rounding, passed });
@@ -82,7 +86,7 @@ export async function verifyExport(request: VerifyRequest): Promise<ExportReport
     }
     request.throwIfAborted();
     const splitEqual = await compareSplit(request, file);
-    const greedyEqual = request.forecast || model.cells.some(hasClock) ? null : await compareGreedy(request, file);
+    const greedyEqual = request.forecast || request.sequences || model.cells.some(hasClock) ? null : await compareGreedy(request, file);
     request.progress(1);
     return {
       maxAbsoluteError: cases.reduce((worst, { maxAbsoluteError }) => Math.max(worst, maxAbsoluteError), 0),
@@ -158,14 +162,48 @@ interface Pair {
   expected(k: number): number;
 }
 
-async function compareShape(round: Round, forecast: ForecastScaling | null, batch: number, time: number, seed: number, reordered: () => Promise<OnnxSession>): Promise<{ difference: Difference; rounding: number }> {
+type Borders = Pick<VerifyRequest, 'forecast' | 'sequences'>;
+
+/** Outputs that hold no units of the model. */
+const answers = new Set(['logits', 'forecast', 'prediction', 'probabilities']);
+
+/** What a value of an output is divided by: the scale of its target, where it has one. */
+function scaleOf({ forecast, sequences }: Borders, output: string): (k: number) => number {
+  const deviations = output === 'forecast' ? forecast?.scaler.deviation.slice(0, forecast.targetCount) : output === 'prediction' && sequences?.kind === 'values' ? sequences.targets.scaler.deviation : undefined;
+  return deviations ? (k) => deviations[k % deviations.length]! : () => 1;
+}
+
+function drawInputs({ forecast, sequences }: Borders, model: ExportModel, tokens: Uint32Array | null, batch: number, time: number, draw: () => number): Inputs {
+  if (forecast) return drawSeries(forecast, batch, time, draw);
+  if (sequences?.kind === 'values') return { ...drawSeries({ ...sequences.inputs, horizon: 1, targetCount: 0, subtractLast: false }, batch, time, draw), last: null };
+  if (sequences?.kind === 'bits') {
+    const { series, feed } = drawVectors(sequences.entries, batch, time, draw);
+    return { request: { time, batch, tokens: null, series, states: {} }, feeds: { series: feed }, last: null };
+  }
+  return drawTokens(model, tokens, batch, time, draw);
+}
+
+function answerPairs(borders: Borders, outputs: Record<string, RuntimeTensor>, expected: Float32Array, last: Float64Array | null): Pair[] {
+  const { forecast, sequences } = borders;
+  if (forecast) return [forecastPair(outputs['forecast']!, expected, forecast, last)];
+  if (sequences?.kind === 'values') {
+    const scale = scaleOf(borders, 'prediction');
+    const { mean } = sequences.targets.scaler;
+    return [{ output: 'prediction', actual: Float64Array.from(outputs['prediction']!.data as Float32Array, (value, k) => value / scale(k)), expected: (k) => expected[k]! + mean[k % mean.length]! / scale(k) }];
+  }
+  const logits = logitsPair(outputs['logits']!, expected);
+  if (sequences?.kind !== 'bits') return [logits];
+  return [logits, { output: 'probabilities', actual: outputs['probabilities']!.data as Float32Array, expected: (k) => 1 / (1 + Math.exp(-logits.expected(k))) }];
+}
+
+async function compareShape(round: Round, borders: Borders, batch: number, time: number, seed: number, reordered: () => Promise<OnnxSession>): Promise<{ difference: Difference; rounding: number }> {
   const { model, session, engine } = round;
   const draw = randomNumbers(seed);
-  const inputs = forecast ? drawSeries(forecast, batch, time, draw) : drawTokens(model, round.tokens, batch, time, draw);
+  const inputs = drawInputs(borders, model, round.tokens, batch, time, draw);
   if (round.stateful) addStates(inputs, model, batch, round.randomStates ? draw : null);
   const expected = await engine.forward(inputs.request);
   const { outputs } = await session.run(inputs.feeds);
-  const pairs: Pair[] = [forecast ? forecastPair(outputs['forecast']!, expected.output, forecast, inputs.last) : logitsPair(outputs['logits']!, expected.output)];
+  const pairs: Pair[] = answerPairs(borders, outputs, expected.output, inputs.last);
   if (round.stateful) pairs.push(...stateOutputPairs(model, outputs, expected.states));
   if (round.gates) {
     const { tokens, series } = inputs.request;
@@ -177,22 +215,24 @@ async function compareShape(round: Round, forecast: ForecastScaling | null, batc
   }
   const difference = await measure(pairs, () => 0);
   if (difference.boundShare <= 1 || !Number.isFinite(difference.boundShare)) return { difference, rounding: 0 };
-  const again = await (await reordered()).run(reverseStates(inputs.feeds));
-  const left = await measureRounding(pairs, outputs, again.outputs, forecast);
+  const again = await (await reordered()).run(reverseStates(model, inputs.feeds));
+  const left = await measureRounding(model, pairs, outputs, again.outputs, borders);
   const allowance = (output: string): number => Math.min(largestRounding, roundingMargin * (left.get(output) ?? 0));
   return { difference: await measure(pairs, allowance), rounding: Math.max(...pairs.map(({ output }) => allowance(output))) };
 }
 
 /** Largest difference of each output between the file and its twin with reversed units. */
-async function measureRounding(pairs: Pair[], outputs: Record<string, RuntimeTensor>, twin: Record<string, RuntimeTensor>, forecast: ForecastScaling | null): Promise<Map<string, number>> {
+async function measureRounding(model: ExportModel, pairs: Pair[], outputs: Record<string, RuntimeTensor>, twin: Record<string, RuntimeTensor>, borders: Borders): Promise<Map<string, number>> {
   const left = new Map<string, number>();
   for (const output of new Set(pairs.map((pair) => pair.output))) {
     const values = outputs[output]!.data as Float32Array;
     const other = twin[output]!;
-    const perUnit = !['logits', 'forecast', 'attention.weights'].includes(output);
-    const size = other.shape.at(-1)!;
-    const same = (k: number): number => (perUnit ? k - (k % size) + (size - 1 - (k % size)) : k);
-    const scale = output === 'forecast' ? (k: number): number => forecast!.scaler.deviation[k % forecast!.targetCount]! : (): number => 1;
+    // A layer's states and gates, `hn_l0` or `l0_reverse.f`.
+    const [, state, ofState, ofSignal, signal] = (answers.has(output) ? null : /^(?:(\w+)n_l(\d+)|l(\d+)(?:_reverse)?\.(\w+))$/.exec(output)) ?? [];
+    const layer = ofState ?? ofSignal;
+    const block = layer === undefined ? null : signalBlock(model, Number(layer), state ?? signal!);
+    const same = (k: number): number => (block === null ? k : reversedUnit(k, block));
+    const scale = scaleOf(borders, output);
     const data = other.data as Float32Array;
     const { maxAbsoluteError } = await measure([{ output, actual: Float64Array.from(values, (value, k) => value / scale(k)), expected: (k) => data[same(k)]! / scale(k) }], () => 0);
     left.set(output, maxAbsoluteError);
@@ -219,9 +259,10 @@ function stateOutputPairs(model: ExportModel, outputs: Record<string, RuntimeTen
 /** Stretches of the given text, or random tokens; time first for the engine and batch first for the file. */
 function drawTokens(model: ExportModel, text: Uint32Array | null, batch: number, time: number, draw: () => number): Inputs {
   const tokens = new Uint32Array(batch * time);
+  const vocabularySize = model.tensors['embedding.weight']!.shape[0]!;
   for (let b = 0; b < batch; b++) {
     const start = text ? Math.floor(draw() * text.length) : 0;
-    for (let t = 0; t < time; t++) tokens[t * batch + b] = text && text.length > 0 ? text[(start + t) % text.length]! : Math.floor(draw() * model.spec.head.outputSize);
+    for (let t = 0; t < time; t++) tokens[t * batch + b] = text && text.length > 0 ? text[(start + t) % text.length]! : Math.floor(draw() * vocabularySize);
   }
   const batchFirst = BigInt64Array.from({ length: batch * time }, (_, k) => BigInt(tokens[(k % time) * batch + Math.floor(k / time)]!));
   return {
@@ -249,15 +290,18 @@ function drawSeries(forecast: ForecastScaling, batch: number, time: number, draw
   };
 }
 
-/** States in ±1, those that are never below 0 between a half and one and a half; all 0 without `draw`. Forward half before reverse half in the file. */
+/** States in ±1, those that are never below 0 between a half and one and a half, or those that sequences begin with where nothing is drawn; forward half before reverse half in the file. */
 function addStates(inputs: Inputs, model: ExportModel, batch: number, draw: (() => number) | null): void {
-  for (const { state, input, engine, layer } of statePairs(model)) {
-    const { hiddenSize, bidirectional } = model.spec.layers[layer]!;
+  for (const { state, input, engine, layer, start } of statePairs(model)) {
+    const spec = model.spec.layers[layer]!;
+    const { hiddenSize, bidirectional } = spec;
+    const size = signalSize({ hiddenSize, outputSize: outputSize(spec, model.cells[layer]) }, state);
     const isPositive = model.cells[layer]!.positiveStates.includes(state);
     const directions = bidirectional ? 2 : 1;
-    const half = batch * hiddenSize;
-    const data = Float32Array.from({ length: directions * half }, () => (draw === null ? 0 : isPositive ? draw() + 0.5 : 2 * draw() - 1));
-    inputs.feeds[input] = { type: 'float32', shape: [directions, batch, hiddenSize], data };
+    const half = batch * size;
+    const begin = (k: number): number => start?.[Math.floor(k / half) * size + (k % size)] ?? 0;
+    const data = Float32Array.from({ length: directions * half }, (_, k) => (draw === null ? begin(k) : isPositive ? draw() + 0.5 : 2 * draw() - 1));
+    inputs.feeds[input] = { type: 'float32', shape: [directions, batch, size], data };
     inputs.request.states[engine] = data.slice(0, half);
     if (bidirectional) inputs.request.states[`${engine}_reverse`] = data.slice(half);
   }
@@ -292,21 +336,21 @@ function forecastPair(forecast: RuntimeTensor, expected: Float32Array, scaling: 
 }
 
 /** 100 steps in one call against 40 and 60 with the states handed on; null where no state can be carried. */
-async function compareSplit({ stateful, model, forecast, tokens }: VerifyRequest, session: OnnxSession): Promise<boolean | null> {
+async function compareSplit({ stateful, model, forecast, sequences = null, tokens }: VerifyRequest, session: OnnxSession): Promise<boolean | null> {
   // Attention sees the states of one call only.
   if (!stateful || attentionOf(model) !== 'none' || forecast?.subtractLast || model.cells.some(hasClock) || model.spec.layers.some(({ bidirectional }) => bidirectional)) return null;
   const draw = randomNumbers(77);
-  const { feeds } = forecast ? drawSeries(forecast, 1, 100, draw) : drawTokens(model, tokens, 1, 100, draw);
-  const input = forecast ? 'series' : 'tokens';
+  const { feeds } = drawInputs({ forecast, sequences }, model, tokens, 1, 100, draw);
+  const input = feeds['series'] ? 'series' : 'tokens';
   const { type, shape, data } = feeds[input]!;
   const width = data.length / 100;
   const part = (from: number, to: number): Record<string, RuntimeTensor> => ({
     [input]: { type, shape: [1, to - from, ...shape.slice(2)], data: data.slice(from * width, to * width) },
   });
   const pairs = pairsOf(model);
-  const zero = zeroStates(session, pairs, 1);
-  const whole = (await session.run({ ...part(0, 100), ...zero })).outputs;
-  const first = (await session.run({ ...part(0, 40), ...zero })).outputs;
+  const start = initialStates(session, pairs, 1);
+  const whole = (await session.run({ ...part(0, 100), ...start })).outputs;
+  const first = (await session.run({ ...part(0, 40), ...start })).outputs;
   const handed = Object.fromEntries(pairs.map(([name, output]) => [name, first[output]!]));
   const second = (await session.run({ ...part(40, 100), ...handed })).outputs;
   const compared: Pair[] = [];
@@ -315,7 +359,7 @@ async function compareSplit({ stateful, model, forecast, tokens }: VerifyRequest
     const stepwise = axes[1] === 'time';
     const [early, late] = [first[name]!.data as Float32Array, second[name]!.data as Float32Array];
     const joined = (k: number): number => (!stepwise ? late[k]! : k < early.length ? early[k]! : late[k - early.length]!);
-    const scale = name === 'forecast' ? (k: number): number => forecast!.scaler.deviation[k % forecast!.targetCount]! : (): number => 1;
+    const scale = scaleOf({ forecast, sequences }, name);
     const expected = whole[name]!.data as Float32Array;
     compared.push({ output: name, actual: Float64Array.from(expected, (_, k) => joined(k) / scale(k)), expected: (k) => expected[k]! / scale(k) });
     await setImmediate();
@@ -345,10 +389,6 @@ async function compareGreedy({ engine, model, stateful, tokens, throwIfAborted }
   };
   await generateTokens(session, prompt, stateful ? pairsOf(model) : [], { length: greedyCharacters, choose }, throwIfAborted);
   return true;
-}
-
-function pairsOf(model: ExportModel): StatePairs {
-  return statePairs(model).map(({ input, output }) => [input, output]);
 }
 
 /** Largest difference over all pairs; gives the event loop a turn between slices. */

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ModelSpec } from '../binding/types';
-import { cellForm, float32Tensor, readSafetensors, SluiceError, type CellInfo } from '../contracts';
+import { float32Tensor, layerForm, readSafetensors, SluiceError, type CellInfo } from '../contracts';
 import type { LayerCell } from './gate-order';
 
 export interface NamedTensor {
@@ -28,13 +28,21 @@ export async function readWeights(directory: string): Promise<Record<string, Nam
   }
 }
 
-/** Joins a model's shape, weights and cells; refuses a cell that says nothing of how ONNX computes it. */
+/** Joins a model's shape, weights and cells; refuses what the exporter has no graph for. */
 export function exportModel(spec: ModelSpec, tensors: Record<string, NamedTensor>, cells: CellInfo[]): ExportModel {
   return {
     spec,
     tensors,
     cells: spec.layers.map((layer, index) => {
-      const form = cellForm(cells, layer);
+      const zoned = layer.zoneoutHidden ? 'zoneoutHidden' : layer.zoneoutCell ? 'zoneoutCell' : null;
+      if (zoned) {
+        throw new SluiceError({
+          code: 'MODEL_INVALID',
+          message: 'A layer with zoneout cannot be exported: in use its states are a mixture of old and new, which no ONNX operator computes. Train without zoneout to export.',
+          where: `model.layers.${index}.${zoned}`,
+        });
+      }
+      const form = layerForm(cells, layer, index);
       if (!form || form.step.length === 0) {
         throw new SluiceError({ code: 'MODEL_INVALID', message: `The cell ${layer.cell} does not say how ONNX computes it.`, where: `model.layers.${index}.cell` });
       }

@@ -1,12 +1,14 @@
-import type { NativeEvent, Probe, SeriesData, TokenData, TrainingHandle } from '../binding/types';
-import { toErrorShape, type RunConfig, type RunEvent, type RunStatus } from '../contracts';
+import type { NativeEvent, Probe, TrainingData, TrainingHandle } from '../binding/types';
+import { SluiceError, toErrorShape, type RunChange, type RunConfig, type RunEvent, type RunStatus } from '../contracts';
 import type { Ports, Tokenizer } from '../ports';
 import { writeJson } from '../workspace';
+import { changedConfig, settingsOf } from './changes';
 import { runFile } from './run-files';
 import { releaseLock, type RunLock } from './run-lock';
 import { nextState, withReason, type RunTransition } from './run-state';
 import { openEventLog, type EventLog } from './tensorboard';
 import { createTimeLeft } from './time-left';
+import { watchRequests, type RequestWatch } from './tune-requests';
 
 /** How often `status.json` follows the steps; changes of state, evaluations and checkpoints are written at once. */
 const statusEveryMs = 2000;
@@ -15,14 +17,18 @@ export interface ActiveRunSetup {
   directory: string;
   status: RunStatus;
   config: RunConfig;
-  data: TokenData | SeriesData;
+  data: TrainingData;
   tokenizer: Tokenizer | null;
   probe: Probe & { everyMs: number };
   prompt: number[];
   lock: RunLock;
   resumeFrom: string | null;
+  /** The file of weights that a new training starts from. */
+  initialWeights: string | null;
   resumed: boolean;
   damaged: { checkpoint: string; reason: string }[];
+  /** Settings changed before. */
+  changes: RunChange[];
   /** Whether somebody watches its frames already. */
   live: boolean;
 }
@@ -33,12 +39,16 @@ export interface ActiveRun {
   readonly directory: string;
   status(): RunStatus;
   config(): RunConfig;
+  /** Settings changed so far. */
+  changes(): RunChange[];
   begin(): void;
   pause(): Promise<void>;
   resume(): Promise<void>;
   stop(): Promise<void>;
   interrupt(): Promise<void>;
   setProbe(config: RunConfig, probe: Probe & { everyMs: number }): Promise<void>;
+  /** Changes settings between two steps; gives what was changed. Throws CONFIG_INVALID at the field. */
+  tune(set: readonly string[]): Promise<RunChange[]>;
   setLive(live: boolean): void;
   takeFrame(): Uint8Array | null;
   rename(name: string): Promise<void>;
@@ -56,6 +66,12 @@ export function createActiveRun(ports: Ports, setup: ActiveRunSetup, onFrame: ()
   /** What the training said last; told to listeners when its thread has ended and the files are written. */
   let ending: RunEvent | null = null;
   let endEarly: (() => void) | null = null;
+  /** Those of a run that goes on may lie ahead of it still: they are made again at their steps. */
+  let changes = setup.changes;
+  /** The change that the training was asked for, one at a time. */
+  let tuning: Promise<unknown> = Promise.resolve();
+  let answered: { wanted: number; made: RunChange[]; resolve: (made: RunChange[]) => void; reject: (error: unknown) => void } | null = null;
+  let requests: RequestWatch | null = null;
   const timeLeft = createTimeLeft();
   const waiting: { state: RunStatus['state']; resolve: () => void }[] = [];
 
@@ -160,6 +176,26 @@ export function createActiveRun(ports: Ports, setup: ActiveRunSetup, onFrame: ()
       case 'trace':
         emit({ ...event, run: id });
         break;
+      case 'insight':
+        emit({ ...event, run: id });
+        break;
+      case 'changed': {
+        const { event: _name, totalSteps, ...made } = event;
+        status = { ...status, totalSteps };
+        const isKnown = changes.some((one) => one.step === made.step && one.field === made.field && one.to === made.to);
+        if (!isKnown) changes = [...changes, made].sort((a, b) => a.step - b.step);
+        ports.log('info', `run ${id}: ${made.field} is ${made.to ?? 'off'} after step ${made.step}, it was ${made.from ?? 'off'}`);
+        emit({ event: 'changed', run: id, totalSteps, ...made });
+        if (answered) {
+          answered.made.push(made);
+          if (answered.made.length >= answered.wanted) answered.resolve(answered.made);
+        }
+        void persist();
+        break;
+      }
+      case 'refused':
+        answered?.reject(new SluiceError(event.error));
+        break;
       case 'paused':
         change('pause');
         emit({ event: 'paused', run: id, step: event.step });
@@ -177,7 +213,39 @@ export function createActiveRun(ports: Ports, setup: ActiveRunSetup, onFrame: ()
     }
   };
 
+  /** Not `ended`, which waits for the answers to requests. */
+  const threadEnded = new Promise<void>((resolve) => {
+    endEarly = () => resolve();
+  });
+
+  const tune = (set: readonly string[]): Promise<RunChange[]> => {
+    const work = tuning.then(async () => {
+      const isTraining = status.state === 'running' || status.state === 'paused';
+      if (!handle || !isTraining) {
+        throw new SluiceError({ code: 'RUN_NOT_ACTIVE', message: `run ${id} is ${status.state}; its settings can be changed while it trains`, where: id, details: { state: status.state } });
+      }
+      const settings = settingsOf(changedConfig(config, changes.filter(({ step }) => step <= status.step)), set);
+      if (settings.length === 0) return [];
+      const made = new Promise<RunChange[]>((resolve, reject) => {
+        answered = { wanted: settings.length, made: [], resolve, reject };
+      });
+      handle.change(settings);
+      const over = threadEnded.then((): RunChange[] => {
+        throw new SluiceError({ code: 'RUN_NOT_ACTIVE', message: `run ${id} ended before it could be changed`, where: id });
+      });
+      over.catch(() => undefined);
+      try {
+        return await Promise.race([made, over]);
+      } finally {
+        answered = null;
+      }
+    });
+    tuning = work.catch(() => undefined);
+    return work;
+  };
+
   const end = async (): Promise<void> => {
+    await requests?.stop();
     if (ending?.event === 'finished') {
       status = {
         ...status,
@@ -206,9 +274,7 @@ export function createActiveRun(ports: Ports, setup: ActiveRunSetup, onFrame: ()
     ports.events.emit({ type: 'runsChanged' });
   };
 
-  const ended = new Promise<void>((resolve) => {
-    endEarly = () => resolve();
-  }).then(end);
+  const ended = threadEnded.then(end);
 
   const fail = (error: unknown): void => {
     ending = { event: 'failed', run: id, step: status.step, error: toErrorShape(error) };
@@ -234,12 +300,14 @@ export function createActiveRun(ports: Ports, setup: ActiveRunSetup, onFrame: ()
             samplePrompt: setup.prompt,
             threads: config.training.threads ?? ports.defaultThreads(),
             resumeFrom: setup.resumeFrom,
+            initialWeights: setup.initialWeights,
           },
           onEvent,
           onFrame,
         );
         handle = started;
         started.setLive(live);
+        requests = watchRequests(directory, tune);
         started.wait().then(() => endEarly?.(), fail);
       } catch (error) {
         fail(error);
@@ -272,6 +340,8 @@ export function createActiveRun(ports: Ports, setup: ActiveRunSetup, onFrame: ()
       handle?.setProbe(nextProbe);
       await writeJson(runFile.config(directory), nextConfig);
     },
+    changes: () => changes,
+    tune,
     setLive(next) {
       live = next;
       handle?.setLive(next);

@@ -32,7 +32,7 @@ function valueProblems(path: string, { name, values }: CellOption, { options, hi
   }
   if (hiddenSize % value.length === 0) return [];
   const fitting = Math.max(1, Math.round(hiddenSize / value.length)) * value.length;
-  return [problem(path, 'UNEQUAL_SHARES', `${path} has ${value.length} numbers, which cannot share ${hiddenSize} units equally; set hiddenSize to ${fitting} or give another number of them`, { count: value.length, units: hiddenSize, usual: fitting })];
+  return [problem(path, 'UNEQUAL_SHARES', `${path} has ${value.length} numbers, which cannot share ${hiddenSize} units equally; set hiddenSize to ${fitting} or give another number of them`, { count: value.length, units: hiddenSize, fitting })];
 }
 
 /** The configuration with every option of its cells written out, in the cells' order. */

@@ -93,6 +93,8 @@ describe('completing a configuration', () => {
     expect(both?.message).toContain('would see the tokens');
     expect(await problemsOf({ dataset: 'river', model: { layers: [{ bidirectional: true }] } })).toEqual([]);
     expect(await problemsOf({ dataset: 'novel', training: { maxSteps: null } })).toMatchObject([{ path: 'training.maxSteps', code: 'NO_END' }]);
+    expect(await problemsOf({ dataset: 'river', training: { labelSmoothing: 0.1, backwardLength: 9 } })).toMatchObject([{ path: 'training.labelSmoothing', code: 'LANGUAGE_MODEL_ONLY' }, { path: 'training.backwardLength' }]);
+    expect(await problemsOf({ dataset: 'novel', training: { sequenceLength: 5, backwardLength: 4 } })).toMatchObject([{ path: 'training.backwardLength', code: 'TOO_SMALL', details: { minimum: 5 } }]);
   });
 
   it('writes the usual options of a cell back and says at an option what is wrong with it', async () => {
@@ -103,7 +105,7 @@ describe('completing a configuration', () => {
     expect(await problemsOf(layers({ whithout: 'none' }))).toMatchObject([{ path: 'model.layers.0.options.whithout', code: 'UNKNOWN_OPTION', details: { nearest: 'without' } }]);
     expect(await problemsOf(layers({ without: 'input-gat' }))).toMatchObject([{ path: 'model.layers.0.options.without', code: 'NOT_ALLOWED', details: { nearest: 'input-gate' } }]);
     expect(await problemsOf(layers({ periods: [2, 1] }))).toMatchObject([{ path: 'model.layers.0.options.periods', code: 'NOT_RISING' }]);
-    expect(await problemsOf(layers({ periods: [1, 2, 4, 8] }))).toMatchObject([{ path: 'model.layers.0.options.periods', code: 'UNEQUAL_SHARES', details: { usual: 8 } }]);
+    expect(await problemsOf(layers({ periods: [1, 2, 4, 8] }))).toMatchObject([{ path: 'model.layers.0.options.periods', code: 'UNEQUAL_SHARES', details: { fitting: 8 } }]);
     expect(await problemsOf({ dataset: 'novel', model: { layers: [{ cell: 'gru', options: { without: 'none' } }] } })).toMatchObject([{ path: 'model.layers.0.options.without', code: 'UNKNOWN_OPTION' }]);
   });
 
@@ -121,6 +123,17 @@ describe('completing a configuration', () => {
   it('throws the first problem with its field, and wrong use of a dataset as such', async () => {
     await expect(requireConfig({ dataset: 'novel', model: { layers: [{ hiddenSize: 0 }] } }, context)).rejects.toMatchObject({ code: 'CONFIG_INVALID', where: 'model.layers.0.hiddenSize' });
     await expect(requireConfig({ dataset: 'nobel' }, context)).rejects.toMatchObject({ code: 'DATASET_NOT_FOUND' });
+  });
+
+  it('says what a layer needs of the one below, and how wide h can be', async () => {
+    const further = { tensors: [], projected: false, bottom: null };
+    const known: CellInfo[] = [...cells, { ...cells[1]!, name: 'deep', states: ['h', 'c'], further: { ...further, bottom: 'lstm' } }, { ...cells[1]!, name: 'narrow', further: { ...further, projected: true } }];
+    const problems = async (...layers: object[]) => (await completeConfig({ dataset: 'novel', model: { layers } }, { ...context, cells: () => known })).problems;
+    expect(await problems({ cell: 'deep' }, { cell: 'deep' })).toEqual([]);
+    expect(await problems({ cell: 'gru' }, { cell: 'deep' })).toMatchObject([{ path: 'model.layers.1.cell', code: 'NO_CELL_STATE_BELOW', details: { below: 'gru' } }]);
+    expect(await problems({ cell: 'deep', hiddenSize: 6 }, { cell: 'deep', hiddenSize: 7 })).toMatchObject([{ path: 'model.layers.1.hiddenSize', code: 'SIZE_BELOW', details: { expected: 6 } }]);
+    expect(await problems({ cell: 'narrow', hiddenSize: 8, projectionSize: 9 })).toMatchObject([{ path: 'model.layers.0.projectionSize', code: 'TOO_BIG', details: { maximum: 8 } }]);
+    expect(await problems({ cell: 'lstm', hiddenSize: 8, projectionSize: 9 })).toEqual([]);
   });
 
   it('names a batch that the text cannot fill, and one that works', async () => {

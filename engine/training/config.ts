@@ -1,7 +1,8 @@
-import type { EngineBinding, SeriesData, TokenData } from '../binding/types';
-import { runConfig, SluiceError, type CellInfo, type Dataset, type PresetName, type RunConfig } from '../contracts';
+import type { EngineBinding, TrainingData } from '../binding/types';
+import { runConfig, SluiceError, taskKinds, type CellInfo, type Dataset, type PresetName, type RunConfig } from '../contracts';
 import { issueProblems, problem, valueAt, type FieldProblem } from './field-problems';
-import { memoryProblem, trainingPeakBytes } from './memory';
+import { layerProblems } from './layer-problems';
+import { besideBytes, memoryProblem, trainingPeakBytes } from './memory';
 import { dataSizes, modelSpec } from './model-spec';
 import { nearestName, editDistance } from './nearest-name';
 import { defaultPreset, presetConfig } from './presets';
@@ -17,13 +18,13 @@ export interface ConfigContext {
   /** What a training may take on this machine. */
   memoryBytes(): number;
   /** What the engine trains on; throws a coded error with the field. */
-  trainingData(config: Pick<RunConfig, 'dataset' | 'task'>): Promise<TokenData | SeriesData>;
+  trainingData(config: Pick<RunConfig, 'dataset' | 'task'>): Promise<TrainingData>;
 }
 
 export interface CompletedConfig {
   /** Null where a problem leaves no complete configuration. */
   config: RunConfig | null;
-  data: TokenData | SeriesData | null;
+  data: TrainingData | null;
   problems: FieldProblem[];
 }
 
@@ -94,7 +95,7 @@ export async function completeConfig(input: unknown, context: ConfigContext, pre
 
   const givenTask = input['task'];
   if (isRecord(givenTask) && givenTask['kind'] !== undefined && givenTask['kind'] !== dataset.task.kind) {
-    const kinds = ['language-model', 'forecast'];
+    const kinds: string[] = [...taskKinds];
     const kind = String(givenTask['kind']);
     return nothing([
       kinds.includes(kind)
@@ -113,13 +114,14 @@ export async function completeConfig(input: unknown, context: ConfigContext, pre
   }
 
   const cells = context.cells();
-  const problems = [...cellProblems(first.data, cells), ...optionProblems(first.data, cells), ...columnProblems(first.data, dataset)];
+  const problems = [...cellProblems(first.data, cells), ...optionProblems(first.data, cells), ...layerProblems(first.data, context.cells()), ...columnProblems(first.data, dataset)];
+  problems.push(...trainingProblems(first.data));
   if (first.data.training.maxSteps === null && first.data.training.maxEpochs === null && first.data.earlyStopping.patience === null) {
     problems.push(problem('training.maxSteps', 'NO_END', 'the training would never end: give training.maxSteps, training.maxEpochs or earlyStopping.patience', {}));
   }
   if (problems.some(({ path }) => path.startsWith('task.'))) return { config: first.data, data: null, problems };
 
-  let data: TokenData | SeriesData;
+  let data: TrainingData;
   try {
     data = await context.trainingData({ dataset: id, task: first.data.task });
   } catch (error) {
@@ -133,16 +135,17 @@ export async function completeConfig(input: unknown, context: ConfigContext, pre
 }
 
 /** Whether the training fits into memory, said at the largest layer's size. */
-function sizeOnMachine(config: RunConfig, data: TokenData | SeriesData, { describe, memoryBytes }: ConfigContext): FieldProblem[] {
-  const { batchSize, sequenceLength } = config.training;
-  const described = describe(modelSpec(config, dataSizes(data)), { time: data.kind === 'series' ? data.lookback : sequenceLength, batch: batchSize });
+function sizeOnMachine(config: RunConfig, data: TrainingData, { describe, memoryBytes }: ConfigContext): FieldProblem[] {
+  const { batchSize } = config.training;
+  const described = describe(modelSpec(config, dataSizes(data)), { time: data.kind === 'series' ? data.lookback : data.kind === 'sequences' ? Math.ceil(data.steps / data.sequences) : reach(config.training), batch: batchSize });
   const sizes = config.model.layers.map(({ hiddenSize }) => hiddenSize);
-  const found = memoryProblem(`model.layers.${sizes.indexOf(Math.max(...sizes))}.hiddenSize`, trainingPeakBytes(described), memoryBytes());
+  const needed = trainingPeakBytes(described) + besideBytes(config.training, described.parameters);
+  const found = memoryProblem(`model.layers.${sizes.indexOf(Math.max(...sizes))}.hiddenSize`, needed, memoryBytes());
   return found ? [found] : [];
 }
 
 /** Shrinks the sizes that were not given to what the data can fill, and names the given ones that cannot work. */
-function fitSizes(config: RunConfig, data: TokenData | SeriesData, given: (path: Path) => boolean): { config: RunConfig; sizeProblems: FieldProblem[] } {
+function fitSizes(config: RunConfig, data: TrainingData, given: (path: Path) => boolean): { config: RunConfig; sizeProblems: FieldProblem[] } {
   const training = { ...config.training };
   const sizeProblems: FieldProblem[] = [];
   if (data.kind === 'tokens') {
@@ -159,6 +162,9 @@ function fitSizes(config: RunConfig, data: TokenData | SeriesData, given: (path:
         }),
       );
     }
+  } else if (data.kind === 'sequences') {
+    const sequences = data.split.train[1] - data.split.train[0];
+    if (!given(['training', 'batchSize'])) training.batchSize = Math.max(1, Math.min(training.batchSize, Math.floor(sequences / stepsWorthAnEpoch)));
   } else {
     const windows = windowCount(data.windows.train);
     const fitting = forecastBatch(windows, training.batchSize, training.maxEpochs ?? 50);
@@ -166,6 +172,26 @@ function fitSizes(config: RunConfig, data: TokenData | SeriesData, given: (path:
     if (!given(['training', 'maxEpochs']) && !given(['training', 'maxSteps'])) training.maxEpochs = fitting.maxEpochs;
   }
   return { config: { ...config, training }, sizeProblems };
+}
+
+/** Time steps of a gradient. */
+export function reach({ sequenceLength, backwardLength }: Pick<RunConfig['training'], 'sequenceLength' | 'backwardLength'>): number {
+  return Math.max(sequenceLength, backwardLength ?? 0);
+}
+
+function trainingProblems({ task, training }: RunConfig): FieldProblem[] {
+  const found: FieldProblem[] = [];
+  const textOnly = (path: string, off: string) =>
+    problem(path, 'LANGUAGE_MODEL_ONLY', `${path} belongs to language models; the task ${task.kind} has no use for it, leave it at ${off}`, { usual: off });
+  const { sequenceLength, backwardLength, labelSmoothing } = training;
+  if (task.kind !== 'language-model') {
+    if (labelSmoothing > 0) found.push(textOnly('training.labelSmoothing', '0'));
+    if (backwardLength !== null) found.push(textOnly('training.backwardLength', 'null'));
+  } else if (backwardLength !== null && backwardLength < sequenceLength) {
+    const path = 'training.backwardLength';
+    found.push(problem(path, 'TOO_SMALL', `${path} is ${backwardLength}; it must be at least training.sequenceLength, which is ${sequenceLength}`, { value: backwardLength, minimum: sequenceLength, usual: sequenceLength }));
+  }
+  return found;
 }
 
 function cellProblems(config: RunConfig, cells: readonly CellInfo[]): FieldProblem[] {
@@ -177,12 +203,40 @@ function cellProblems(config: RunConfig, cells: readonly CellInfo[]): FieldProbl
       const path = `model.layers.${index}.cell`;
       found.push(problem(path, 'UNKNOWN_CELL', `${path} is ${layer.cell}; there is no such cell, the nearest is ${nearest} (all: ${names.join(', ')})`, { value: layer.cell, nearest, allowed: names.join(', ') }));
     }
+    found.push(...lowerProblems(config, index, cells), ...projectionProblems(config, index, cells));
+    if (layer.bidirectional && config.task.kind === 'binary-vectors') {
+      const path = `model.layers.${index}.bidirectional`;
+      found.push(problem(path, 'BIDIRECTIONAL_VECTORS', `${path} is true; a model of the next vector cannot read in both directions: it would see what it is to predict. Set it to false`, {}));
+    }
     if (layer.bidirectional && config.task.kind === 'language-model') {
       const path = `model.layers.${index}.bidirectional`;
       found.push(problem(path, 'BIDIRECTIONAL_LANGUAGE_MODEL', `${path} is true; a language model cannot read in both directions: it would see the tokens it is to predict. Set it to false`, {}));
     }
     return found;
   });
+}
+
+/** A cell that adds the cell state of the layer below needs one there, of its own size. */
+function lowerProblems(config: RunConfig, index: number, cells: readonly CellInfo[]): FieldProblem[] {
+  const layer = config.model.layers[index]!;
+  const below = config.model.layers[index - 1];
+  const cell = cells.find(({ name }) => name === layer.cell);
+  if (!below || !cell?.further?.bottom) return [];
+  const lower = cells.find(({ name }) => name === below.cell);
+  if (lower && !lower.states.includes('c')) {
+    const path = `model.layers.${index}.cell`;
+    return [problem(path, 'NO_CELL_STATE_BELOW', `${path} is ${layer.cell}, which adds the cell state of the layer below, and ${below.cell} has none; put an LSTM below it`, { value: layer.cell, below: below.cell })];
+  }
+  if (layer.hiddenSize === below.hiddenSize) return [];
+  const path = `model.layers.${index}.hiddenSize`;
+  return [problem(path, 'SIZE_BELOW', `${path} is ${layer.hiddenSize}; ${layer.cell} adds the cell state of the layer below, so it must be ${below.hiddenSize} as there`, { value: String(layer.hiddenSize), expected: below.hiddenSize })];
+}
+
+function projectionProblems(config: RunConfig, index: number, cells: readonly CellInfo[]): FieldProblem[] {
+  const { cell, hiddenSize, projectionSize } = config.model.layers[index]!;
+  if (projectionSize === null || projectionSize <= hiddenSize || !cells.find(({ name }) => name === cell)?.further?.projected) return [];
+  const path = `model.layers.${index}.projectionSize`;
+  return [problem(path, 'TOO_BIG', `${path} is ${projectionSize}; it must be at most the hidden size ${hiddenSize}`, { value: String(projectionSize), maximum: hiddenSize })];
 }
 
 function columnProblems(config: RunConfig, dataset: Dataset): FieldProblem[] {
@@ -204,7 +258,7 @@ function columnProblems(config: RunConfig, dataset: Dataset): FieldProblem[] {
 }
 
 /** The complete configuration, or CONFIG_INVALID (or the code of the data's fault) at the first problem's field. */
-export async function requireConfig(input: unknown, context: ConfigContext, preset: PresetName | null = null): Promise<{ config: RunConfig; data: TokenData | SeriesData }> {
+export async function requireConfig(input: unknown, context: ConfigContext, preset: PresetName | null = null): Promise<{ config: RunConfig; data: TrainingData }> {
   const { config, data, problems } = await completeConfig(input, context, preset);
   const [first, ...others] = problems;
   if (first) {

@@ -1,6 +1,7 @@
-import type { EngineBinding, ModelSpec, SeriesData, TokenData } from '../binding/types';
-import { cellForm, SluiceError, type CellInfo, type ModelDescription, type OnnxRecipe, type RunConfig, type StackBlock } from '../contracts';
-import { windowCount, type CompletedConfig } from './config';
+import type { EngineBinding, ModelSpec, TrainingData } from '../binding/types';
+import { layerForm, outputSize, SluiceError, type CellInfo, type ModelDescription, type OnnxRecipe, type RunConfig, type StackBlock } from '../contracts';
+import { reach, windowCount, type CompletedConfig } from './config';
+import { besideBytes } from './memory';
 import { dataSizes, modelSpec } from './model-spec';
 
 function product(shape: readonly number[]): number {
@@ -8,11 +9,11 @@ function product(shape: readonly number[]): number {
 }
 
 function layerOfTensor(name: string): number | null {
-  const match = /^recurrent\..*_l(\d+)(?:_reverse)?$/.exec(name);
+  const match = /^(?:recurrent|initial)\..*_l(\d+)(?:_reverse)?$/.exec(name) ?? /^norm\.(\d+)\./.exec(name);
   return match ? Number(match[1]) : null;
 }
 
-function stackBlocks(config: RunConfig, spec: ModelSpec, tensors: readonly { name: string; shape: number[] }[]): StackBlock[] {
+function stackBlocks(config: RunConfig, spec: ModelSpec, cells: readonly CellInfo[], tensors: readonly { name: string; shape: number[] }[]): StackBlock[] {
   const block = (kind: StackBlock['kind'], title: string, inputShape: (string | number)[], outputShape: (string | number)[], weights: typeof tensors): StackBlock => ({
     kind,
     title,
@@ -30,12 +31,12 @@ function stackBlocks(config: RunConfig, spec: ModelSpec, tensors: readonly { nam
     width = spec.input.inputSize;
   }
   spec.layers.forEach((layer, index) => {
-    const output = layer.hiddenSize * (layer.bidirectional ? 2 : 1);
+    const output = outputSize(layer, layerForm(cells, layer, index)) * (layer.bidirectional ? 2 : 1);
     blocks.push(block('recurrent', layer.cell, ['B', 'T', width], ['B', 'T', output], tensors.filter(({ name }) => layerOfTensor(name) === index)));
     width = output;
   });
-  const outputShape = config.task.kind === 'forecast' ? ['B', config.task.horizon, config.task.targets.length] : ['B', 'T', spec.head.outputSize];
-  const inputShape = config.task.kind === 'forecast' ? ['B', width] : ['B', 'T', width];
+  const outputShape = config.task.kind === 'forecast' ? ['B', config.task.horizon, config.task.targets.length] : config.task.kind === 'regress' ? ['B', config.task.targets.length] : ['B', 'T', spec.head.outputSize];
+  const inputShape = config.task.kind === 'forecast' || config.task.kind === 'regress' ? ['B', width] : ['B', 'T', width];
   if (config.model.attention.kind !== 'none') {
     blocks.push(block('attention', config.model.attention.kind, ['B', 'T', width], inputShape, tensors.filter(({ name }) => name.startsWith('attention.'))));
   }
@@ -54,7 +55,10 @@ function runsOnCuda({ activations, attributes, peepholes }: OnnxRecipe): boolean
 /** Operators of ONNX Runtime that hold each layer: a cell of which none does is written out as a `Scan`. */
 function onnxVerdicts(config: RunConfig, cells: readonly CellInfo[]): ModelDescription['onnx'] {
   return config.model.layers.map((layer, index) => {
-    const recipe = cellForm(cells, layer)?.onnx ?? null;
+    const recipe = layerForm(cells, layer, index)?.onnx ?? null;
+    // In use the states of a layer with zoneout are mixed, which no operator does.
+    const zoned = layer.zoneoutHidden > 0 || layer.zoneoutCell > 0;
+    if (recipe !== null && zoned) return { layer: index, operator: null, cpu: false, cuda: false, reason: 'zoneout' };
     const cuda = recipe !== null && runsOnCuda(recipe);
     return {
       layer: index,
@@ -66,15 +70,20 @@ function onnxVerdicts(config: RunConfig, cells: readonly CellInfo[]): ModelDescr
   });
 }
 
-function stepSizes(config: RunConfig, data: TokenData | SeriesData): { stepsPerEpoch: number; tokensPerStep: number; time: number } {
-  const { batchSize, sequenceLength } = config.training;
+function stepSizes(config: RunConfig, data: TrainingData): { stepsPerEpoch: number; tokensPerStep: number; time: number } {
+  const { batchSize, sequenceLength, accumulate } = config.training;
   if (data.kind === 'tokens') {
     const length = Math.floor(Math.max(0, data.split.train[1] - data.split.train[0] - 1) / batchSize);
     const time = Math.max(1, Math.min(sequenceLength, length));
-    return { stepsPerEpoch: Math.ceil(length / time), tokensPerStep: batchSize * time, time };
+    return { stepsPerEpoch: Math.ceil(Math.ceil(length / time) / accumulate), tokensPerStep: batchSize * time * accumulate, time: Math.max(time, Math.min(reach(config.training), length)) };
+  }
+  if (data.kind === 'sequences') {
+    const sequences = data.split.train[1] - data.split.train[0];
+    const time = Math.max(1, Math.round(data.steps / data.sequences));
+    return { stepsPerEpoch: Math.ceil(sequences / batchSize), tokensPerStep: Math.min(batchSize, sequences) * time, time };
   }
   const windows = windowCount(data.windows.train);
-  return { stepsPerEpoch: Math.ceil(windows / batchSize), tokensPerStep: Math.min(batchSize, windows) * data.lookback, time: data.lookback };
+  return { stepsPerEpoch: Math.ceil(Math.ceil(windows / batchSize) / accumulate), tokensPerStep: Math.min(batchSize * accumulate, windows) * data.lookback, time: data.lookback };
 }
 
 /** What a configuration would build: shapes, parameters, memory, length of an epoch, and what is wrong at which field. */
@@ -92,12 +101,14 @@ export function describeModel(completed: CompletedConfig, engine: Pick<EngineBin
     built = engine.describe(spec, { time, batch: config.training.batchSize });
   } catch (error) {
     if (!(error instanceof SluiceError)) throw error;
+    // What the engine refuses has been said already where the configuration's own rules found it, in any language.
+    if (problems.some(({ path }) => path.startsWith('model.'))) return empty;
     return { ...empty, problems: [...problems, { path: error.where ?? 'model', code: error.code, message: error.message, details: {} }] };
   }
   return {
-    blocks: stackBlocks(config, spec, built.tensors),
+    blocks: stackBlocks(config, spec, cells, built.tensors),
     parameters: built.parameters,
-    trainingBytes: built.trainingBytes,
+    trainingBytes: built.trainingBytes + besideBytes(config.training, built.parameters),
     stepsPerEpoch,
     tokensPerStep,
     problems: [...problems],

@@ -1,25 +1,32 @@
 import { rm } from 'node:fs/promises';
-import type { ModelSpec, NativeModel, SeriesData, TokenData } from '../binding/types';
-import { probeConfig, readSafetensors, runConfig, SluiceError, type Dataset, type MethodInput, type MethodOutput, type ModelDescription, type RunConfig, type RunDetails, type RunStatus, type RunSummary, type TaskConfig } from '../contracts';
-import type { DatasetService, Ports, RunService } from '../ports';
+import type { ModelSpec, NativeModel, SeriesData, TrainingData } from '../binding/types';
+import { probeConfig, readSafetensors, runConfig, SluiceError, weightsSource, type Dataset, type MethodInput, type MethodOutput, type MethodParsed, type ModelDescription, type RunConfig, type RunDetails, type RunStatus, type RunSummary, type TaskConfig } from '../contracts';
+import type { DatasetService, JobContext, Ports, RunService } from '../ports';
 import { checkName, isTaken, moveToTrash, nameTaken, outputPlace, restoreFromTrash, workspacePaths, writeAtomic, writeJson } from '../workspace';
 import { createActiveRun, type ActiveRun } from './active-run';
+import { readChanges } from './changes';
 import { checkpointFault } from './checkpoints';
 import { completeConfig, requireConfig, type ConfigContext } from './config';
 import { describeModel } from './describe';
+import { writeWeights } from './export-weights';
 import { findWindow, forecastWindow, intervalLevel } from './forecasting';
+import { initialWeightsOf, startedFrom, startingWeights, weightsReport } from './initial-weights';
 import { machineBytes } from './memory';
 import { readMetrics } from './metrics-log';
 import { architecture, dataSizes, modelSpec } from './model-spec';
 import { nearestName } from './nearest-name';
+import { runRateTest, type RateTestRequest } from './rate-test';
 import { presetConfig, presetNamed, presetsFor, presetTask } from './presets';
-import { encodeAt, resolveProbe, samplePrompt } from './probe';
+import { predictSequences } from './predictions';
+import { encodeAt, resolveProbe, samplePrompt, sequenceNumber } from './probe';
 import { checkpointSteps, createRun, readConfig, readRunData, readTrace, removeLeftovers, runFile, runIds, traceSteps } from './run-files';
 import { createStatusReader } from './rebuild-status';
 import { acquireLock, lockOwner, releaseLock } from './run-lock';
 import { isActive, observedState, requireTransition, withReason } from './run-state';
 import { seriesToTrace } from './series-input';
+import { doing } from './task-words';
 import { withMetadata } from './trace-file';
+import { askOwner } from './tune-requests';
 
 export { applyAssignments } from './assignments';
 export { requireBenchCase } from './bench-case';
@@ -32,11 +39,14 @@ export interface ModelService {
   cells(): Promise<MethodOutput<'models.cells'>>;
   preset(input: MethodInput<'models.preset'>): Promise<MethodOutput<'models.preset'>>;
   describe(input: MethodInput<'models.describe'>): Promise<MethodOutput<'models.describe'>>;
+  weights(input: MethodParsed<'models.weights'>): Promise<MethodOutput<'models.weights'>>;
+  rateTest(request: RateTestRequest, job: JobContext): Promise<MethodOutput<'models.rateTest'>>;
 }
 
 /** The task of a preset that is looked at before there is a dataset; nothing is trained with it. */
-function sketchTask(kind: 'language-model' | 'forecast'): TaskConfig {
-  return kind === 'language-model' ? { kind } : { kind, lookback: 96, horizon: 24, targets: ['value'], covariates: [], scaling: 'standard', subtractLast: true };
+function sketchTask(kind: TaskConfig['kind']): TaskConfig {
+  if (kind === 'regress') return { kind, inputs: ['value'], targets: ['target'], scaling: 'standard' };
+  return kind !== 'forecast' ? { kind } : { kind, lookback: 96, horizon: 24, targets: ['value'], covariates: [], scaling: 'standard', subtractLast: true };
 }
 
 function configContext(ports: Ports, datasets: DatasetService): ConfigContext {
@@ -74,6 +84,11 @@ export function createModelService(ports: Ports, datasets: DatasetService): Mode
       const description: ModelDescription = describeModel(completed, ports.engine);
       return { config: completed.config, description };
     },
+    async weights({ source, config: given }) {
+      const { config, data } = await requireConfig(given, context);
+      return weightsReport(source, config, data, datasets, ports.engine);
+    },
+    rateTest: (request, job) => runRateTest(ports, context, request, job),
   };
 }
 
@@ -185,10 +200,12 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
 
   const detailsOf = async (id: string): Promise<RunDetails> => {
     const { summary, config, checkpoints } = await summaryOf(id);
-    return { ...summary, config, checkpoints, traceSteps: await traceSteps(workspace.run(id)) };
+    const directory = workspace.run(id);
+    const changes = active.get(id)?.changes() ?? (await readChanges(directory));
+    return { ...summary, config, checkpoints, traceSteps: await traceSteps(directory), startedFrom: await startedFrom(directory), changes };
   };
 
-  const dataOf = async (id: string, config: RunConfig): Promise<TokenData | SeriesData> => {
+  const dataOf = async (id: string, config: RunConfig): Promise<TrainingData> => {
     const dataset = await datasets.get({ id: config.dataset });
     const { sourceSha256, data } = await readRunData(workspace.run(id), workspace.dataset(config.dataset));
     if (sourceSha256 !== dataset.source.sha256) {
@@ -202,7 +219,7 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
     return data;
   };
 
-  const tokenizerOf = async (data: TokenData | SeriesData, dataset: string) => (data.kind === 'tokens' ? await datasets.tokenizer(dataset) : null);
+  const tokenizerOf = async (data: TrainingData, dataset: string) => (data.kind === 'tokens' ? await datasets.tokenizer(dataset) : null);
 
   /** The run when this process works on it; throws why not. */
   const ownRun = async (given: string, command: string): Promise<ActiveRun> => {
@@ -264,10 +281,15 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
     throw new SluiceError({ code: 'CHECKPOINT_MISSING', message: `run ${id} has no checkpoint yet; train it first`, where: workspace.run(id) });
   };
 
-  const checkpoint: RunService['checkpoint'] = async (given) => {
+  const checkpoint: RunService['checkpoint'] = async (given, which = 'best') => {
     const id = await resolveId(given);
     const run = await detailsOf(id);
-    const found = await findCheckpoint(id, run.bestStep);
+    if (typeof which === 'number' && !run.checkpoints.includes(which)) {
+      const steps = run.checkpoints.length === 0 ? 'none' : `those of steps ${run.checkpoints.join(', ')}`;
+      throw new SluiceError({ code: 'INPUT_INVALID', message: `run ${id} has no checkpoint of step ${which}; there are ${steps}`, where: 'checkpoint' });
+    }
+    const found = await findCheckpoint(id, which === 'best' ? run.bestStep : which === 'last' ? null : which);
+    if (typeof which === 'number' && found.step !== which) throw noneWhole(id, [{ checkpoint: runFile.checkpoint(workspace.run(id), which), reason: 'it is damaged' }]);
     const data = await dataOf(id, run.config);
     return { run, ...found, data, model: modelSpec(run.config, dataSizes(data)) };
   };
@@ -326,8 +348,11 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
       return detailsOf(await resolveId(id));
     },
 
-    async start({ config: given, name }) {
+    async start({ config: given, name, weights = null }) {
       const { config, data } = await requireConfig(given, context);
+      const source = weights === null ? null : weightsSource.parse(weights);
+      const initial = source === null ? null : await startingWeights(source, config, data, datasets, ports.engine);
+      for (const note of initial?.notes ?? []) ports.log('info', `${source!.path}: ${note.message}`);
       const dataset = await datasets.get({ id: config.dataset });
       const tokenizer = await tokenizerOf(data, config.dataset);
       const probe = await resolveProbe(config.probe, data, tokenizer);
@@ -337,12 +362,13 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
         config,
         status: freshStatus(id, createdAt),
         data: { sourceSha256: dataset.source.sha256, data },
+        initialWeights: initial?.bytes ?? null,
       }));
       const status = freshStatus(created.id, createdAt);
       enlist(
         createActiveRun(
           ports,
-          { directory: created.directory, status, config, data, tokenizer, probe, prompt, lock: created.lock, resumeFrom: null, resumed: false, damaged: [], live: watched.has(created.id) },
+          { directory: created.directory, status, config, data, tokenizer, probe, prompt, lock: created.lock, resumeFrom: null, initialWeights: await initialWeightsOf(created.directory), resumed: false, damaged: [], changes: [], live: watched.has(created.id) },
           notifyFrame(created.id),
         ),
       );
@@ -367,6 +393,18 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
       const run = await ownRun(id, 'stop');
       await run.stop();
       return { step: run.status().step };
+    },
+
+    async tune({ id: given, set }) {
+      const id = await resolveId(given);
+      const own = active.get(id);
+      if (own) return { changes: await own.tune(set) };
+      const { summary } = await summaryOf(id);
+      if (!isActive(summary.state)) {
+        throw new SluiceError({ code: 'RUN_NOT_ACTIVE', message: `run ${id} is ${summary.state}; its settings can be changed while it trains`, where: id, details: { state: summary.state } });
+      }
+      const directory = workspace.run(id);
+      return { changes: await askOwner(directory, id, set, async () => (await lockOwner(directory)) !== null) };
     },
 
     async continue({ id: given }) {
@@ -399,7 +437,7 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
         enlist(
           createActiveRun(
             ports,
-            { directory, status, config, data, tokenizer, probe, prompt, lock, resumeFrom: newest?.directory ?? null, resumed: true, damaged, live: watched.has(id) },
+            { directory, status, config, data, tokenizer, probe, prompt, lock, resumeFrom: newest?.directory ?? null, initialWeights: await initialWeightsOf(directory), resumed: true, damaged, changes: await readChanges(directory), live: watched.has(id) },
             notifyFrame(id),
           ),
         );
@@ -476,7 +514,7 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
     async sample({ id, prompt, length, temperature = 0.8, topK = 0, topP = 1, seed = 1 }) {
       const { run, directory, step, data, model: spec } = await checkpoint(id);
       const tokenizer = await tokenizerOf(data, run.config.dataset);
-      if (!tokenizer) throw new SluiceError({ code: 'INPUT_INVALID', message: `run ${run.id} forecasts; only a language model continues a text`, where: run.id });
+      if (!tokenizer) throw new SluiceError({ code: 'INPUT_INVALID', message: `run ${run.id} ${doing[run.config.task.kind]}; only a language model continues a text`, where: run.id });
       const tokens = prompt === '' ? Uint32Array.from(await samplePrompt({ ...run.config.probe, text: null }, data, tokenizer)) : encodeAt(tokenizer, prompt, 'prompt');
       const model = await loadModel(directory, spec);
       const generated = await model.sample({ prompt: tokens, length, temperature, topK, topP, seed });
@@ -486,7 +524,7 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
     async forecast({ id, split = 'test', window = 0, at = null }) {
       const { run, directory, step, data, model: spec } = await checkpoint(id);
       if (data.kind !== 'series' || run.config.task.kind !== 'forecast') {
-        throw new SluiceError({ code: 'INPUT_INVALID', message: `run ${run.id} is a language model; it samples text and does not forecast`, where: run.id });
+        throw new SluiceError({ code: 'INPUT_INVALID', message: `run ${run.id} ${doing[run.config.task.kind]}; it does not forecast`, where: run.id });
       }
       const table = await datasets.values(run.config.dataset);
       const place = findWindow(data, table, { split, window, at });
@@ -500,6 +538,18 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
       // Asked first: a long trace that has nowhere to go is work for nothing.
       const place = await outputPlace(out);
       const { run, directory, step, data, model: spec } = await checkpoint(id);
+      const { layers } = run.config.model;
+      const describing = { format: 'sluice-trace/1', run: run.id, step: String(step), cells: JSON.stringify(layers.map((layer) => layer.cell)), options: JSON.stringify(layers.map((layer) => layer.options)) };
+      const write = async (bytes: Uint8Array) => {
+        const file = withMetadata(bytes, describing);
+        await writeAtomic(place, file);
+        return { path: out, checkpoint: step, tensors: readSafetensors(file).entries.map(({ name, shape }) => ({ name, shape })) };
+      };
+      if (data.kind === 'sequences') {
+        if (!('split' in input)) throw new SluiceError({ code: 'INPUT_INVALID', message: 'this run traces a sequence of its dataset: choose one by --split and --window', where: 'input' });
+        const number = sequenceNumber(data, input.split, input.window, 'window', 'INPUT_INVALID');
+        return write(await (await loadModel(directory, spec)).traceSequence(data, number, gradients));
+      }
       const tokenizer = await tokenizerOf(data, run.config.dataset);
       const model = await loadModel(directory, spec);
       let request: { time: number; tokens: Uint32Array | null; series: Float32Array | null; target: Float32Array | null };
@@ -520,9 +570,28 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
         throw new SluiceError({ code: 'INPUT_INVALID', message: 'gradients need the values that came after the lookback; trace a window of the dataset', where: 'input' });
       }
       const bytes = await model.trace({ ...request, batch: 1, gradients });
-      const file = withMetadata(bytes, { format: 'sluice-trace/1', run: run.id, step: String(step), cells: JSON.stringify(run.config.model.layers.map((layer) => layer.cell)), options: JSON.stringify(run.config.model.layers.map((layer) => layer.options)) });
-      await writeAtomic(place, file);
-      return { path: out, checkpoint: step, tensors: readSafetensors(file).entries.map(({ name, shape }) => ({ name, shape })) };
+      return write(bytes);
+    },
+
+    async predict({ id, split = 'test', offset = 0, limit = 200 }) {
+      const { run, directory, step, data, model: spec } = await checkpoint(id);
+      if (data.kind !== 'sequences' || data.content.kind !== 'values' || run.config.task.kind !== 'regress') {
+        throw new SluiceError({ code: 'INPUT_INVALID', message: `run ${run.id} ${doing[run.config.task.kind]}; only one that learns values from sequences predicts them`, where: run.id });
+      }
+      const [start, end] = data.split[split];
+      const first = Math.min(end, start + offset);
+      const page = await datasets.page({ id: run.config.dataset, offset: first, limit: Math.max(1, Math.min(limit, end - first)) });
+      const rows = page.kind === 'sequences' ? page.sequences.filter(({ number }) => number >= first && number < end) : [];
+      const sequences = await predictSequences(await loadModel(directory, spec), data.content, rows);
+      return { targets: run.config.task.targets, total: end - start, sequences: sequences.map((sequence) => ({ ...sequence, number: sequence.number - start })), checkpoint: step };
+    },
+
+    async weights({ run: given, as, checkpoint: which = 'best', out }) {
+      const { run, directory, step, data, model } = await checkpoint(given, which);
+      const tokenizer = await tokenizerOf(data, run.config.dataset);
+      const { task } = run.config;
+      const series = data.kind === 'series' && task.kind === 'forecast' ? { columns: [...task.targets, ...task.covariates], ...data.scaler } : null;
+      return writeWeights({ run: run.id, step, directory, config: run.config, model, vocabulary: tokenizer?.vocabulary ?? null, series, as, out }, ports.engine);
     },
 
     async evaluate({ id, split = 'test' }) {

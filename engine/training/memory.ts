@@ -1,5 +1,6 @@
 import { totalmem } from 'node:os';
 import { constrainedMemory } from 'node:process';
+import type { RunConfig } from '../contracts';
 import { problem, type FieldProblem } from './field-problems';
 
 /** The engine's figure leaves out packed weights and buffers: in measurements a training took up to 1.35 times as much. */
@@ -19,6 +20,13 @@ export function steppingBytes({ trainingBytes }: { trainingBytes: number }): num
 /** What a training takes at its largest, which is while it writes a checkpoint. */
 export function trainingPeakBytes({ parameters, trainingBytes }: { parameters: number; trainingBytes: number }): number {
   return steppingBytes({ trainingBytes }) + checkpointNumbers * Float32Array.BYTES_PER_ELEMENT * parameters;
+}
+
+/** Copies of the weights that a training keeps beside weights, gradients and moments: the last ones, summed gradients, an average. */
+export function besideBytes({ accumulate, average }: Pick<RunConfig['training'], 'accumulate' | 'average'>, parameters: number): number {
+  // With an average a checkpoint holds the weights twice.
+  const copies = 1 + (accumulate > 1 ? 1 : 0) + (average.kind === 'none' ? 0 : 2);
+  return copies * parameters * Float32Array.BYTES_PER_ELEMENT;
 }
 
 /** What this machine, or the container around this process, has. */

@@ -1,10 +1,16 @@
-import type { ModelSpec, SeriesData, TokenData } from '../binding/types';
+import type { ModelSpec, TrainingData } from '../binding/types';
 import { SluiceError, type RunConfig } from '../contracts';
 
 /** Sizes of the data that a model's borders depend on. */
-export type DataSizes = { kind: 'tokens'; vocabularySize: number } | { kind: 'series'; inputSize: number; outputSize: number };
+export type DataSizes = { kind: 'tokens'; vocabularySize: number } | { kind: 'series'; inputSize: number; outputSize: number } | { kind: 'sequences'; input: { kind: 'tokens'; vocabularySize: number } | { kind: 'series'; inputSize: number }; outputSize: number };
 
-export function dataSizes(data: TokenData | SeriesData): DataSizes {
+export function dataSizes(data: TrainingData): DataSizes {
+  if (data.kind === 'sequences') {
+    const { content } = data;
+    if (content.kind === 'labels') return { kind: 'sequences', input: { kind: 'tokens', vocabularySize: content.vocabularySize }, outputSize: content.labelCount };
+    if (content.kind === 'bits') return { kind: 'sequences', input: { kind: 'series', inputSize: content.columns }, outputSize: content.columns };
+    return { kind: 'sequences', input: { kind: 'series', inputSize: content.inputs.length }, outputSize: content.targets.length };
+  }
   return data.kind === 'tokens'
     ? { kind: 'tokens', vocabularySize: data.vocabularySize }
     : { kind: 'series', inputSize: data.inputs.length, outputSize: data.horizon * data.targetCount };
@@ -12,8 +18,9 @@ export function dataSizes(data: TokenData | SeriesData): DataSizes {
 
 /** The model of a configuration on its data; throws CONFIG_INVALID where the two do not belong together. */
 export function modelSpec(config: Pick<RunConfig, 'model' | 'task'>, sizes: DataSizes): ModelSpec {
-  const layers = config.model.layers.map((layer) => ({ ...layer }));
-  const options = { attention: config.model.attention.kind };
+  const layers = config.model.layers.map(({ dropoutKind, ...layer }) => ({ ...layer, variational: dropoutKind === 'variational' }));
+  const { tieWeights, embeddingDropout, initialState, initialization } = config.model;
+  const options = { attention: config.model.attention.kind, tieWeights, embeddingDropout, initialState, initialization };
   if (config.task.kind === 'language-model' && sizes.kind === 'tokens') {
     return {
       input: { kind: 'tokens', vocabularySize: sizes.vocabularySize, embeddingSize: config.model.embeddingSize },
@@ -30,9 +37,18 @@ export function modelSpec(config: Pick<RunConfig, 'model' | 'task'>, sizes: Data
       options,
     };
   }
+  if (sizes.kind === 'sequences') {
+    const { input, outputSize } = sizes;
+    return {
+      input: input.kind === 'tokens' ? { ...input, embeddingSize: config.model.embeddingSize } : input,
+      layers,
+      head: { outputSize, mode: config.task.kind === 'regress' ? 'lastStep' : 'everyStep' },
+      options,
+    };
+  }
   throw new SluiceError({
     code: 'CONFIG_INVALID',
-    message: 'the task does not fit the dataset: a language model needs a text, a forecast a table',
+    message: 'the task does not fit the dataset: a language model needs a text, a forecast a table, the other tasks sequences',
     where: 'task.kind',
   });
 }

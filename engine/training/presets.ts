@@ -1,4 +1,4 @@
-import { presetNames, SluiceError, type Dataset, type PresetName, type RunConfigInput } from '../contracts';
+import { presetNames, SluiceError, type Dataset, type PresetName, type RunConfigInput, type TaskKind } from '../contracts';
 import { nearestName } from './nearest-name';
 
 /** What a preset says; the rest are the schema's defaults. Dataset and task come from the dataset. */
@@ -21,20 +21,49 @@ function forecast(cell: string): PresetConfig {
   };
 }
 
-const presets: Record<PresetName, { task: 'language-model' | 'forecast'; config: PresetConfig }> = {
+/** Solves the adding problem of 100 steps (below 0.01) within its steps. */
+function adding(cell: string): PresetConfig {
+  return {
+    model: { layers: [{ cell, hiddenSize: 64 }] },
+    training: { optimizer: { kind: 'adam', learningRate: 0.005 }, clip: { norm: 1 }, batchSize: 64, maxSteps: 2000 },
+    evaluation: { everySteps: 100 },
+  };
+}
+
+/** The 36 units of Chung et al. 2014. */
+const chorales: PresetConfig = {
+  model: { layers: [{ cell: 'lstm', hiddenSize: 36 }] },
+  training: { optimizer: { kind: 'adam', learningRate: 0.01 }, clip: { norm: 1 }, batchSize: 8, maxSteps: null, maxEpochs: 200 },
+  evaluation: { everySteps: null },
+  earlyStopping: { patience: 20 },
+};
+
+const label: PresetConfig = {
+  model: { embeddingSize: 16, layers: [{ cell: 'lstm', hiddenSize: 64 }] },
+  training: { optimizer: { kind: 'adam', learningRate: 0.005 }, clip: { norm: 1 }, batchSize: 32, maxSteps: 2000 },
+  evaluation: { everySteps: 100 },
+};
+
+const presets: Record<PresetName, { task: TaskKind; config: PresetConfig }> = {
   'char-lstm': { task: 'language-model', config: character('lstm', 0.01) },
   'char-gru': { task: 'language-model', config: character('gru', 0.005) },
   // A plain recurrent network loses its way at the rates that gated cells bear.
   'char-rnn': { task: 'language-model', config: character('rnn-tanh', 0.002) },
   'forecast-lstm': { task: 'forecast', config: forecast('lstm') },
   'forecast-gru': { task: 'forecast', config: forecast('gru') },
+  'adding-lstm': { task: 'regress', config: adding('lstm') },
+  'adding-gru': { task: 'regress', config: adding('gru') },
+  'chorales-lstm': { task: 'binary-vectors', config: chorales },
+  'label-lstm': { task: 'label', config: label },
 };
 
-export function defaultPreset(task: 'language-model' | 'forecast'): PresetName {
-  return task === 'forecast' ? 'forecast-lstm' : 'char-lstm';
+const usual: Record<TaskKind, PresetName> = { 'language-model': 'char-lstm', forecast: 'forecast-lstm', regress: 'adding-lstm', 'binary-vectors': 'chorales-lstm', label: 'label-lstm' };
+
+export function defaultPreset(task: TaskKind): PresetName {
+  return usual[task];
 }
 
-export function presetTask(preset: PresetName): 'language-model' | 'forecast' {
+export function presetTask(preset: PresetName): TaskKind {
   return presets[preset].task;
 }
 
@@ -42,7 +71,7 @@ export function presetConfig(preset: PresetName): PresetConfig {
   return structuredClone(presets[preset].config);
 }
 
-export function presetsFor(task: 'language-model' | 'forecast' | null): PresetName[] {
+export function presetsFor(task: TaskKind | null): PresetName[] {
   return presetNames.filter((preset) => task === null || presets[preset].task === task);
 }
 

@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises';
-import type { Probe, SeriesData, TokenData } from '../binding/types';
+import type { Probe, SequenceData, SeriesData, TokenData, TrainingData } from '../binding/types';
 import { SluiceError, type ProbeConfig, type SplitName } from '../contracts';
 import type { Tokenizer } from '../ports';
 
@@ -38,8 +38,15 @@ export function windowStart(data: SeriesData, split: SplitName, window: number):
   return null;
 }
 
+/** Number in the file of a part's sequence. Throws the code at the field where the part has fewer. */
+export function sequenceNumber(data: SequenceData, split: SplitName, index: number, where: string, code: 'CONFIG_INVALID' | 'INPUT_INVALID'): number {
+  const [start, end] = data.split[split];
+  if (start + index < end) return start + index;
+  throw new SluiceError({ code, message: `${where} is ${index}, but the ${split} part has ${end - start} sequences; use 0 to ${end - start - 1}`, where, details: { value: index, maximum: end - start - 1 } });
+}
+
 /** The sequence whose gates a run records; throws CONFIG_INVALID at `probe.window` or what the tokenizer throws at `probe.text`. */
-export async function resolveProbe(config: ProbeConfig, data: TokenData | SeriesData, tokenizer: Tokenizer | null): Promise<Probe & { everyMs: number }> {
+export async function resolveProbe(config: ProbeConfig, data: TrainingData, tokenizer: Tokenizer | null): Promise<Probe & { everyMs: number }> {
   const { everyMs } = config;
   if (data.kind === 'tokens') {
     if (config.text !== null && config.text !== '') {
@@ -49,6 +56,7 @@ export async function resolveProbe(config: ProbeConfig, data: TokenData | Series
     const [start, end] = data.split.validation;
     return { kind: 'tokens', tokens: await readTokens(data, start, Math.min(defaultProbeTokens, end - start)), everyMs };
   }
+  if (data.kind === 'sequences') return { kind: 'window', start: sequenceNumber(data, config.split, config.window, 'probe.window', 'CONFIG_INVALID'), everyMs };
   const start = windowStart(data, config.split, config.window);
   if (start !== null) return { kind: 'window', start, everyMs };
   const count = data.windows[config.split].reduce((sum, [from, to]) => sum + to - from, 0);
@@ -73,7 +81,7 @@ export function encodeAt(tokenizer: Tokenizer, text: string, where: string): Uin
 }
 
 /** Tokens that samples shown during training start with: the probe's text, else a line break, else how the validation part begins. */
-export async function samplePrompt(config: ProbeConfig, data: TokenData | SeriesData, tokenizer: Tokenizer | null): Promise<number[]> {
+export async function samplePrompt(config: ProbeConfig, data: TrainingData, tokenizer: Tokenizer | null): Promise<number[]> {
   if (data.kind !== 'tokens' || !tokenizer) return [];
   if (config.text !== null && config.text !== '') return Array.from(encodeAt(tokenizer, config.text, 'probe.text'));
   const lineBreak = tokenizer.vocabulary.indexOf('\n');

@@ -1,10 +1,18 @@
 import { readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
-import type { SeriesData, TokenData } from '../binding/types';
+import type { TrainingData } from '../binding/types';
 import { range, runConfig, runStatus, split, SluiceError, type RunConfig, type RunStatus } from '../contracts';
-import { ensureFolder, isMissing, readJson, removeStaleTemporaries, syncFolder, temporaryPath, writeError, writeJson, type WorkspacePaths } from '../workspace';
+import { ensureFolder, isMissing, readJson, removeStaleTemporaries, syncFolder, temporaryPath, writeAtomic, writeError, writeJson, type WorkspacePaths } from '../workspace';
 import { acquireLock, type RunLock } from './run-lock';
+
+const columnScaler = z.strictObject({ mean: z.array(z.number()), deviation: z.array(z.number()) });
+
+const sequenceContent = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('values'), columns: z.int(), inputs: z.array(z.int()), scaler: columnScaler, targetColumns: z.int(), targets: z.array(z.int()), targetScaler: columnScaler }),
+  z.strictObject({ kind: z.literal('bits'), columns: z.int() }),
+  z.strictObject({ kind: z.literal('labels'), vocabularySize: z.int(), labelCount: z.int() }),
+]);
 
 /** `data.json` of a run: the data as they were when it began; its scaler and windows belong to the run. */
 const runData = z.strictObject({
@@ -32,18 +40,22 @@ const runData = z.strictObject({
       season: z.int(),
       windows: z.strictObject({ train: z.array(range), validation: z.array(range), test: z.array(range) }),
     }),
+    z.strictObject({ kind: z.literal('sequences'), path: z.string(), sequences: z.int(), steps: z.int(), content: sequenceContent, split }),
   ]),
 });
 
 export interface RunData {
   sourceSha256: string;
-  data: TokenData | SeriesData;
+  data: TrainingData;
 }
 
 export const runFile = {
   config: (directory: string): string => join(directory, 'config.json'),
   status: (directory: string): string => join(directory, 'status.json'),
   data: (directory: string): string => join(directory, 'data.json'),
+  /** Weights of another program that the run started from. */
+  initialWeights: (directory: string): string => join(directory, 'initial.safetensors'),
+  changes: (directory: string): string => join(directory, 'changes.json'),
   metrics: (directory: string): string => join(directory, 'metrics.jsonl'),
   checkpoints: (directory: string): string => join(directory, 'checkpoints'),
   checkpoint: (directory: string, step: number): string => join(directory, 'checkpoints', `step-${step}`),
@@ -126,7 +138,7 @@ export async function createRun(
   workspace: WorkspacePaths,
   name: string | null,
   base: string,
-  content: (id: string) => { config: RunConfig; status: RunStatus; data: RunData },
+  content: (id: string) => { config: RunConfig; status: RunStatus; data: RunData; initialWeights: Uint8Array | null },
 ): Promise<{ id: string; directory: string; lock: RunLock }> {
   await ensureFolder(workspace.runs);
   const taken = await runIds(workspace);
@@ -140,10 +152,11 @@ export async function createRun(
     const temporary = temporaryPath(directory);
     try {
       await ensureFolder(temporary);
-      const { config, status, data } = content(id);
+      const { config, status, data, initialWeights } = content(id);
       const lock = await acquireLock(temporary);
       await writeJson(runFile.config(temporary), config);
       await writeRunData(temporary, data);
+      if (initialWeights) await writeAtomic(runFile.initialWeights(temporary), initialWeights);
       await writeJson(runFile.status(temporary), status);
       await rename(temporary, directory);
       await syncFolder(workspace.runs);

@@ -89,3 +89,27 @@ describe("a run's event file", () => {
     expect((await events()).map(({ step }) => step)).toEqual([0, 1]);
   });
 });
+
+describe('what the log tells of the inside', () => {
+  const inside = (step: number): string =>
+    [
+      { kind: 'movement', step, groups: [{ name: 'l0', ratio: 0.001 }] },
+      { kind: 'saturation', step, gates: [{ layer: 'l0', gate: 'f', shut: 0.25, open: 0.5 }] },
+      { kind: 'lags', step, layers: [{ layer: 'l0', lags: [0, 2, 3], norms: [1, 0.5, 0.25] }] },
+      { kind: 'change', step, field: 'training.clip.norm', from: 5, to: null },
+    ].map((record) => JSON.stringify(record)).join('\n');
+
+  it('comes once, also where a killed process left half of a step', async () => {
+    await writeFile(log, `${line(1)}\n${inside(1)}\n`);
+    await follow(0);
+    const scalars = (await events()).flatMap(({ summary }) => summary?.value.map(({ tag, simpleValue }) => [tag, simpleValue]) ?? []).slice(4);
+    expect(scalars).toEqual([['update/l0', Math.fround(0.001)], ['saturation/l0.f.shut', 0.25], ['saturation/l0.f.open', 0.5], ['gradientLag/l0.0', 1], ['gradientLag/l0.3', 0.25]]);
+    // The last event, that of the lags, was not written yet when the process was killed.
+    const path = await eventFile();
+    const bytes = await readFile(path);
+    const whole = await events();
+    await writeFile(path, bytes.subarray(0, [...decodeEvents(bytes)].at(-2)?.end));
+    await follow(1);
+    expect(await events()).toEqual(whole);
+  });
+});

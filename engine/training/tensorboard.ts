@@ -2,7 +2,7 @@ import { open, readdir, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import protobuf from 'protobufjs';
-import type { MetricsRecord } from '../contracts';
+import type { Metrics, MetricsRecord } from '../contracts';
 import { isMissing } from '../workspace';
 import { parseRecord } from './metrics-log';
 
@@ -79,6 +79,16 @@ export function* decodeEvents(bytes: Uint8Array): Generator<{ record: EventRecor
   }
 }
 
+/** TensorBoard draws over steps, so of the lags a few stand for all. */
+const shownLags = new Set([0, 1, 3, 7, 15, 31, 63]);
+function namedMetrics(metrics: Metrics): [string, number][] {
+  if ('bitsPerCharacter' in metrics) return [['bitsPerCharacter', metrics.bitsPerCharacter], ['perplexity', metrics.perplexity]];
+  if ('accuracy' in metrics) return [['accuracy', metrics.accuracy], ['sequencesRight', metrics.sequencesRight]];
+  if ('frames' in metrics) return [];
+  if ('r2' in metrics) return [['mse', metrics.mse], ['mae', metrics.mae], ...(metrics.r2 === null ? [] : [['r2', metrics.r2] as [string, number]])];
+  return [['mse', metrics.mse], ['mae', metrics.mae], ['rawMse', metrics.raw.mse], ['rawMae', metrics.raw.mae]];
+}
+
 /** A line of the log as TensorBoard's scalars; null where it has none. Train and test of an end belong to the best step and would go back in time. */
 export function scalars(record: MetricsRecord): { tag: string; simpleValue: number }[] | null {
   if (record.kind === 'step') {
@@ -89,12 +99,21 @@ export function scalars(record: MetricsRecord): { tag: string; simpleValue: numb
       { tag: 'throughput/tokensPerSecond', simpleValue: record.tokensPerSecond },
     ];
   }
+  if (record.kind === 'movement') return record.groups.map(({ name, ratio }) => ({ tag: `update/${name}`, simpleValue: ratio }));
+  if (record.kind === 'saturation') {
+    return record.gates.flatMap(({ layer, gate, shut, open: wide }) => [
+      { tag: `saturation/${layer}.${gate}.shut`, simpleValue: shut },
+      { tag: `saturation/${layer}.${gate}.open`, simpleValue: wide },
+    ]);
+  }
+  if (record.kind === 'lags') {
+    return record.layers.flatMap(({ layer, lags, norms }) =>
+      lags.flatMap((lag, index) => (shownLags.has(lag) ? [{ tag: `gradientLag/${layer}.${lag}`, simpleValue: norms[index] ?? 0 }] : [])),
+    );
+  }
   if (record.kind !== 'evaluation' || record.split !== 'validation') return null;
   const { metrics } = record;
-  const named: [string, number][] =
-    'bitsPerCharacter' in metrics
-      ? [['bitsPerCharacter', metrics.bitsPerCharacter], ['perplexity', metrics.perplexity]]
-      : [['mse', metrics.mse], ['mae', metrics.mae], ['rawMse', metrics.raw.mse], ['rawMae', metrics.raw.mae]];
+  const named = namedMetrics(metrics);
   return [{ tag: 'loss/validation', simpleValue: metrics.loss }, ...named.map(([name, simpleValue]) => ({ tag: `validation/${name}`, simpleValue }))];
 }
 
@@ -117,8 +136,8 @@ export async function openEventLog(directory: string, metrics: string, step: num
   const file = await open(join(directory, present ?? `events.out.tfevents.${Math.floor(startedAt.getTime() / 1000)}.sluice`), present ? 'r+' : 'w+');
   try {
     let size = 0;
-    /** Step of the last event of either kind: what the log says up to there is in the file. */
-    const written = { step: 0, evaluation: 0 };
+    /** Step of the last event of each kind: what the log says up to there is in the file. */
+    const written: Written = { step: 0, evaluation: 0, movement: 0, saturation: -1, lags: 0 };
     let wallTime = startedAt.getTime() / 1000;
     let count = 0;
     for (const { record, end } of decodeEvents(await file.readFile())) {
@@ -127,8 +146,8 @@ export async function openEventLog(directory: string, metrics: string, step: num
       if (count % recordsBetweenPauses === 0) await setImmediate();
       size = end;
       wallTime = record.wallTime;
-      const isStep = record.summary?.value.some(({ tag }) => tag === 'loss/train') === true;
-      written[isStep ? 'step' : 'evaluation'] = Math.max(written[isStep ? 'step' : 'evaluation'], record.step);
+      const kind = kindOf(record);
+      if (kind) written[kind] = Math.max(written[kind], record.step);
     }
     await file.truncate(size);
     if (size === 0) {
@@ -143,15 +162,25 @@ export async function openEventLog(directory: string, metrics: string, step: num
   }
 }
 
-function createFollower(file: FileHandle, metrics: string, from: { size: number; written: { step: number; evaluation: number }; wallTime: number; startedAt: Date }): EventLog {
+type Written = Record<'step' | 'evaluation' | 'movement' | 'saturation' | 'lags', number>;
+
+/** Which kind of line an event was made of; null for the file's head. */
+function kindOf(record: EventRecord): keyof Written | null {
+  const tag = record.summary?.value[0]?.tag;
+  if (tag === undefined) return null;
+  const kinds: Record<string, keyof Written> = { 'loss/train': 'step', update: 'movement', saturation: 'saturation', gradientLag: 'lags' };
+  return kinds[tag] ?? kinds[tag.slice(0, tag.indexOf('/'))] ?? 'evaluation';
+}
+
+function createFollower(file: FileHandle, metrics: string, from: { size: number; written: Written; wallTime: number; startedAt: Date }): EventLog {
   const { written, startedAt } = from;
   let { size, wallTime } = from;
   let position = 0;
   let rest = Buffer.alloc(0);
 
   const encodeLine = (line: string): Uint8Array | null => {
-    const record = parseRecord(line, 0);
-    if (record === null || record.kind === 'sample' || record.step <= written[record.kind]) return null;
+    const record = parseRecord(line, -1);
+    if (record === null || record.kind === 'sample' || record.kind === 'change' || record.step <= written[record.kind]) return null;
     if (record.kind === 'step') wallTime = (startedAt.getTime() + record.elapsedMs) / 1000;
     const value = scalars(record);
     return value && encodeEvent({ wallTime, step: record.step, summary: { value } });

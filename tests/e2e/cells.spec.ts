@@ -33,3 +33,34 @@ test('every cell can be chosen, is drawn, and has its equations in words', async
     await keepScreenshot(page, info, `cell-${name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')}`);
   }
 });
+
+test('a cell has its options, and drawing and equations follow them', async ({}, info) => {
+  const { page } = running;
+  await chooseSample(page, 'Air passengers');
+  const equations = page.locator('.equations');
+  const option = async (label: string, value: string) => {
+    await page.getByRole('combobox', { name: label, exact: true }).click();
+    await page.getByRole('option', { name: value, exact: true }).click();
+  };
+  await chooseCell(page, 'LSTM');
+  await expect(equations).toContainText('it');
+  await option('Leave out', 'input gate');
+  await expect(equations).not.toContainText('how much of the new to let in');
+  await keepScreenshot(page, info, 'option-without-input-gate');
+  await option('Leave out', 'output function');
+  await keepScreenshot(page, info, 'option-without-output-function');
+
+  // Another cell begins with its own options.
+  await chooseCell(page, 'sLSTM');
+  await expect(page.getByRole('combobox', { name: 'Leave out' })).toHaveCount(0);
+  await option('Forget gate', 'exponential');
+  await expect(equations).not.toContainText('log');
+
+  await chooseCell(page, 'Clockwork RNN');
+  const periods = page.getByRole('textbox', { name: 'Periods' });
+  await expect(periods).toHaveValue('1, 2, 4, 8');
+  await periods.fill('1, 2, 3');
+  await periods.press('Enter');
+  await expect(page.getByText('3 periods cannot share 64 units equally', { exact: false })).toBeVisible();
+  await keepScreenshot(page, info, 'option-periods-wrong');
+});

@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { float32Tensor, readSafetensors, type RunConfig, type RunEvent, type WorkbenchEvent } from '../../engine/contracts';
+import { float32Tensor, layerConfig, readSafetensors, type RunConfig, type RunEvent, type WorkbenchEvent } from '../../engine/contracts';
 import { createWorkbench, type LocalWorkbench } from '../../engine/workbench';
 import { samples, temporaryFolder } from '../kit/cli';
 
@@ -29,7 +29,7 @@ async function config(changes: Partial<RunConfig['training']> = {}): Promise<Run
   const preset = await workbench.call('models.preset', { preset: 'char-lstm', dataset: 'play' });
   return {
     ...preset.config,
-    model: { ...preset.config.model, embeddingSize: 8, layers: [{ cell: 'lstm', options: {}, hiddenSize: 12, bidirectional: false, dropout: 0 }] },
+    model: { ...preset.config.model, embeddingSize: 8, layers: [layerConfig.parse({ hiddenSize: 12 })] },
     training: { ...preset.config.training, batchSize: 8, sequenceLength: 20, maxSteps: 1_000_000, threads: 1, ...changes },
     evaluation: { everySteps: 50 },
     checkpoint: { everySteps: 25, everySeconds: 1000, keep: 2 },
@@ -283,7 +283,7 @@ describe('runs', () => {
 
   it('that diverge stop at the last good checkpoint and say where it began', async () => {
     const wild = await config();
-    const diverging: RunConfig = { ...wild, training: { ...wild.training, optimizer: { kind: 'sgd', learningRate: 100, momentum: 0.99, nesterov: false, weightDecay: 10 }, clip: { norm: null } } };
+    const diverging: RunConfig = { ...wild, training: { ...wild.training, optimizer: { kind: 'sgd', learningRate: 100, momentum: 0.99, nesterov: false, weightDecay: 10 }, clip: { norm: null, value: null } } };
     await workbench.call('runs.start', { config: diverging, name: 'wild' });
     const failed = await of('wild', 'failed');
     expect(failed.event === 'failed' && failed.error.code).toBe('LOSS_NOT_FINITE');

@@ -153,6 +153,23 @@ describe('wrong use', () => {
   });
 });
 
+describe('an instruction set that cannot be had', () => {
+  const missing = process.arch === 'arm64' ? 'avx2' : 'neon';
+
+  it.each([['sse', /SLUICE_KERNEL is "sse", which is no instruction set of the engine\. Set it to .*portable, or unset it/], [missing, /which this processor does not have\. Set it to/]])('is refused: %s', async (kernel, says) => {
+    const result = await runCli(['bench', 'nameless.json'], workspace, { cwd: folder.path, env: { SLUICE_KERNEL: kernel } });
+    expect(result).toMatchObject({ status: 2, last: { code: 'USAGE', where: 'SLUICE_KERNEL' } });
+    expect(result.stderr.trim().split('\n').filter((line) => line.startsWith('error: '))).toEqual([expect.stringMatching(says) as string]);
+  });
+
+  it('is not asked for by an empty name, and portable is there everywhere', async () => {
+    const shape = { name: 'a', mode: 'infer', cell: 'lstm', layers: 1, inputSize: 2, outputSize: 1, hiddenSize: 4, batchSize: 1, sequenceLength: 2, threads: 1, steps: 1 };
+    const run = (kernel: string) => succeed(['bench', '-'], workspace, { input: JSON.stringify(shape), env: { SLUICE_KERNEL: kernel } });
+    expect(await run('portable')).toMatchObject({ kernel: 'portable' });
+    expect(await run('')).toMatchObject({ kernel: expect.stringMatching(/^(avx512|avx2|neon|portable)$/) as string });
+  });
+});
+
 describe('a dataset that was hurt', () => {
   it('is named where its tokens are none, not the probe that reads them', async () => {
     await succeed(['import', join(folder.path, 'play.txt'), '--name', 'hurt'], workspace);

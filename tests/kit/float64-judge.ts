@@ -141,6 +141,7 @@ export function judgedModel(spec: ModelSpec, tensors: Tensors): NativeModel & { 
     tensors: () => tensors,
     forward,
     trace: ({ time, batch, tokens, series }) => Promise.resolve(writeSafetensors(judge(spec, tensors, { time, batch, tokens, series, states: {} }).trace)),
+    traceSequence: () => Promise.reject(new RangeError('the judge has no files')),
     async sample({ prompt, length }) {
       const result: number[] = [];
       let states: Record<string, Float32Array> = {};

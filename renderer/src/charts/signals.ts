@@ -14,15 +14,15 @@ export type Ruler =
   | { kind: 'text'; texts: readonly string[] }
   | { kind: 'series'; name: string; values: ArrayLike<number>; times: readonly string[] | null };
 
-/** True for a token that stands for what the vocabulary does not hold: its name has more than one character. */
+/** True for a token that stands for what the vocabulary does not hold: its name is in angle brackets. */
 export function isUnknown(text: string): boolean {
-  return [...text].length > 1;
+  return /^<[^<>]+>$/.test(text);
 }
 
-/** A character as the ruler shows it: one glyph, whatever the token. */
+/** A character as the ruler shows it: one glyph, of a whole word its first. */
 export function shownCharacter(text: string): string {
   if (isUnknown(text)) return '□';
-  return text === '\n' ? '↵' : text === ' ' ? '·' : text === '\t' ? '→' : text;
+  return text === '\n' ? '↵' : text === ' ' ? '·' : text === '\t' ? '→' : ([...text][0] ?? '');
 }
 
 /** True for characters that fill two cells of a monospaced face (Hangul, kana, ideographs, full-width forms). */

@@ -60,13 +60,15 @@ export type DrawnCell = Pick<CellForm, 'signals' | 'vectors' | 'equations' | 're
 export function cellDrawing(cell: DrawnCell): CellDrawing | null {
   const names = new Set(cell.signals.map((signal) => signal.name));
   const has = (...signals: string[]) => signals.every((signal) => names.has(signal));
+  const right = (signal: string): string => cell.equations.find((line) => line.signal === signal)?.right ?? '';
   const candidate = has('g') ? 'g' : has('z') ? 'z' : null;
   if (candidate !== null && has('c', 'h') && (has('f') || has('i'))) {
     const coupled = cell.equations.some(({ signal, right }) => signal === 'c' && right.includes('1 − f'));
-    return lstm({ forget: has('f'), input: has('i') ? 'gate' : coupled ? 'coupled' : 'open', output: has('o'), peepholes: cell.vectors.length > 0, candidate, squashes: activationOf(cell, candidate) === 'tanh', shows: shownBy(cell), reads: cell.recurrentState });
+    return lstm({ forget: has('f'), input: has('i') ? 'gate' : coupled ? 'coupled' : 'open', output: has('o'), peepholes: cell.vectors.length > 0, candidate, activation: (gate) => activationOf(cell, gate), shows: shownBy(cell), reads: cell.recurrentState, depth: has('d'), projected: right('h').startsWith('W_{hr}') });
   }
-  if (has('r', 'z', 'n', 'h')) return gru();
+  if (has('r', 'z', 'n', 'h')) return gru(right('n').includes('(r_{t} ⊙'));
   if (has('n', 'h') && (has('z') || has('f', 'i'))) return scanned(has('z'));
+  if (has('f', 'n', 'h')) return minimal();
   if (has('h') && names.size === 1) return simple(activationOf(cell, 'h'));
   return null;
 }
@@ -76,6 +78,7 @@ function shownBy(cell: DrawnCell): LstmParts['shows'] {
   const right = cell.equations.find((line) => line.signal === 'h')?.right ?? 'tanh(c';
   if (right.includes('⊘ n')) return 'normalised';
   if (right.includes('tanh(c')) return 'tanh';
+  if (right.includes('tanh(LN(c')) return 'tanhOfNorm';
   return right.startsWith('tanh(') ? 'tanhAfter' : 'plain';
 }
 
@@ -94,63 +97,73 @@ interface LstmParts {
   peepholes: boolean;
   /** Letter of the candidate. */
   candidate: string;
-  /** The candidate passes tanh. */
-  squashes: boolean;
-  shows: 'tanh' | 'tanhAfter' | 'normalised' | 'plain';
+  /** The function that a gate's or the candidate's sum passes; empty for none, or where no equation tells. */
+  activation(gate: string): string;
+  shows: 'tanh' | 'tanhOfNorm' | 'tanhAfter' | 'normalised' | 'plain';
   /** The state that the gates read. */
   reads: string;
+  /** The cell state of the layer below comes in through d. */
+  depth: boolean;
+  /** h is a projection of what the output gate shows. */
+  projected: boolean;
 }
 
 /**
  * c runs along the belt through f; the candidate rises into it through i; h falls out of it through o. A coupled cell
  * has f in the place of i, as 1 − f; where a gate is left out nothing stands. Peepholes look from the belt down.
+ * With a depth gate the cell state of the layer below comes in from the left, through d and up into the belt.
  */
 function lstm(parts: LstmParts): CellDrawing {
   const { candidate, shows } = parts;
-  const has = { forget: parts.forget, input: parts.input === 'gate', coupled: parts.input === 'coupled', output: parts.output, peepholes: parts.peepholes };
+  const has = { forget: parts.forget, input: parts.input === 'gate', coupled: parts.input === 'coupled', output: parts.output, peepholes: parts.peepholes, depth: parts.depth, projected: parts.projected };
   const belt = 150;
   const [top, bottom] = [belt - beltHalf, belt + beltHalf];
-  const [f, i, g, o, h, right] = [210, 365, 520, 690, 840, 968];
+  const [f, i, g, o, h, right] = has.depth ? [205, 312, 526, 690, 840, 968] : [210, 365, 520, 690, 840, 968];
+  const [d, rise, lowY] = [419, 470, 230];
   const [iY, oY] = [312, 322];
   const turn = 424;
-  const columns = [...(has.forget ? [f] : []), ...(has.input ? [i] : []), g, ...(has.output ? [o] : [])];
+  const columns = [...(has.forget ? [f] : []), ...(has.input ? [i] : []), ...(has.depth ? [d] : []), g, ...(has.output ? [o] : [])];
   return {
     viewBox: [10, 28, 988, 618],
-    beds: [box(40, top, right - 40, 44), box(g - 18, bottom, 36, nodeTop - bottom), box(h - 18, bottom, 36, turn - bottom), box(h - 18, turn - 18, right - h + 18, 36)],
+    beds: [box(40, top, right - 40, 44), box(g - 18, bottom, 36, nodeTop - bottom), box(h - 18, bottom, 36, turn - bottom), box(h - 18, turn - 18, right - h + 18, 36), ...(has.depth ? [box(40, lowY - 18, rise - 22, 36), box(rise - 18, bottom, 36, lowY - 18 - bottom)] : [])],
     water: [
       { ...box(40, belt - 1, right - 40, beltHalf), edge: 'top' },
       { ...box(g - 8, bottom, 16, nodeTop - bottom), edge: 'none' },
       { ...box(h - 8, bottom, 16, turn + 8 - bottom), edge: 'none' },
       { ...box(h + 8, turn - 8, right - h - 8, 16), edge: 'none' },
+      ...(has.depth ? [{ ...box(40, lowY - 8, rise - 32, 16), edge: 'none' } as const, { ...box(rise - 8, bottom, 16, lowY - 8 - bottom), edge: 'none' } as const] : []),
     ],
     banks: [
       `M40 ${top}H${right}`,
-      `M40 ${bottom}H${g - 18}V${nodeTop}`,
+      ...(has.depth ? [`M40 ${bottom}H${rise - 18}V${lowY - 18}H40`, `M40 ${lowY + 18}H${rise + 18}V${bottom}H${g - 18}V${nodeTop}`] : [`M40 ${bottom}H${g - 18}V${nodeTop}`]),
       `M${g + 18} ${nodeTop}V${bottom}H${h - 18}V${turn + 18}H${right}`,
       `M${h + 18} ${turn - 18}V${bottom}H${right}`,
       `M${h + 18} ${turn - 18}H${right}`,
     ],
-    flows: [...[118, 325, 430, 640, 748, 912].map((x) => ({ x, y: belt, angle: 0 })), { x: g, y: 236, angle: -90 }, { x: g, y: 390, angle: -90 }, { x: h, y: 196, angle: 90 }, { x: h, y: 374, angle: 90 }, { x: 905, y: turn, angle: 0 }],
+    flows: [...[118, 325, ...(has.depth ? [] : [430]), 640, 748, 912].map((x) => ({ x, y: belt, angle: 0 })), { x: g, y: 236, angle: -90 }, { x: g, y: 390, angle: -90 }, { x: h, y: 196, angle: 90 }, { x: h, y: 374, angle: 90 }, ...(has.projected ? [] : [{ x: 905, y: turn, angle: 0 }]), ...(has.depth ? [{ x: 118, y: lowY, angle: 0 }, { x: 280, y: lowY, angle: 0 }] : [])],
     controls: [
       ...(has.forget ? [{ gate: 'f', path: `M${f} ${nodeTop}V${bottom + 7}` }] : []),
       ...(has.input ? [{ gate: 'i', path: `M${i} ${nodeTop}V${iY}H${g - 58}` }] : has.coupled ? [{ gate: 'f', path: `M${f} ${iY}H${g - 58}` }] : []),
       ...(has.output ? [{ gate: 'o', path: `M${o} ${nodeTop}V${oY}H${h - 58}` }] : []),
+      ...(has.depth ? [{ gate: 'd', path: `M${d} ${nodeTop}V${lowY + 25}` }] : []),
     ],
     bus: inputBus(columns),
     // f and i look at c before the step, o at c after it.
-    peepholes: has.peepholes ? [`M${f - 24} ${bottom}V${nodeTop}`, `M${i - 24} ${bottom}V${nodeTop}`, `M${o - 24} ${bottom}V${nodeTop}`] : [],
+    peepholes: has.peepholes ? [f, i, ...(has.depth ? [d] : []), o].map((x) => `M${x - 24} ${bottom}V${nodeTop}`) : [],
     dots: [...columns.slice(0, -1).map((x) => ({ x, y: busY })), ...(has.coupled ? [{ x: f, y: iY }] : [])],
     paddles: [
       ...(has.forget ? [{ gate: 'f', x: f, y: belt, channel: 'horizontal', inverse: false } as const] : []),
       ...(has.input ? [{ gate: 'i', x: g, y: iY, channel: 'vertical', inverse: false } as const] : has.coupled ? [{ gate: 'f', x: g, y: iY, channel: 'vertical', inverse: true } as const] : []),
       ...(has.output ? [{ gate: 'o', x: h, y: oY, channel: 'vertical', inverse: false } as const] : []),
+      ...(has.depth ? [{ gate: 'd', x: d, y: lowY, channel: 'horizontal', inverse: false } as const] : []),
     ],
-    junctions: [{ x: g, y: belt, sign: '+' }],
-    functions: shows === 'plain' ? [] : [{ x: h, y: shows === 'tanhAfter' ? 380 : 231, name: shows === 'normalised' ? '÷ n' : 'tanh' }],
+    junctions: [{ x: g, y: belt, sign: '+' }, ...(has.depth ? [{ x: rise, y: belt, sign: '+' } as const] : [])],
+    functions: [...(shows === 'plain' ? [] : [{ x: h, y: shows === 'tanhAfter' ? 380 : 231, name: shows === 'normalised' ? '÷ n' : 'tanh' }]), ...(has.projected ? [{ x: 905, y: turn, name: 'W' }] : [])],
     nodes: [
-      ...(has.forget ? [{ gate: 'f', x: f, y: nodeY, activation: 'σ' }] : []),
-      ...(has.input ? [{ gate: 'i', x: i, y: nodeY, activation: 'σ' }] : []),
-      { gate: candidate, x: g, y: nodeY, activation: parts.squashes ? 'tanh' : 'id' },
+      ...(has.forget ? [{ gate: 'f', x: f, y: nodeY, activation: parts.activation('f') || 'σ' }] : []),
+      ...(has.input ? [{ gate: 'i', x: i, y: nodeY, activation: parts.activation('i') || 'σ' }] : []),
+      ...(has.depth ? [{ gate: 'd', x: d, y: nodeY, activation: 'σ' }] : []),
+      { gate: candidate, x: g, y: nodeY, activation: parts.activation(candidate) === 'tanh' ? 'tanh' : 'id' },
       ...(has.output ? [{ gate: 'o', x: o, y: nodeY, activation: 'σ' }] : []),
     ],
     labels: [
@@ -160,9 +173,11 @@ function lstm(parts: LstmParts): CellDrawing {
       ...(has.forget ? [{ x: f, y: 68, text: 'f', anchor: 'middle', tone: 'strong', gate: 'f' } as const] : []),
       ...(has.input ? [{ x: g - 66, y: iY - 20, text: 'i', anchor: 'end', tone: 'strong', gate: 'i' } as const] : has.coupled ? [{ x: g - 66, y: iY - 20, text: '1 − f', anchor: 'end', tone: 'strong', gate: 'f' } as const] : []),
       ...(has.output ? [{ x: h - 66, y: oY - 20, text: 'o', anchor: 'end', tone: 'strong', gate: 'o' } as const] : []),
-      { x: 330, y: 118, text: has.forget ? 'f ⊙ c_{t−1}' : 'c_{t−1}', anchor: 'start', tone: 'quiet' },
+      { x: has.depth ? 262 : 330, y: 118, text: has.forget ? 'f ⊙ c_{t−1}' : 'c_{t−1}', anchor: 'start', tone: 'quiet' },
       { x: g + 28, y: 262, text: has.input ? `i ⊙ ${candidate}` : has.coupled ? `(1 − f) ⊙ ${candidate}` : candidate, anchor: 'start', tone: 'quiet' },
-      ...(shows === 'tanhAfter' ? [] : [{ x: h + 28, y: 272, text: { tanh: 'tanh c_{t}', normalised: 'c_{t} ⊘ n_{t}', plain: 'c_{t}' }[shows], anchor: 'start', tone: 'quiet' } as const]),
+      ...(shows === 'tanhAfter' ? [] : [{ x: h + 28, y: 272, text: { tanh: 'tanh c_{t}', tanhOfNorm: 'tanh LN(c_{t})', normalised: 'c_{t} ⊘ n_{t}', plain: 'c_{t}' }[shows], anchor: 'start', tone: 'quiet' } as const]),
+      ...(has.depth ? [{ x: 40, y: 206, text: 'c_{low,t}', anchor: 'start', tone: 'strong' } as const, { x: d + 14, y: lowY + 34, text: 'd', anchor: 'start', tone: 'strong', gate: 'd' } as const] : []),
+      ...(has.projected ? [{ x: 905, y: turn - 26, text: 'W_{hr}', anchor: 'middle', tone: 'quiet' } as const] : []),
     ],
     inputs: inputs(parts.reads),
   };
@@ -170,9 +185,9 @@ function lstm(parts: LstmParts): CellDrawing {
 
 /**
  * h itself runs along the belt through z; n rises into it through 1 − z. Below, the old h's part of n passes r:
- * the gate stands after the product, as the engine computes it.
+ * the gate stands after the product, or before it.
  */
-function gru(): CellDrawing {
+function gru(before: boolean): CellDrawing {
   const belt = 150;
   const [top, bottom] = [belt - beltHalf, belt + beltHalf];
   const [z, r, n, right] = [230, 440, 700, 968];
@@ -225,7 +240,7 @@ function gru(): CellDrawing {
       { x: 520, y: 540, text: 'r', anchor: 'end', tone: 'strong', gate: 'r' },
       { x: 340, y: 118, text: 'z ⊙ h_{t−1}', anchor: 'start', tone: 'quiet' },
       { x: n + 28, y: 262, text: '(1 − z) ⊙ n', anchor: 'start', tone: 'quiet' },
-      { x: n + 28, y: 600, text: 'r ⊙ W_{hn}h_{t−1}', anchor: 'start', tone: 'quiet' },
+      { x: n + 28, y: 600, text: before ? 'W_{hn}(r ⊙ h_{t−1})' : 'r ⊙ W_{hn}h_{t−1}', anchor: 'start', tone: 'quiet' },
     ],
     inputs: [
       { x: 40, y: busY - 42, text: 'x_{t}', width: 'input' },
@@ -273,6 +288,23 @@ function scanned(single: boolean): CellDrawing {
       { x: n + 28, y: 262, text: single ? 'z ⊙ n' : 'i / (f + i) ⊙ n', anchor: 'start', tone: 'quiet' },
     ],
     inputs: [{ x: 40, y: busY - 18, text: 'x_{t}', width: 'input' }],
+  };
+}
+
+/** A GRU whose one gate does both: f lets the new in and 1 − f keeps the old, and n sees what f lets through of the old. */
+function minimal(): CellDrawing {
+  const { labels, nodes, controls, paddles, dots, ...drawing } = gru(true);
+  const [f, n, low] = [230, 700, 632];
+  const as = <Item extends { gate?: string }>(items: Item[]): Item[] => items.map((item) => (item.gate === undefined ? item : { ...item, gate: item.gate === 'n' ? 'n' : 'f' }));
+  const words: Record<string, string> = { z: '1 − f', '1 − z': 'f', r: 'f', 'z ⊙ h_{t−1}': '(1 − f) ⊙ h_{t−1}', '(1 − z) ⊙ n': 'f ⊙ n', 'W_{hn}(r ⊙ h_{t−1})': 'W_{hn}(f ⊙ h_{t−1})' };
+  return {
+    ...drawing,
+    nodes: as(nodes.filter(({ gate }) => gate !== 'r')),
+    controls: as(controls.map((control) => (control.gate === 'r' ? { ...control, path: `M${f} 404H540V${low - 72}` } : control))),
+    paddles: as(paddles.map((paddle) => (paddle.gate === 'z' ? { ...paddle, inverse: !paddle.inverse } : paddle))),
+    dots: [...dots.filter(({ x }) => x === f), { x: f, y: 404 }],
+    bus: `M163 ${busY}H630V${nodeY + 20}H${n - 48}M${f} ${busY}V${nodeBottom}M150 ${busY - 24}H163V${busY}M95 ${low - 16}V594H${f + 18}V${nodeBottom}`,
+    labels: as(labels.map((label) => ({ ...label, text: words[label.text] ?? label.text }))),
   };
 }
 

@@ -1,6 +1,6 @@
 import { defineStore } from 'pinia';
 import { computed, ref, shallowRef } from 'vue';
-import { cellForm, type CellForm, type CellInfo, type MethodOutput, type ModelDescription, type PresetName, type RunConfig } from '../../../engine/contracts';
+import { cellForm, type CellForm, type CellInfo, type Dataset, type MethodOutput, type ModelDescription, type PresetName, type RunConfig, type TaskKind, type WeightsSource } from '../../../engine/contracts';
 import { t } from '../locales';
 import { useDatasets } from './datasets';
 import { useRuns } from './runs';
@@ -11,6 +11,12 @@ import { useUndo } from './undo';
 import { useWorkbench } from './workbench';
 
 export type ConfigProblem = ModelDescription['problems'][number];
+
+/** What a dataset begins with on the Model screen. */
+export function usualPreset(dataset: Dataset | null): PresetName {
+  const presets: Record<TaskKind, PresetName> = { 'language-model': 'char-lstm', forecast: 'forecast-lstm', regress: 'adding-lstm', 'binary-vectors': 'chorales-lstm', label: 'label-lstm' };
+  return presets[dataset?.task.kind ?? 'language-model'];
+}
 
 /** The stack and settings of the next run: one draft per dataset, described by the engine after every edit. */
 export const useArchitecture = defineStore('architecture', () => {
@@ -58,7 +64,7 @@ export const useArchitecture = defineStore('architecture', () => {
       describeSoon();
       return;
     }
-    const first = datasets.selected?.kind === 'table' ? 'forecast-lstm' : 'char-lstm';
+    const first = usualPreset(datasets.selected);
     const answer = await useWorkbench().call('models.preset', { preset: first, dataset: next });
     const figures = await describe(answer.config);
     if (dataset !== next) return;
@@ -190,20 +196,25 @@ export const useArchitecture = defineStore('architecture', () => {
     return null;
   });
 
-  /** Starts a run of the draft, shows it on the Train screen and returns its id. */
-  async function train(): Promise<string | null> {
+  /** Takes the model that a file of weights holds. Can be undone. */
+  function takeModel(model: RunConfig['model']): void {
+    if (draft.value) edit(() => t('weights.taken'), { ...draft.value, model });
+  }
+
+  /** Starts a run of the draft, shows it on the Train screen and returns its id. `isReady`: weights are measured, not trained. */
+  async function train(start: { weights: WeightsSource; isReady: boolean } | null = null): Promise<string | null> {
     await load();
     if (asking) await asking;
     if (!draft.value || blocked.value) return null;
     const threads = draft.value.training.threads ?? useSettings().current.threads;
-    const config: RunConfig = { ...draft.value, training: { ...draft.value.training, threads } };
-    const run = await useRuns().start(config);
+    const config: RunConfig = { ...draft.value, training: { ...draft.value.training, threads, ...(start?.isReady && { maxSteps: 0 }) } };
+    const run = await useRuns().start(config, start?.weights ?? null);
     useSession().open('train');
     return run;
   }
 
   return {
     cells, presets, preset, draft, description, shown, describing, selected, changed, problems, layer, cell, blocked,
-    problemAt, load, choosePreset, forget, set, setCell, insertLayer, deleteLayer, shiftLayer, train,
+    problemAt, load, choosePreset, forget, set, setCell, insertLayer, deleteLayer, shiftLayer, takeModel, train,
   };
 });

@@ -1,6 +1,6 @@
 import { defineStore } from 'pinia';
 import { computed, ref, shallowRef } from 'vue';
-import type { Dataset, DatasetChange, DatasetPage, DatasetProfile, FilePreview, ImportRequestInput, SampleInfo } from '../../../engine/contracts';
+import type { Dataset, DatasetChange, DatasetPage, DatasetProfile, FilePreview, GenerateRequest, ImportRequestInput, SampleInfo } from '../../../engine/contracts';
 import { language, t } from '../locales';
 import { useArchitecture } from './architecture';
 import { useJobs } from './jobs';
@@ -62,6 +62,10 @@ export const useDatasets = defineStore('datasets', () => {
   async function importText(text: string, name: string | null): Promise<Dataset> {
     const title = name ?? t('shell.pastedText');
     return arrived(await useJobs().run('import', title, (job) => useWorkbench().call('datasets.importText', { job, name, text })));
+  }
+
+  async function generate(request: GenerateRequest): Promise<Dataset> {
+    return arrived(await useJobs().run('import', request.name ?? request.task, (job) => useWorkbench().call('datasets.generate', { job, request })));
   }
 
   async function importSample(id: string): Promise<Dataset> {
@@ -131,6 +135,6 @@ export const useDatasets = defineStore('datasets', () => {
 
   return {
     list, loaded, samples, selectedId, selected, offered,
-    start, refresh, select, loadSamples, preview, importFile, importText, importSample, change, rename, remove, page, profile, vocabulary,
+    start, refresh, select, loadSamples, preview, importFile, importText, generate, importSample, change, rename, remove, page, profile, vocabulary,
   };
 });

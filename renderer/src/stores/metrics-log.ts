@@ -1,4 +1,4 @@
-import type { LanguageModelMetrics, ForecastMetrics, Metrics, MetricsRecord, StepRecord } from '../../../engine/contracts';
+import type { ChangeRecord, ForecastMetrics, InsightRecord, Metrics, MetricsRecord, StepRecord } from '../../../engine/contracts';
 
 export type EvaluationRecord = Extract<MetricsRecord, { kind: 'evaluation' }>;
 
@@ -12,10 +12,13 @@ export interface MetricsLog {
   steps: StepRecord[];
   evaluations: EvaluationRecord[];
   samples: SampleText[];
+  /** Movements, saturations and lags. */
+  insights: InsightRecord[];
+  changes: ChangeRecord[];
 }
 
 export function emptyLog(): MetricsLog {
-  return { steps: [], evaluations: [], samples: [] };
+  return { steps: [], evaluations: [], samples: [], insights: [], changes: [] };
 }
 
 /**
@@ -23,12 +26,16 @@ export function emptyLog(): MetricsLog {
  * way, so that a curve never runs backwards. Evaluations and samples find their place instead: the last ones of a
  * run are those of its best checkpoint and carry that earlier step.
  */
-export function addRecord(log: MetricsLog, record: StepRecord | EvaluationRecord | (SampleText & { kind: 'sample' })): void {
+export function addRecord(log: MetricsLog, record: StepRecord | EvaluationRecord | InsightRecord | ChangeRecord | (SampleText & { kind: 'sample' })): void {
   if (record.kind === 'step') {
     while (log.steps.length && log.steps.at(-1)!.step >= record.step) log.steps.pop();
     log.steps.push(record);
   } else if (record.kind === 'evaluation') {
     place(log.evaluations, record, (other) => other.split === record.split);
+  } else if (record.kind === 'change') {
+    place(log.changes, record, (other) => other.field === record.field && other.to === record.to);
+  } else if (record.kind !== 'sample') {
+    place(log.insights, record, (other) => other.kind === record.kind);
   } else {
     place(log.samples, { step: record.step, text: record.text }, () => true);
   }
@@ -58,11 +65,12 @@ function place<T extends { step: number }>(list: T[], item: T, same: (other: T) 
 }
 
 export function isForecast(metrics: Metrics): metrics is ForecastMetrics {
-  return 'mse' in metrics;
+  return 'baselines' in metrics;
 }
 
-/** The figure a run is judged by: bits per character, or the standardized squared error. */
+/** The figure a run is judged by: bits per character, the squared error (of a forecast standardized), or nats. */
 export function headline(metrics: Metrics | null): number | null {
   if (!metrics) return null;
-  return isForecast(metrics) ? metrics.mse : (metrics as LanguageModelMetrics).bitsPerCharacter;
+  if ('bitsPerCharacter' in metrics) return metrics.bitsPerCharacter;
+  return 'mse' in metrics ? metrics.mse : metrics.loss;
 }

@@ -1,6 +1,6 @@
 import { defineStore } from 'pinia';
 import { computed, ref, shallowRef, triggerRef, watch } from 'vue';
-import type { RunConfig, RunDetails, RunEvent, RunSummary } from '../../../engine/contracts';
+import type { RunConfig, RunDetails, RunEvent, RunSummary, WeightsSource } from '../../../engine/contracts';
 import { t } from '../locales';
 import { useDatasets } from './datasets';
 import { addRecord, emptyLog, fillSteps, type MetricsLog } from './metrics-log';
@@ -134,6 +134,18 @@ export const useRuns = defineStore('runs', () => {
       case 'sample':
         if (log) addRecord(log, { kind: 'sample', step: event.step, text: event.text });
         break;
+      case 'insight':
+        if (log) addRecord(log, event.record);
+        break;
+      case 'changed': {
+        const { event: _name, run, totalSteps, ...change } = event;
+        if (log) addRecord(log, { kind: 'change', ...change });
+        patch(run, { totalSteps });
+        const known = live.value.get(run);
+        if (known) live.value.set(run, { ...known, totalSteps });
+        if (details.value?.id === run) void loadDetails().catch(() => undefined);
+        break;
+      }
       case 'checkpoint':
         savedAt.value = new Date();
         patch(event.run, { lastCheckpoint: event.step, ...(event.best && { bestStep: event.step }) });
@@ -171,6 +183,8 @@ export const useRuns = defineStore('runs', () => {
     const log = logs.get(id);
     if (!log) return;
     fillSteps(log, records.filter((record) => record.kind === 'step'), after);
+    // Of these too a fast training writes more than it tells.
+    for (const record of records) if (record.kind === 'movement') addRecord(log, record);
     version.value += 1;
   }
 
@@ -220,12 +234,17 @@ export const useRuns = defineStore('runs', () => {
     return logs.get(id) ?? null;
   }
 
-  async function start(config: RunConfig, name: string | null = null): Promise<string> {
-    const run = await useWorkbench().call('runs.start', { config, name });
+  async function start(config: RunConfig, weights: WeightsSource | null = null): Promise<string> {
+    const run = await useWorkbench().call('runs.start', { config, name: null, weights });
     await refresh();
     selectedId.value = run.id;
     details.value = run;
     return run.id;
+  }
+
+  /** Changes settings of a training; they take effect between two of its steps. */
+  async function tune(id: string, set: string[]): Promise<void> {
+    await useWorkbench().call('runs.tune', { id, set });
   }
 
   async function act(method: 'runs.pause' | 'runs.resume' | 'runs.stop', id: string): Promise<void> {
@@ -309,6 +328,6 @@ export const useRuns = defineStore('runs', () => {
     pause: (id: string) => ask('pause', id),
     resume: (id: string) => act('runs.resume', id),
     stop: (id: string) => ask('stop', id),
-    continueRun, rename, remove,
+    tune, continueRun, rename, remove,
   };
 });

@@ -24,9 +24,11 @@ export const useShell = defineStore('shell', () => {
     maximized,
     start,
     /** Absolute paths of what the user picked, empty when the dialog was closed. */
-    pickFiles: async (purpose: 'dataset' | 'onnx' | 'input' | 'folder') => (await shellBridge().call('dialog.open', { purpose })).paths,
+    pickFiles: async (purpose: 'dataset' | 'onnx' | 'input' | 'weights' | 'folder') => (await shellBridge().call('dialog.open', { purpose })).paths,
     /** Asks for a place and writes there; the path, or null when the dialog was closed. */
     saveFile: async (suggestedName: string, data: string | Uint8Array<ArrayBuffer>) => (await shellBridge().call('dialog.save', { suggestedName, data })).path,
+    /** Asks for a place that the engine then writes to; null when the dialog was closed. */
+    pickPlace: async (suggestedName: string) => (await shellBridge().call('dialog.place', { suggestedName })).path,
     /** Copies an exported file of the workspace to a place the user picks. */
     saveCopy: async (source: string, suggestedName: string) => (await shellBridge().call('dialog.saveCopy', { source, suggestedName })).path,
     copyText: async (text: string) => {

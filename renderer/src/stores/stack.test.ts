@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { LayerConfig, RunConfig } from '../../../engine/contracts';
+import { layerConfig, type LayerConfig, type RunConfig } from '../../../engine/contracts';
 import { hasMessage } from '../locales';
 import { addLayer, fieldKey, moveLayer, mostLayers, removeLayer, setAt, sizesLabel } from './stack';
 
-const layer = (hiddenSize: number): LayerConfig => ({ cell: 'lstm', options: {}, hiddenSize, bidirectional: false, dropout: 0 });
+const layer = (hiddenSize: number): LayerConfig => layerConfig.parse({ hiddenSize });
 const draft = (...sizes: number[]): RunConfig => ({ dataset: 'd', model: { embeddingSize: 8, layers: sizes.map(layer), head: { kind: 'linear' } }, training: { seed: 1 } }) as unknown as RunConfig;
 const sizes = (config: RunConfig) => config.model.layers.map((one) => one.hiddenSize);
 

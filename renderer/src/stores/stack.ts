@@ -1,5 +1,5 @@
 /** Edits of a draft configuration as pure functions: each returns a new draft and leaves the old one alone. */
-import { optimizerConfig, scheduleConfig, type LayerConfig, type OptimizerConfig, type RunConfig, type ScheduleConfig } from '../../../engine/contracts';
+import { averageConfig, optimizerConfig, scheduleConfig, type AverageConfig, type LayerConfig, type OptimizerConfig, type RunConfig, type ScheduleConfig } from '../../../engine/contracts';
 
 export const mostLayers = 16;
 
@@ -65,6 +65,10 @@ export function scheduleOf(kind: ScheduleConfig['kind']): ScheduleConfig {
   return scheduleConfig.parse({ kind });
 }
 
+export function averageOf(kind: AverageConfig['kind']): AverageConfig {
+  return averageConfig.parse({ kind });
+}
+
 /** Number of layers and size, `2 × 128`, of what the engine writes as `lstm 128 · lstm 128`; the sizes where they differ. */
 export function sizesLabel(architecture: string): string {
   const sizes = architecture.split(' · ').map((layer) => /\d+/.exec(layer)?.[0] ?? layer);
@@ -76,7 +80,13 @@ const fieldNames: Record<string, string> = {
   'schedule.patience': 'plateauPatience',
   bidirectional: 'direction',
   'attention.kind': 'attention',
+  'initialization.weights': 'initialWeights',
   'clip.norm': 'clip',
+  'clip.value': 'clipValue',
+  'training.average': 'average',
+  'average.decay': 'averageDecay',
+  interval: 'averageInterval',
+  'training.decay': 'decayReaches',
   'evaluation.everySteps': 'evaluateEvery',
   'checkpoint.everySteps': 'checkpointSteps',
   'checkpoint.everySeconds': 'checkpointSeconds',

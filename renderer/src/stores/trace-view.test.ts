@@ -66,6 +66,13 @@ describe('decodeTrace', () => {
     expect(means['i']).toBeCloseTo(0.5);
   });
 
+  it('leaves units empty that a projected h does not have', () => {
+    const wide = { shape: [1, 2, 3], data: [1, 2, 3, 4, 5, 6] };
+    const view = decodeTrace(trace({ cells: '["lstm"]' }, { 'l0.h': { shape: [1, 2, 2], data: [7, 8, 9, 10] }, 'l0.c': wide, 'l0.f': wide }), cells);
+    expect(view.layers[0]!.units).toBe(3);
+    expect([...view.layers[0]!.signals.find(({ name }) => name === 'h')!.values]).toEqual([7, 8, NaN, 9, 10, NaN]);
+  });
+
   it('says that a buffer is damaged', () => {
     expect(() => decodeTrace(new Uint8Array(4), cells)).toThrow(RangeError);
   });

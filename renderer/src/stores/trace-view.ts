@@ -29,6 +29,8 @@ export interface TraceView {
   /** Raw values `[horizon, targets]` predicted and seen, null for tokens. */
   forecast: Float32Array | null;
   target: Float32Array | null;
+  /** Of a sequence: logits `[time, outputs]`, or the scaled answer `[targets]`. */
+  output: Float32Array | null;
 }
 
 /** Letters of the cells known when this was written; the engine's own list wins where it is at hand. */
@@ -64,9 +66,11 @@ export function decodeTrace(bytes: Uint8Array, cells: readonly CellInfo[]): Trac
       layer = { key, index: Number(index), reverse: reverse !== undefined, cell: names[Number(index)] ?? '', units, signals: [] };
       layers.set(key, layer);
     }
+    layer.units = Math.max(layer.units, units);
     layer.signals.push({ name, scale: scaleOf(name, formOf(layer)), values: data.subarray(0, steps * units) });
   }
   for (const layer of layers.values()) {
+    for (const signal of layer.signals) signal.values = widened(signal.values, layer.units, time);
     const order = formOf(layer)?.signals.map((signal) => signal.name) ?? fallbackOrder;
     const place = (signal: TraceSignal) => (order.indexOf(signal.name) + order.length + 1) % (order.length + 1);
     layer.signals.sort((a, b) => place(a) - place(b));
@@ -84,6 +88,7 @@ export function decodeTrace(bytes: Uint8Array, cells: readonly CellInfo[]): Trac
     series: input && isSeries ? { size: input.shape[2]!, values: input.data.subarray(0, input.shape[1]! * input.shape[2]!) } : null,
     forecast: float32Tensor(file, 'forecast')?.data ?? null,
     target: float32Tensor(file, 'target')?.data ?? null,
+    output: float32Tensor(file, 'output')?.data ?? null,
   };
 }
 
@@ -97,6 +102,15 @@ function readAttention(file: Safetensors): TraceLayer | null {
   const [, queries, states] = weights.shape as [number, number, number];
   const values = weights.data.subarray(0, queries * states);
   return { key: attentionKey, index: Number.MAX_SAFE_INTEGER, reverse: false, cell: '', units: queries === 1 ? 1 : states, signals: [{ name: 'α', scale: 'openness', values }] };
+}
+
+/** A projected h has fewer units than its gates: those it lacks hold no number. */
+function widened(values: Float32Array, units: number, time: number): Float32Array {
+  const width = time > 0 ? values.length / time : units;
+  if (width === units) return values;
+  const wide = new Float32Array(time * units).fill(NaN);
+  for (let step = 0; step < time; step++) wide.set(values.subarray(step * width, (step + 1) * width), step * units);
+  return wide;
 }
 
 /** How far each gate of a layer stands open on average, over all units and steps of the probe. */

@@ -4,6 +4,7 @@ import type { CellInfo, ForecastResult, RunDetails } from '../../../engine/contr
 import { errorShape, frames } from '../bridge';
 import { orderByIndex, orderByLikeness, orderByResponse, type UnitOrder } from '../charts/order';
 import type { Ruler } from '../charts/signals';
+import { t } from '../locales';
 import { useDatasets } from './datasets';
 import { attentionKey, decodeTrace, drawnState, type TraceLayer, type TraceView } from './trace-view';
 import { useWorkbench } from './workbench';
@@ -120,6 +121,10 @@ export const useTraces = defineStore('traces', () => {
       const tokens = await useDatasets().vocabulary(details.dataset).catch(() => []);
       if (run.value?.id === details.id) vocabulary.value = tokens;
     }
+    if (details.taskKind === 'label') {
+      const dataset = useDatasets().list.find(({ id }) => id === details.dataset);
+      vocabulary.value = dataset?.kind === 'sequences' ? dataset.symbols : [];
+    }
     const newest = details.traceSteps[details.traceSteps.length - 1];
     if (run.value?.id === details.id && isLive.value && newest !== undefined && (!isTraining(details) || view.value === null)) await read(newest);
   }
@@ -199,6 +204,12 @@ function rulerOf(view: TraceView | null, vocabulary: readonly string[], forecast
     return { kind: 'series', name: target.name, values: target.lookback.map((value) => value ?? NaN), times: forecast!.times?.slice(0, view.time) ?? null };
   }
   const { size, values } = view.series ?? { size: 1, values: new Float32Array(0) };
-  const name = run?.config.task.kind === 'forecast' ? run.config.task.targets[0]! : 'x';
+  const task = run?.config.task;
+  if (task?.kind === 'binary-vectors') {
+    // Of a vector: how many of its entries are 1.
+    const counts = Float32Array.from({ length: view.time }, (_, step) => values.subarray(step * size, (step + 1) * size).reduce((sum, value) => sum + value, 0));
+    return { kind: 'series', name: t('sequences.train.notesOn'), values: counts, times: null };
+  }
+  const name = task?.kind === 'forecast' ? task.targets[0]! : task?.kind === 'regress' ? task.inputs[0]! : 'x';
   return { kind: 'series', name, values: Float32Array.from({ length: view.time }, (_, step) => values[step * size] ?? NaN), times: null };
 }

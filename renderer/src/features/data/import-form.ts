@@ -12,7 +12,7 @@ export function withRole(preview: Extract<FilePreview, { kind: 'table' }>, colum
 
 /** Another delimiter, encoding or reading gives other columns: roles named before no longer hold. */
 export function withReading(overrides: Overrides, change: Pick<Overrides, 'delimiter' | 'encoding' | 'task'>): Overrides {
-  const { targets: _targets, covariates: _covariates, timeColumn: _time, lookback: _lookback, horizon: _horizon, ...kept } = overrides;
+  const { targets: _targets, covariates: _covariates, timeColumn: _time, lookback: _lookback, horizon: _horizon, sequence: _sequence, inputs: _inputs, lowest: _lowest, highest: _highest, ...kept } = overrides;
   const { split, ...rest } = kept;
   return { ...rest, ...(split && !('task' in change) && { split }), ...change };
 }

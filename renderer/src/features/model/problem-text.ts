@@ -4,7 +4,7 @@ import { hasMessage, t } from '../../locales';
 type ConfigProblem = ModelDescription['problems'][number];
 
 /** Fields whose lower bound is exclusive: a rate or a norm of zero would do nothing. */
-const aboveZero = /(learningRate|epsilon|norm|factor|everySeconds)$/;
+const aboveZero = /(learningRate|epsilon|norm|clip\.value|factor|everySeconds)$/;
 
 /** The rule a field breaks and a value that works, in the window's language; the engine's sentence where it is new. */
 export function problemText(problem: ConfigProblem): string {

@@ -33,6 +33,7 @@ export const messages = {
   ONNX_MISMATCH: { title: 'The exported file gives other numbers', text: 'It was not kept. Please report it with the diagnostics from the log.' },
   PROVIDER_UNAVAILABLE: { title: 'This device cannot run the file', text: 'Choose CPU.' },
   INPUT_INVALID: { title: 'The input does not fit', text: 'Check what was entered.' },
+  WEIGHTS_MISMATCH: { title: 'The weights do not fit the model', text: 'Nothing was loaded. Take the layers that the file holds.' },
   CANCELLED: { title: 'Cancelled', text: 'Nothing was kept.' },
   INTERNAL: { title: 'Something went wrong inside Sluice', text: 'The log tells more; copy the diagnostics to report it.' },
 };

@@ -35,6 +35,7 @@ export const messages: Translated<typeof english> = {
   ONNX_MISMATCH: { title: '내보낸 파일의 계산 결과가 다릅니다', text: '파일을 남기지 않았습니다. 기록의 진단 내용과 함께 알려 주십시오.' },
   PROVIDER_UNAVAILABLE: { title: '이 장치에서는 파일을 실행할 수 없습니다', text: 'CPU를 고르십시오.' },
   INPUT_INVALID: { title: '입력이 맞지 않습니다', text: '입력한 값을 확인하십시오.' },
+  WEIGHTS_MISMATCH: { title: '가중치가 모델과 맞지 않습니다', text: '아무것도 불러오지 않았습니다. 파일에 든 층을 그대로 쓰십시오.' },
   CANCELLED: { title: '취소했습니다', text: '남은 것은 없습니다.' },
   INTERNAL: { title: 'Sluice 안에서 문제가 생겼습니다', text: '자세한 내용은 기록에 있습니다. 진단 내용을 복사해 알려 주십시오.' },
 };

@@ -3,15 +3,18 @@
 //! Training is forward, backward and an Adam update. With a vocabulary the loss is at every step; with series the head
 //! and the squared error are on the last step. The state is zero at every step.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::EngineError;
+use crate::kernels::peak::Peak;
+use crate::kernels::{KernelKind, Kernels};
 use crate::model::Model;
 use crate::pool::Pool;
 use crate::rng::{Purpose, Rng};
+use crate::simd::LANES;
 use crate::spec::{Batch, HeadMode, HeadSpec, Input, InputSpec, LayerSpec, ModelSpec, Optimizer, Target, Update};
 
 /// What is measured.
@@ -57,6 +60,11 @@ pub struct BenchResult {
     /// batchSize * sequenceLength per median step.
     pub tokens_per_second: f64,
     pub step_milliseconds: StepMilliseconds,
+    /// Billions of floating-point operations per second of the fastest step, counting the textbook's dense products
+    /// whether or not they were made.
+    pub gigaflops: f64,
+    /// The same for multiplying and adding in registers on all the threads at once: the roof.
+    pub peak_gigaflops: f64,
     /// Instruction set used.
     pub kernel: &'static str,
     pub threads: usize,
@@ -79,6 +87,7 @@ const DEFAULT_SECONDS: f64 = 2.0;
 pub struct Bench {
     case: BenchCase,
     model: Model<f32>,
+    pool: Arc<Pool>,
     tokens: Vec<u32>,
     next_tokens: Vec<u32>,
     series: Vec<f32>,
@@ -120,7 +129,8 @@ impl Bench {
         let layer = LayerSpec { cell: case.cell.clone(), hidden_size: case.hidden_size, ..LayerSpec::default() };
         let threads = case.threads.unwrap_or_else(physical_cores);
         let spec = ModelSpec { input, layers: vec![layer; case.layers], head, options: Default::default() };
-        let model = Model::new(spec, 1, Arc::new(Pool::new(threads)))?;
+        let pool = Arc::new(Pool::new(threads));
+        let model = Model::new(spec, 1, pool.clone())?;
         let rng = Rng::new(1, Purpose::Sample, 0);
         let rows = case.batch_size * case.sequence_length;
         let draw = |count: usize, limit: usize, from: usize| -> Vec<u32> {
@@ -139,7 +149,7 @@ impl Bench {
                 (Vec::new(), Vec::new(), series, values)
             }
         };
-        Ok(Bench { case, model, tokens, next_tokens, series, values, threads, updates: 0 })
+        Ok(Bench { case, model, pool, tokens, next_tokens, series, values, threads, updates: 0 })
     }
 
     /// Measures for the case's seconds or steps.
@@ -169,10 +179,30 @@ impl Bench {
             name: self.case.name.clone(),
             tokens_per_second: (self.case.batch_size * self.case.sequence_length) as f64 / (median * 1e-3),
             step_milliseconds: StepMilliseconds { min: durations[0], median, p95: at(0.95) },
+            gigaflops: self.operations() / durations[0] * 1e-6,
+            peak_gigaflops: peak_gigaflops(&self.pool, self.model.kernel()),
             kernel: self.model.kernel().name(),
             threads: self.threads,
             steps: durations.len(),
         })
+    }
+
+    /// Floating-point operations of the textbook's products in one step: two per weight and row that it meets, and
+    /// twice that again in training, for the gradients of the weights and of what they were multiplied with.
+    fn operations(&self) -> f64 {
+        let rows = (self.case.batch_size * self.case.sequence_length) as f64;
+        let head_rows = if self.tokens.is_empty() && self.case.mode != BenchMode::InferStep {
+            self.case.batch_size as f64
+        } else {
+            rows
+        };
+        let products = self.model.parameters().into_iter().filter(|tensor| tensor.shape.len() == 2);
+        let operations = products.map(|tensor| match tensor.name.as_str() {
+            "embedding.weight" => 0.0,
+            "head.weight" => 2.0 * head_rows * tensor.data.len() as f64,
+            _ => 2.0 * rows * tensor.data.len() as f64,
+        });
+        operations.sum::<f64>() * if self.case.mode == BenchMode::Train { 3.0 } else { 1.0 }
     }
 
     /// One training step, one sequence, or one sequence step by step.
@@ -212,6 +242,24 @@ impl Bench {
         }
         Ok(())
     }
+}
+
+/// The best of some short bursts on all threads of the pool.
+fn peak_gigaflops(pool: &Pool, kind: KernelKind) -> f64 {
+    const ROUNDS: usize = 100_000;
+    let peak = Kernels::<f32>::of(kind).peak;
+    let burst = || {
+        let operations = Mutex::new(0.0);
+        let start = Instant::now();
+        pool.run(|_| {
+            let (mut out, mut own) = ([0f32; LANES], 0.0);
+            unsafe { peak(Peak { rounds: ROUNDS, out: out.as_mut_ptr(), operations: &mut own }) };
+            *operations.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) += own;
+        });
+        let seconds = start.elapsed().as_secs_f64();
+        operations.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) / seconds * 1e-9
+    };
+    (0..10).map(|_| burst()).fold(0.0, f64::max)
 }
 
 /// Cores that can compute at once; a spinning worker on a second hardware thread of a core only slows the first.
@@ -265,6 +313,7 @@ mod tests {
             let StepMilliseconds { min, median, p95 } = result.step_milliseconds;
             assert!(result.steps == 5 && min > 0.0 && min <= median && median <= p95);
             assert!((result.tokens_per_second * median * 1e-3 - 12.0).abs() < 1e-6);
+            assert!(result.gigaflops > 0.0 && result.gigaflops.is_finite() && result.peak_gigaflops > 0.0);
         }
         let series = BenchCase {
             vocabulary_size: None,

@@ -1,5 +1,6 @@
 //! Checkpoints of a run: `checkpoints/step-<n>/` with `model.safetensors`, `optimizer.safetensors`,
-//! `states.safetensors` (the carried states of a language model's streams) and, last, `state.json` with the
+//! `states.safetensors` (the carried states of a language model's streams), `raw.safetensors` (the weights in training
+//! where `model.safetensors` holds their average) and, last, `state.json` with the
 //! SHA-256 of the others. A folder is made as `step-<n>.tmp` and renamed, so that it is whole or not there.
 
 use std::collections::BTreeMap;
@@ -14,9 +15,12 @@ use crate::error::EngineError;
 use crate::files::{io_error, sync_folder, with_suffix, write_synced};
 use crate::spec::NamedTensor;
 use crate::tensor_file;
+use crate::train::AverageState;
 
 pub const FORMAT: &str = "sluice-checkpoint/1";
 const MODEL: &str = "model.safetensors";
+/// Weights in training where `MODEL` holds their average.
+const RAW: &str = "raw.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const STATES: &str = "states.safetensors";
 const STATE: &str = "state.json";
@@ -57,6 +61,9 @@ pub struct CheckpointState {
     pub epoch: u64,
     pub data_position: DataPosition,
     pub rng: RandomState,
+    /// Where the average of the weights stands; none where there is to be none.
+    #[serde(default)]
+    pub average: Option<AverageState>,
     pub best: Option<Best>,
     /// Validations without a new best.
     pub stale_validations: u64,
@@ -78,7 +85,10 @@ pub struct CheckpointState {
 /// The tensors of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CheckpointTensors {
+    /// What is measured and exported: the weights, or their average where there is one.
     pub model: Vec<NamedTensor<f32>>,
+    /// The weights that training goes on with where `model` is their average, else empty.
+    pub raw: Vec<NamedTensor<f32>>,
     pub optimizer: Vec<NamedTensor<f32>>,
     /// Empty where no state is carried.
     pub states: Vec<NamedTensor<f32>>,
@@ -137,9 +147,8 @@ pub fn save(
         remove_folder(&temporary)?;
         fs::create_dir(&temporary).map_err(|error| io_error("write", &temporary, &error))?;
         let mut files = vec![(MODEL, &tensors.model), (OPTIMIZER, &tensors.optimizer)];
-        if !tensors.states.is_empty() {
-            files.push((STATES, &tensors.states));
-        }
+        let others = [(RAW, &tensors.raw), (STATES, &tensors.states)];
+        files.extend(others.into_iter().filter(|(_, tensors)| !tensors.is_empty()));
         for (name, content) in files {
             let bytes = tensor_file::encode(content, &[("format", "pt".into())])?;
             write_synced(&temporary.join(name), &bytes)?;
@@ -233,7 +242,7 @@ fn read_checked(
     }
     let mut contents = BTreeMap::new();
     for (name, expected) in &state.files {
-        if ![MODEL, OPTIMIZER, STATES].contains(&name.as_str()) {
+        if ![MODEL, RAW, OPTIMIZER, STATES].contains(&name.as_str()) {
             return Err(damaged(&path, format!("{STATE} names the unknown file {name}")));
         }
         if !wanted.contains(&name.as_str()) {
@@ -253,12 +262,20 @@ fn read_checked(
 ///
 /// Errors: `CHECKPOINT_MISSING`, `CHECKPOINT_DAMAGED` with the file.
 pub fn load(directory: &Path) -> Result<(CheckpointState, CheckpointTensors), EngineError> {
-    let (state, mut contents) = read_checked(directory, &[MODEL, OPTIMIZER, STATES])?;
+    let (state, mut contents) = read_checked(directory, &[MODEL, RAW, OPTIMIZER, STATES])?;
     let mut tensors = |name: &str| match contents.remove(name) {
         Some(bytes) => tensor_file::decode(&bytes, &directory.join(name)),
         None => Ok(Vec::new()),
     };
-    Ok((state, CheckpointTensors { model: tensors(MODEL)?, optimizer: tensors(OPTIMIZER)?, states: tensors(STATES)? }))
+    Ok((
+        state,
+        CheckpointTensors {
+            model: tensors(MODEL)?,
+            raw: tensors(RAW)?,
+            optimizer: tensors(OPTIMIZER)?,
+            states: tensors(STATES)?,
+        },
+    ))
 }
 
 /// Reads the weights alone.
@@ -274,7 +291,7 @@ pub fn load_model(directory: &Path) -> Result<(CheckpointState, Vec<NamedTensor<
 ///
 /// Errors: as `load`.
 pub fn verify(directory: &Path) -> Result<CheckpointState, EngineError> {
-    read_checked(directory, &[MODEL, OPTIMIZER, STATES]).map(|(state, _)| state)
+    read_checked(directory, &[MODEL, RAW, OPTIMIZER, STATES]).map(|(state, _)| state)
 }
 
 /// The newest checkpoint whose files are what was written; `None` when there is none.
@@ -307,6 +324,7 @@ mod tests {
             epoch: 0,
             data_position: DataPosition { epoch: 0, batch: step },
             rng: RandomState { seed: 1, counter: step },
+            average: None,
             best: Some(Best { step: 1, loss: 0.1 + 0.2 }),
             stale_validations: 2,
             rate_reductions: 1,
@@ -324,7 +342,12 @@ mod tests {
         let one = |name: &str| {
             vec![NamedTensor { name: name.into(), shape: vec![2], data: vec![value, f32::MIN_POSITIVE / 8.0] }]
         };
-        CheckpointTensors { model: one("head.bias"), optimizer: one("exp_avg.head.bias"), states: one("h0_l0") }
+        CheckpointTensors {
+            model: one("head.bias"),
+            raw: one("head.bias"),
+            optimizer: one("exp_avg.head.bias"),
+            states: one("h0_l0"),
+        }
     }
 
     #[test]
@@ -334,7 +357,7 @@ mod tests {
         let (back, read) = load(&directory).unwrap();
         assert_eq!(read, tensors(1.5));
         assert_eq!(CheckpointState { files: BTreeMap::new(), ..back.clone() }, state(5));
-        assert_eq!(back.files.len(), 3);
+        assert_eq!(back.files.len(), 4);
         assert_eq!(back.best.unwrap().loss.to_bits(), (0.1f64 + 0.2).to_bits());
     }
 

@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::cells::OptionValues;
 use crate::error::EngineError;
 use crate::spec::{
-    AttentionKind, HeadMode, HeadSpec, InputSpec, LayerSpec, ModelOptions, ModelSpec, Optimizer, Update,
+    AttentionKind, HeadMode, HeadSpec, InitialState, Initialization, InputSpec, LayerSpec, ModelOptions, ModelSpec,
+    Optimizer, Update,
 };
+use crate::step::{Decay, StepOptions};
 
 /// One recurrent layer of a configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,6 +22,28 @@ pub struct LayerConfig {
     pub hidden_size: usize,
     pub bidirectional: bool,
     pub dropout: f32,
+    #[serde(default)]
+    pub projection_size: Option<usize>,
+    #[serde(default)]
+    pub dropout_kind: DropoutKind,
+    #[serde(default)]
+    pub weight_drop: f32,
+    #[serde(default)]
+    pub zoneout_hidden: f32,
+    #[serde(default)]
+    pub zoneout_cell: f32,
+    #[serde(default)]
+    pub layer_norm: bool,
+    #[serde(default)]
+    pub residual: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DropoutKind {
+    #[default]
+    Independent,
+    Variational,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +60,14 @@ pub struct ModelConfig {
     pub head: HeadConfig,
     #[serde(default)]
     pub attention: AttentionConfig,
+    #[serde(default)]
+    pub tie_weights: bool,
+    #[serde(default)]
+    pub embedding_dropout: f32,
+    #[serde(default)]
+    pub initial_state: InitialState,
+    #[serde(default)]
+    pub initialization: Initialization,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -63,6 +95,16 @@ pub enum TaskConfig {
         scaling: Scaling,
         subtract_last: bool,
     },
+    /// A value from a sequence.
+    Regress {
+        inputs: Vec<String>,
+        targets: Vec<String>,
+        scaling: Scaling,
+    },
+    /// The next vector of zeros and ones.
+    BinaryVectors {},
+    /// A label at every step of a sequence of symbols.
+    Label {},
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -91,6 +133,30 @@ pub enum ScheduleConfig {
 #[serde(deny_unknown_fields)]
 pub struct ClipConfig {
     pub norm: Option<f64>,
+    #[serde(default)]
+    pub value: Option<f64>,
+}
+
+/// A running average of the weights, which then is what is measured and exported.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum AverageConfig {
+    None {},
+    /// Exponential moving average.
+    Ema {
+        decay: f64,
+    },
+    /// Mean of all weights since `start_step`, or since the validation loss stopped falling.
+    Asgd {
+        start_step: Option<u64>,
+        interval: usize,
+    },
+}
+
+impl Default for AverageConfig {
+    fn default() -> Self {
+        AverageConfig::None {}
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,13 +171,29 @@ pub struct TrainingConfig {
     pub optimizer: OptimizerConfig,
     pub schedule: ScheduleConfig,
     pub clip: ClipConfig,
+    #[serde(default)]
+    pub decay: Decay,
+    #[serde(default)]
+    pub average: AverageConfig,
+    #[serde(default)]
+    pub label_smoothing: f64,
     pub batch_size: usize,
     pub sequence_length: usize,
+    /// Tokens that a gradient reaches back over; none: as many as a step goes forward.
+    #[serde(default)]
+    pub backward_length: Option<usize>,
+    /// Batches whose gradients make one update.
+    #[serde(default = "one")]
+    pub accumulate: usize,
     pub max_steps: Option<u64>,
     pub max_epochs: Option<u64>,
     pub seed: u64,
     pub threads: Option<usize>,
     pub precision: Precision,
+}
+
+fn one() -> usize {
+    1
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -244,11 +326,47 @@ pub struct SeriesData {
     pub windows: Splits<Vec<Span>>,
 }
 
+/// What the steps of a sequence hold, and what is asked of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum SequenceContent {
+    /// float32 `[steps, columns]`, and float32 `[sequences, targetColumns]` in `targets.bin`.
+    Values {
+        columns: usize,
+        /// Columns fed to the model.
+        inputs: Vec<usize>,
+        scaler: Scaler,
+        target_columns: usize,
+        /// Columns of the targets that are learned.
+        targets: Vec<usize>,
+        target_scaler: Scaler,
+    },
+    /// Bytes 0 or 1 `[steps, columns]`; the target of a step is the step after it.
+    Bits { columns: usize },
+    /// uint16 `[steps]`, and uint16 `[steps]` in `targets.bin`: 65535 = no label is asked for here.
+    Labels { vocabulary_size: usize, label_count: usize },
+}
+
+/// Sequences on disk, one behind the other: `values.bin`, beside it `lengths.bin` (uint32 per sequence) and, where the
+/// content says so, `targets.bin`; all little-endian.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SequenceData {
+    pub path: PathBuf,
+    pub sequences: usize,
+    /// Of all sequences together.
+    pub steps: usize,
+    pub content: SequenceContent,
+    /// Ranges of sequences.
+    pub split: Splits<Span>,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub enum DataConfig {
     Tokens(TokenData),
     Series(SeriesData),
+    Sequences(SequenceData),
 }
 
 /// The sequence whose gates are recorded.
@@ -279,6 +397,9 @@ pub struct TrainJob {
     pub sample_prompt: Vec<u32>,
     pub threads: usize,
     pub resume_from: Option<PathBuf>,
+    /// A safetensors file with every weight under its own name: a new training starts from them, not from drawn ones.
+    #[serde(default)]
+    pub initial_weights: Option<PathBuf>,
 }
 
 /// The part of a job that an evaluation needs.
@@ -305,9 +426,22 @@ impl RunConfig {
                 hidden_size: layer.hidden_size,
                 bidirectional: layer.bidirectional,
                 dropout: layer.dropout,
+                projection_size: layer.projection_size,
+                variational: layer.dropout_kind == DropoutKind::Variational,
+                residual: layer.residual,
+                layer_norm: layer.layer_norm,
+                weight_drop: layer.weight_drop,
+                zoneout_hidden: layer.zoneout_hidden,
+                zoneout_cell: layer.zoneout_cell,
             })
             .collect();
-        let options = ModelOptions { attention: self.model.attention.kind };
+        let options = ModelOptions {
+            attention: self.model.attention.kind,
+            initialization: self.model.initialization,
+            tie_weights: self.model.tie_weights,
+            initial_state: self.model.initial_state,
+            embedding_dropout: self.model.embedding_dropout,
+        };
         match (&self.task, data) {
             (TaskConfig::LanguageModel {}, DataConfig::Tokens(tokens)) => {
                 if let Some(layer) = layers.iter().position(|layer| layer.bidirectional) {
@@ -333,13 +467,50 @@ impl RunConfig {
                 head: HeadSpec { output_size: series.horizon * series.target_count, mode: HeadMode::LastStep },
                 options,
             }),
-            _ => Err(EngineError::at(
-                "CONFIG_INVALID",
-                "task.kind",
-                "the task does not fit the dataset: a language model needs a text, a forecast a table",
-            )),
+            (task, DataConfig::Sequences(data)) => {
+                sequence_spec(task, data, layers, self.model.embedding_size, options)
+            }
+            _ => Err(unfitting()),
         }
     }
+}
+
+fn unfitting() -> EngineError {
+    EngineError::at(
+        "CONFIG_INVALID",
+        "task.kind",
+        "the task does not fit the dataset: a language model needs a text, a forecast a table, the other tasks sequences",
+    )
+}
+
+/// The model of a task on sequences.
+fn sequence_spec(
+    task: &TaskConfig,
+    data: &SequenceData,
+    layers: Vec<LayerSpec>,
+    embedding_size: usize,
+    options: ModelOptions,
+) -> Result<ModelSpec, EngineError> {
+    let (input, output_size, mode) = match (task, &data.content) {
+        (TaskConfig::Regress { .. }, SequenceContent::Values { inputs, targets, .. }) => {
+            (InputSpec::Series { input_size: inputs.len() }, targets.len(), HeadMode::LastStep)
+        }
+        (TaskConfig::BinaryVectors {}, &SequenceContent::Bits { columns }) => {
+            if let Some(layer) = layers.iter().position(|layer| layer.bidirectional) {
+                return Err(EngineError::at(
+                    "CONFIG_INVALID",
+                    format!("model.layers.{layer}.bidirectional"),
+                    "a model of the next vector cannot read in both directions: it would see what it is to predict; set bidirectional to false",
+                ));
+            }
+            (InputSpec::Series { input_size: columns }, columns, HeadMode::EveryStep)
+        }
+        (TaskConfig::Label {}, &SequenceContent::Labels { vocabulary_size, label_count }) => {
+            (InputSpec::Tokens { vocabulary_size, embedding_size }, label_count, HeadMode::EveryStep)
+        }
+        _ => return Err(unfitting()),
+    };
+    Ok(ModelSpec { input, layers, head: HeadSpec { output_size, mode }, options })
 }
 
 impl ScheduleConfig {
@@ -375,6 +546,33 @@ impl TrainingConfig {
             OptimizerConfig::Lion { beta1, beta2, weight_decay, .. } => Optimizer::Lion { beta1, beta2, weight_decay },
         };
         Update { optimizer, learning_rate, clip_norm: self.clip.norm, seed: self.seed }
+    }
+
+    /// What a step of it does besides, as far as it is the same at every step.
+    pub fn step_options(&self) -> StepOptions {
+        StepOptions {
+            clip_value: self.clip.value,
+            decay: self.decay,
+            label_smoothing: self.label_smoothing,
+            ..StepOptions::default()
+        }
+    }
+
+    /// Tokens that a gradient reaches back over.
+    pub fn reach(&self) -> usize {
+        self.backward_length.unwrap_or(0).max(self.sequence_length)
+    }
+
+    pub fn set_base_rate(&mut self, rate: f64) {
+        match &mut self.optimizer {
+            OptimizerConfig::Sgd { learning_rate, .. }
+            | OptimizerConfig::Adam { learning_rate, .. }
+            | OptimizerConfig::AdamW { learning_rate, .. }
+            | OptimizerConfig::NAdam { learning_rate, .. }
+            | OptimizerConfig::RmsProp { learning_rate, .. }
+            | OptimizerConfig::Adagrad { learning_rate, .. }
+            | OptimizerConfig::Lion { learning_rate, .. } => *learning_rate = rate,
+        }
     }
 
     /// Learning rate before any schedule.

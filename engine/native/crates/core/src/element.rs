@@ -4,7 +4,7 @@ use std::ops::{Add, Div, Mul, Sub};
 
 use crate::cells::{CellEntry, CellKernels};
 use crate::kernels::KernelKind;
-use crate::simd::{Avx2Lanes, Avx512Lanes, PortableLanes};
+use crate::simd::{Avx2Lanes, Avx512Lanes, NeonLanes, PortableLanes};
 
 /// f32 for training and inference, f64 for gradient checks and as the judge.
 pub trait Element:
@@ -22,6 +22,7 @@ pub trait Element:
     + PortableLanes
     + Avx2Lanes
     + Avx512Lanes
+    + NeonLanes
     + 'static
 {
     /// `float32` or `float64`, as in reports.

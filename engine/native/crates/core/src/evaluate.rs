@@ -1,7 +1,9 @@
 //! Measuring a model on a split.
 
+mod sequences;
+
 use crate::config::{DataConfig, SplitName, TokenData};
-use crate::data::{SeriesReader, TokenReader, WindowBatch};
+use crate::data::{SequenceReader, SeriesReader, TokenReader, WindowBatch};
 use crate::error::EngineError;
 use crate::metrics::{Baselines, Errors, ForecastMetrics, LanguageModelMetrics, Metrics, SeasonalErrors};
 use crate::model::Model;
@@ -11,6 +13,7 @@ use crate::spec::{Batch, Input, Target};
 pub enum Source {
     Tokens { reader: TokenReader, data: TokenData },
     Series(SeriesReader),
+    Sequences(SequenceReader),
 }
 
 impl Source {
@@ -19,6 +22,7 @@ impl Source {
         Ok(match data {
             DataConfig::Tokens(data) => Source::Tokens { reader: TokenReader::open(data)?, data: data.clone() },
             DataConfig::Series(data) => Source::Series(SeriesReader::open(data)?),
+            DataConfig::Sequences(data) => Source::Sequences(SequenceReader::open(data)?),
         })
     }
 }
@@ -28,7 +32,7 @@ impl Source {
 pub struct Limit {
     /// First tokens of a text.
     pub tokens: Option<u64>,
-    /// Windows of a table, evenly spaced.
+    /// Windows of a table or sequences, evenly spaced.
     pub windows: Option<usize>,
 }
 
@@ -53,6 +57,7 @@ pub fn measure(
     match source {
         Source::Tokens { reader, data } => measure_tokens(model, reader, data, split, limit, keep_going),
         Source::Series(reader) => measure_windows(model, reader, split, limit, keep_going),
+        Source::Sequences(reader) => sequences::measure(model, reader, split, limit, keep_going),
     }
 }
 

@@ -18,13 +18,16 @@ pub mod loss;
 pub mod metrics;
 pub mod model;
 pub mod optim;
+pub mod options;
 pub mod params;
 pub mod parity;
 mod parity_attention;
+mod parity_training;
 pub mod pool;
 pub mod rng;
 pub mod simd;
 pub mod spec;
+pub mod step;
 pub mod tensor_file;
 #[cfg(test)]
 mod testing;
@@ -33,6 +36,6 @@ pub mod train;
 
 pub use cells::{CellInfo, all_variants, cells, describe_cells, variants};
 pub use error::EngineError;
-pub use kernels::kernel_name;
+pub use kernels::{kernel_name, kernel_problem};
 pub use model::Model;
 pub use pool::Pool;

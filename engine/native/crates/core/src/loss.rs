@@ -1,8 +1,10 @@
-//! Losses of the head's outputs: softmax cross-entropy and squared error, means over the valid targets.
+//! Losses of the head's outputs: softmax cross-entropy, squared error and sigmoid cross-entropy, means over the valid
+//! targets.
 
 use crate::element::Element;
 use crate::kernels::Kernels;
 use crate::kernels::elementwise::{SoftmaxRow, padding_logit};
+use crate::kernels::logistic::LogisticRow;
 use crate::spec::{IGNORED, Target};
 
 /// Which entries count: those with a target, in rows that belong to their sequence.
@@ -28,6 +30,7 @@ impl Scope<'_> {
                 .filter(|&r| self.has(r))
                 .map(|r| values[r * self.outputs..(r + 1) * self.outputs].iter().filter(|&&v| !is_nan(v)).count())
                 .sum(),
+            Target::Bits(_) => (0..rows).filter(|&r| self.has(r)).count(),
         }
     }
 }
@@ -98,6 +101,15 @@ pub unsafe fn row_losses<E: Element>(
                     }
                     *loss = sum;
                 }
+                Target::Bits(targets) if counts => (kernels.logistic_row)(LogisticRow {
+                    row: outputs,
+                    width,
+                    outputs: scope.outputs,
+                    targets: targets.as_ptr().add(row * scope.outputs),
+                    scale: E::from_f64(scale.unwrap_or(0.0)),
+                    gradient: scale.is_some(),
+                    loss,
+                }),
                 _ => {
                     if scale.is_some() {
                         outputs.write_bytes(0, width);
@@ -106,4 +118,60 @@ pub unsafe fn row_losses<E: Element>(
             }
         }
     }
+}
+
+/// `row_losses` with label smoothing as `torch.nn.CrossEntropyLoss(label_smoothing)` has it: the target's share is
+/// 1 - smoothing, and `smoothing` is spread evenly over all classes (Szegedy et al. 2016). Only tokens have classes.
+///
+/// # Safety
+/// As `row_losses`.
+pub unsafe fn smoothed_row_losses<E: Element>(
+    kernels: &Kernels<E>,
+    scope: Scope,
+    target: &Target<E>,
+    rows: std::ops::Range<usize>,
+    out: Rows<E>,
+    scale: Option<f64>,
+    smoothing: f64,
+) {
+    let Target::Tokens(tokens) = target else {
+        return unsafe { row_losses(kernels, scope, target, rows, out, scale) };
+    };
+    if smoothing == 0.0 {
+        return unsafe { row_losses(kernels, scope, target, rows, out, scale) };
+    }
+    for row in rows {
+        unsafe {
+            if !scope.has(row) || tokens[row] == IGNORED {
+                row_losses(kernels, scope, target, row..row + 1, out, scale);
+                continue;
+            }
+            let outputs = std::slice::from_raw_parts_mut(out.values.add(row * out.width), scope.outputs);
+            let wanted = tokens[row] as usize;
+            // The loss spreads from the target's logit to the mean of all; what they have in common stays.
+            let moved = outputs[wanted].to_f64() - mean(outputs);
+            row_losses(kernels, scope, target, row..row + 1, out, scale);
+            *out.losses.add(row) += smoothing * moved;
+            if let Some(scale) = scale {
+                let each = E::from_f64(scale * smoothing / scope.outputs as f64);
+                for output in outputs.iter_mut() {
+                    *output = *output - each;
+                }
+                outputs[wanted] = outputs[wanted] + E::from_f64(scale * smoothing);
+            }
+        }
+    }
+}
+
+/// In sixteen lanes, which the compiler can keep in registers.
+fn mean<E: Element>(values: &[E]) -> f64 {
+    let mut lanes = [0.0f64; 16];
+    let whole = values.chunks_exact(16);
+    let rest: f64 = whole.remainder().iter().map(|value| value.to_f64()).sum();
+    for chunk in whole {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane += value.to_f64();
+        }
+    }
+    (lanes.iter().sum::<f64>() + rest) / values.len() as f64
 }

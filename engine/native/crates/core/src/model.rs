@@ -1,27 +1,37 @@
 //! A whole model: embedding or series, recurrent layers, head; training steps, evaluation, traces.
 
+mod update;
+
 use std::sync::Arc;
 
 use crate::buffer::Buffer;
 use crate::cells::Source as SignalSource;
 use crate::element::Element;
 use crate::error::EngineError;
-use crate::kernels::elementwise::SquareSum;
 use crate::kernels::{KernelKind, Kernels};
-use crate::layers::{Attention, Direction, Embedding, Head, Pass, Source, Stack};
-use crate::loss::{Rows, Scope, row_losses};
-use crate::optim::{Moments, Stretch, clip_factor, update_stretch};
+use crate::layers::{Attention, Direction, Embedding, Head, Kept, Pass, Source, Stack, initialize};
+use crate::loss::{Rows, Scope, smoothed_row_losses};
+use crate::optim::Moments;
+use crate::options::check_options;
 use crate::params::{Inner, Parameters};
 use crate::pool::{Pool, Worker};
 use crate::rng::{Purpose, Rng};
 use crate::simd::LANES;
 use crate::spec::{
-    Batch, HeadMode, Input, InputSpec, LossSum, ModelSpec, NamedTensor, NonFinite, StateEntry, States, StepOutcome,
-    Tap, Taps, Target, Traced, Update,
+    Batch, HeadMode, InitialState, Input, InputSpec, LossSum, ModelSpec, NamedTensor, NonFinite, StateEntry, States,
+    StepOutcome, Tap, Taps, Target, Traced, Update,
 };
+use crate::step::StepOptions;
+
+pub use update::Movement;
+use update::Summed;
 
 /// Numbers per block of the gradient norm and the update: fixed, so that sums do not depend on threads.
 const BLOCK: usize = 4096;
+/// A vocabulary's sums of the first layer are kept while they are at most this many numbers and the weights stay the
+/// same for that many evaluations.
+const MOST_KEPT: usize = 16 << 20;
+const PASSES_BEFORE_KEEPING: usize = 8;
 
 /// Weights, gradients, optimiser state and workspace of one model.
 pub struct Model<E: Element> {
@@ -41,6 +51,12 @@ pub struct Model<E: Element> {
     squares: Buffer<f64>,
     /// dL/d(series) of a traced pass, `[T * B][padded I]`.
     input_gradient: Buffer<E>,
+    /// Forgotten whenever the weights change.
+    kept: Kept,
+    summed: Summed<E>,
+    /// Running average of the weights, and the weights before an update that is measured; both only where asked for.
+    average: Buffer<E>,
+    before: Buffer<E>,
 }
 
 /// What a pass does after the forward part.
@@ -52,6 +68,7 @@ struct Work<'a, E> {
     update: Option<(Update, u64)>,
     dropout: Option<(u64, u64)>,
     traced: bool,
+    options: StepOptions,
 }
 
 /// What a pass gives.
@@ -61,8 +78,8 @@ struct Done {
 }
 
 impl<E: Element> Model<E> {
-    /// A model with PyTorch's default initial weights (uniform within 1/sqrt(H) in recurrent layers and within
-    /// 1/sqrt(fan-in) in head and attention, normal in the embedding), drawn from `seed`.
+    /// A model with weights drawn from `seed`, by default as PyTorch draws them (uniform within 1/sqrt(H) in recurrent
+    /// layers and within 1/sqrt(fan-in) in head and attention, normal in the embedding).
     pub fn new(spec: ModelSpec, seed: u64, pool: Arc<Pool>) -> Result<Self, EngineError> {
         Self::with_kernel(spec, seed, pool, KernelKind::picked())
     }
@@ -78,7 +95,8 @@ impl<E: Element> Model<E> {
         }
         let kernels = Kernels::of(kind);
         let mut parameters = Parameters::default();
-        let (embedding, input) = match spec.input {
+        check_options(&spec)?;
+        let (mut embedding, input) = match spec.input {
             InputSpec::Tokens { vocabulary_size: 0, .. } => {
                 return invalid("input.vocabularySize", "The vocabulary is empty.");
             }
@@ -89,15 +107,26 @@ impl<E: Element> Model<E> {
                 return invalid("input.inputSize", "The series needs at least one column.");
             }
             InputSpec::Tokens { vocabulary_size, embedding_size } => {
-                let embedding = Embedding::new(vocabulary_size, embedding_size, &mut parameters);
+                let mut embedding = if spec.options.tie_weights {
+                    Embedding::without_table(vocabulary_size, embedding_size)
+                } else {
+                    Embedding::new(vocabulary_size, embedding_size, &mut parameters)
+                };
+                embedding.dropout = spec.options.embedding_dropout;
                 (Some(embedding), Inner::panels(embedding_size, 1))
             }
             InputSpec::Series { input_size } => (None, Inner::plain(input_size)),
         };
-        let stack = Stack::new(&spec.layers, input, &mut parameters, kernels, pool.threads())?;
+        let mut stack = Stack::new(&spec.layers, input, &mut parameters, kernels, pool.threads())?;
         let top = stack.layers.last().expect("checked above").output_inner();
         let attention = Attention::new(spec.options.attention, top, top, top.size(), &mut parameters, kind);
         let head = Head::new(spec.head, top, attention, &mut parameters);
+        if let Some(embedding) = embedding.as_mut().filter(|_| spec.options.tie_weights) {
+            embedding.share(&mut parameters);
+        }
+        if spec.options.initial_state == InitialState::Learned {
+            stack.learn_initial_states(&mut parameters);
+        }
         let length = parameters.length;
         let mut model = Model {
             pool,
@@ -112,6 +141,10 @@ impl<E: Element> Model<E> {
             losses: Buffer::new(0),
             squares: Buffer::new(length.div_ceil(BLOCK)),
             input_gradient: Buffer::new(0),
+            kept: Kept::default(),
+            summed: Summed::default(),
+            average: Buffer::new(0),
+            before: Buffer::new(0),
             parameters,
             spec,
         };
@@ -124,7 +157,8 @@ impl<E: Element> Model<E> {
         let flat = self.weights.slice_mut(self.parameters.length);
         for (number, tensor) in self.parameters.tensors.iter().enumerate() {
             let rng = Rng::new(seed, Purpose::Initial, number as u32);
-            let bound = if tensor.name.starts_with("head.") {
+            let tied = self.spec.options.tie_weights && tensor.name == "embedding.weight";
+            let bound = if tensor.name.starts_with("head.") || tied {
                 1.0 / (fan_in as f64).sqrt()
             } else if tensor.name.starts_with("attention.") {
                 1.0 / (*tensor.shape.last().expect("tensors have a shape") as f64).sqrt()
@@ -133,13 +167,26 @@ impl<E: Element> Model<E> {
                 let hidden = layer.filter(|d| tensor.name.ends_with(&format!("_{}", d.name))).map(|d| d.hidden).next();
                 1.0 / (hidden.unwrap_or(1) as f64).sqrt()
             };
-            let normal = tensor.name == "embedding.weight";
+            // The head's scale: logits of a table drawn as an embedding would be far too large.
+            let normal = tensor.name == "embedding.weight" && !tied;
             tensor.each(|index, place| {
                 let index = index as u64;
-                let drawn = if normal { rng.normal(index) } else { bound * (2.0 * rng.uniform(index) - 1.0) };
-                flat[place] = E::from_f64(if tensor.has(index as usize) { drawn } else { 0.0 });
+                let drawn = || if normal { rng.normal(index) } else { bound * (2.0 * rng.uniform(index) - 1.0) };
+                let value = tensor.start.unwrap_or_else(drawn);
+                flat[place] = E::from_f64(if tensor.has(index as usize) { value } else { 0.0 });
             });
         }
+        for (gain, bias) in self.stack.layers.iter().filter_map(|layer| layer.between.as_ref()?.norm_tensors()) {
+            for tensor in self.parameters.tensors.iter().filter(|t| t.offset == gain || t.offset == bias) {
+                let value = if tensor.offset == gain { E::ONE } else { E::ZERO };
+                tensor.each(|_, place| flat[place] = value);
+            }
+        }
+        for tensor in self.parameters.tensors.iter().filter(|tensor| tensor.name.starts_with("initial.")) {
+            tensor.each(|_, place| flat[place] = E::ZERO);
+        }
+        let directions = self.stack.layers.iter().flat_map(|layer| &layer.directions);
+        initialize(&self.spec.options.initialization, directions, &self.parameters, flat, seed);
     }
 
     pub fn spec(&self) -> &ModelSpec {
@@ -163,6 +210,7 @@ impl<E: Element> Model<E> {
 
     /// Sets all weights; `PARAMETER_MISSING` or `PARAMETER_SHAPE` names the tensor, and then nothing has changed.
     pub fn load_parameters(&mut self, tensors: &[NamedTensor<E>]) -> Result<(), EngineError> {
+        self.kept = Kept::default();
         self.parameters.write(self.weights.slice_mut(self.parameters.length), "", tensors)
     }
 
@@ -209,15 +257,22 @@ impl<E: Element> Model<E> {
         self.moments = moments;
     }
 
-    /// Zero states for a batch.
+    /// The number of the next batches' first time step, 0 unless said otherwise: cells that count time steps begin there.
+    pub fn count_from(&mut self, step: usize) {
+        self.stack.first_step = step;
+    }
+
+    /// States for a batch whose sequences all begin: zero, and marked so for learned initial states.
     pub fn zero_states(&self, batch: usize) -> States<E> {
         let mut entries = Vec::new();
         for direction in self.directions() {
-            for state in direction.cell.info().states {
+            for (s, state) in direction.cell.info().states.iter().enumerate() {
+                let size = direction.state_size(s);
                 entries.push(StateEntry {
                     name: format!("{state}0_{}", direction.name),
-                    hidden_size: direction.hidden,
-                    data: vec![E::ZERO; batch * direction.hidden],
+                    hidden_size: size,
+                    data: vec![E::ZERO; batch * size],
+                    begins: vec![true; batch],
                 });
             }
         }
@@ -239,24 +294,41 @@ impl<E: Element> Model<E> {
         step: u64,
         update: &Update,
     ) -> Result<StepOutcome, EngineError> {
+        self.train_step_with(batch, target, states, step, update, &StepOptions::default())
+    }
+
+    /// The same with options. A batch that is a part of an update gives its own norm, the last part that of the whole
+    /// update's gradient and the mean loss over all valid targets of the update.
+    pub fn train_step_with(
+        &mut self,
+        batch: &Batch<E>,
+        target: &Target<E>,
+        states: &mut States<E>,
+        step: u64,
+        update: &Update,
+        options: &StepOptions,
+    ) -> Result<StepOutcome, EngineError> {
         self.check_target(batch, target)?;
         self.use_moments(update.optimizer.moments());
+        self.summed.prepare(options.part, self.parameters.length);
         let work = Work {
             target: Some(*target),
             backward: true,
             update: Some((*update, step)),
-            dropout: Some((update.seed, step)),
+            dropout: Some((update.seed, options.draw.unwrap_or(step))),
             traced: false,
+            options: *options,
         };
         let done = self.pass(batch, states, work)?;
-        let (loss, grad_norm) = (done.loss.mean(), done.norm);
-        let non_finite = if loss.is_finite() && grad_norm.is_finite() {
-            self.store_states(states, batch.time);
+        let grad_norm = done.norm;
+        let non_finite = if done.loss.sum.is_finite() && grad_norm.is_finite() {
+            self.store_states(states, options.carry_after.unwrap_or(batch.time));
             None
         } else {
             Some(self.find_non_finite(batch, states, Work { backward: false, update: None, ..work })?)
         };
-        Ok(StepOutcome { loss, grad_norm, non_finite })
+        self.summed.add(done.loss);
+        Ok(StepOutcome { loss: self.summed.loss.mean(), grad_norm, non_finite })
     }
 
     /// Evaluation: outputs `[T*B*out]` (or `[B*out]` with `LastStep`); `states` receives the final states; `taps`
@@ -317,7 +389,7 @@ impl<E: Element> Model<E> {
         let rows = self.head.rows(batch.time, batch.batch);
         let (given, wanted) = match target {
             Target::Tokens(tokens) => (tokens.len(), rows),
-            Target::Values(values) => (values.len(), rows * self.head.outputs),
+            Target::Values(values) | Target::Bits(values) => (values.len(), rows * self.head.outputs),
         };
         if given != wanted {
             return Err(EngineError::new("BATCH_INVALID", format!("The target has {given} entries, not {wanted}.")));
@@ -367,10 +439,15 @@ impl<E: Element> Model<E> {
         self.check_batch(batch)?;
         let (time, size) = (batch.time, batch.batch);
         let rows = time * size;
-        if let (Some(embedding), Input::Tokens(tokens)) = (&mut self.embedding, batch.input) {
-            embedding.read(tokens);
-        }
-        let distinct = self.embedding.as_ref().map_or(0, |embedding| embedding.distinct.len());
+        let whole_vocabulary = self.uses_whole_vocabulary(&work);
+        let distinct = match (&mut self.embedding, batch.input) {
+            (Some(embedding), Input::Tokens(_)) if whole_vocabulary => embedding.vocabulary,
+            (Some(embedding), Input::Tokens(tokens)) => {
+                embedding.read(tokens);
+                embedding.distinct.len()
+            }
+            _ => 0,
+        };
         self.stack.reserve(time, size, distinct, work.dropout.is_some(), work.backward, work.traced);
         self.head.reserve(time, size, work.backward);
         self.losses.reserve(self.head.rows(time, size));
@@ -384,6 +461,12 @@ impl<E: Element> Model<E> {
         };
         let source = match (batch.input, &self.embedding) {
             (Input::Series(values), _) => Source::Series(values.as_ptr()),
+            (Input::Tokens(tokens), Some(embedding)) if whole_vocabulary => Source::Tokens {
+                embedded: self.weights.at(embedding.weight),
+                width: embedding.width,
+                distinct,
+                index: tokens.as_ptr(),
+            },
             (Input::Tokens(_), Some(embedding)) => Source::Tokens {
                 embedded: embedding.rows.at(0),
                 width: embedding.width,
@@ -404,10 +487,13 @@ impl<E: Element> Model<E> {
             gradients: self.gradients.at(0),
             source,
             dropout: work.dropout,
-            output_gradient: self.head.reads_outputs(),
+            output_gradient: self.head.reads_outputs(&self.stack),
             final_gradients: if work.backward { self.head.final_gradients(&self.stack) } else { Vec::new() },
             traced: work.traced,
             input_gradient,
+            kept: self.kept,
+            whole_vocabulary,
+            narrow: !work.backward && self.head.attention.is_none() && self.stack.is_narrow(size, self.pool.threads()),
         };
         let result = std::sync::Mutex::new(Done { loss: LossSum::default(), norm: 0.0 });
         let this = &*self;
@@ -421,7 +507,20 @@ impl<E: Element> Model<E> {
         if let Some(embedding) = self.embedding.as_mut().filter(|_| work.backward) {
             embedding.remember();
         }
+        self.kept = match work.update {
+            Some(_) => Kept::default(),
+            None => Kept { biases: true, table: whole_vocabulary, passes: self.kept.passes + 1 },
+        };
         Ok(result.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()))
+    }
+
+    /// Whether a pass takes the first layer's sums from a table of the whole vocabulary, which then serves further
+    /// passes over the same weights.
+    fn uses_whole_vocabulary(&self, work: &Work<E>) -> bool {
+        let Some(embedding) = &self.embedding else { return false };
+        let sums = |d: &Direction<E>| d.panels * d.line() * embedding.vocabulary;
+        let fits = self.stack.layers[0].directions.iter().map(sums).sum::<usize>() <= MOST_KEPT;
+        fits && !work.backward && work.dropout.is_none() && self.kept.passes >= PASSES_BEFORE_KEEPING
     }
 
     /// A worker's way through a pass. Barriers stand where one worker reads what others wrote.
@@ -437,25 +536,32 @@ impl<E: Element> Model<E> {
                 head.prepare(pass, worker);
             }
             if let Some(embedding) = &self.embedding {
-                embedding.gather(pass.weights, worker);
+                if !pass.whole_vocabulary {
+                    embedding.gather(pass.weights, pass.dropout, worker);
+                }
                 if work.backward {
                     embedding.forget(pass.gradients, worker);
                 }
             }
             worker.barrier();
-            if self.embedding.is_some() {
+            if self.embedding.is_some() && !(pass.whole_vocabulary && pass.kept.table) {
                 stack.token_tables(pass, worker);
                 worker.barrier();
             }
-            stack.forward(pass, worker);
-            head.forward(stack, pass, worker);
+            if pass.narrow {
+                stack.forward_narrow(head, pass, worker);
+            } else {
+                stack.forward(pass, worker);
+                head.forward(stack, pass, worker);
+            }
             let Some(target) = work.target else { return done };
             let scale = (work.backward && count > 0).then(|| 1.0 / count as f64);
             // Without a valid target there is no gradient; a factor of 0 then makes all of them 0.
             let scale = if work.backward { Some(scale.unwrap_or(0.0)) } else { None };
             for (first, rows) in head.blocks(stack, pass, worker).stretches() {
                 let out = Rows { values: head.values.at(0), width: head.width, losses: self.losses.at(0) };
-                row_losses(&stack.kernels, scope, &target, first..first + rows, out, scale);
+                let smoothing = work.options.label_smoothing;
+                smoothed_row_losses(&stack.kernels, scope, &target, first..first + rows, out, scale, smoothing);
             }
             if work.backward {
                 head.backward(stack, pass, worker);
@@ -466,78 +572,48 @@ impl<E: Element> Model<E> {
                 if let Some(embedding) = &self.embedding {
                     worker.barrier();
                     stack.embedding_gradient(pass, worker, embedding.gradient.at(0));
-                    embedding.spread(pass.gradients, worker);
+                    embedding.spread(pass.gradients, pass.dropout, worker);
                 }
             }
             worker.barrier();
             done.loss.sum = self.losses.slice(head.rows(pass.time, pass.batch)).iter().sum();
             if let Some((update, step)) = &work.update {
-                done.norm = self.gradient_norm(pass, worker);
+                done.norm = self.gradient_norm(pass.gradients, worker);
                 if done.loss.sum.is_finite() && done.norm.is_finite() {
-                    self.update(pass, worker, update, *step, clip_factor(done.norm, update.clip_norm));
+                    done.norm = self.finish_batch(work, (update, *step), count, done.norm, worker);
                 }
             }
         }
         done
     }
 
-    /// Global L2 norm, the same sum in every worker; a barrier is inside.
-    unsafe fn gradient_norm(&self, pass: &Pass<E>, worker: &Worker) -> f64 {
-        let length = self.parameters.length;
-        let blocks = length.div_ceil(BLOCK);
-        for block in worker.share(blocks) {
-            unsafe {
-                (self.stack.kernels.square_sum)(SquareSum {
-                    values: pass.gradients.add(block * BLOCK),
-                    count: (length - block * BLOCK).min(BLOCK),
-                    out: self.squares.at(block),
-                });
-            }
-        }
-        worker.barrier();
-        self.squares.slice(blocks).iter().sum::<f64>().sqrt()
-    }
-
-    unsafe fn update(&self, pass: &Pass<E>, worker: &Worker, update: &Update, step: u64, clip: f64) {
-        let length = self.parameters.length;
-        let own = worker.share(length.div_ceil(BLOCK));
-        let first = (own.start * BLOCK).min(length);
-        let count = (own.end * BLOCK).min(length).saturating_sub(first);
-        let moment = |buffer: &Buffer<E>, used: bool| if used { buffer.at(first) } else { std::ptr::null_mut() };
-        let stretch = Stretch {
-            weights: self.weights.at(first),
-            gradients: unsafe { pass.gradients.add(first) },
-            first: moment(&self.first_moments, self.moments.first.is_some()),
-            second: moment(&self.second_moments, self.moments.second.is_some()),
-            count,
-        };
-        unsafe { update_stretch(&self.stack.kernels, stretch, update, step, clip) };
-    }
-
     fn load_states(&mut self, states: &States<E>, time: usize, batch: usize) -> Result<(), EngineError> {
         let mut entries = states.entries.iter();
         for layer in &mut self.stack.layers {
             for direction in &mut layer.directions {
-                let first = direction.initial_block(time) * batch * direction.width;
                 for s in 0..direction.layout.states {
+                    let (size, width) = (direction.state_size(s), direction.state_width(s));
+                    let first = direction.initial_block(time) * batch * width;
                     let name = format!("{}0_{}", direction.cell.info().states[s], direction.name);
                     let entry = entries
                         .next()
-                        .filter(|entry| entry.name == name && entry.data.len() == batch * direction.hidden)
+                        .filter(|entry| entry.name == name && entry.data.len() == batch * size)
                         .ok_or_else(|| {
-                            let message =
-                                format!("The states need \"{name}\" for a batch of {batch} here, and nothing else.");
-                            EngineError::at("STATES_INVALID", &name, message)
-                        })?;
+                        let message =
+                            format!("The states need \"{name}\" for a batch of {batch} here, and nothing else.");
+                        EngineError::at("STATES_INVALID", &name, message)
+                    })?;
                     let buffer = &mut direction.states[s];
-                    let end = first + batch * direction.width;
-                    let rows = buffer.slice_mut(end)[first..].chunks_exact_mut(direction.width);
-                    for (row, from) in rows.zip(entry.data.chunks_exact(direction.hidden)) {
-                        row[..direction.hidden].copy_from_slice(from);
-                        row[direction.hidden..].fill(E::ZERO);
+                    let end = first + batch * width;
+                    let rows = buffer.slice_mut(end)[first..].chunks_exact_mut(width);
+                    for (row, from) in rows.zip(entry.data.chunks_exact(size)) {
+                        row[..size].copy_from_slice(from);
+                        row[size..].fill(E::ZERO);
                     }
+                    let weights = self.weights.slice(self.parameters.length);
+                    direction.initial.fill(s, entry, weights, &mut buffer.slice_mut(end)[first..]);
                     if s == direction.layout.reads {
-                        direction.starts_at_zero = entry.data.iter().all(|&value| value == E::ZERO);
+                        direction.starts_at_zero = buffer.slice(end)[first..].iter().all(|&value| value == E::ZERO);
                     }
                 }
             }
@@ -549,11 +625,13 @@ impl<E: Element> Model<E> {
         let batch = states.batch;
         let mut entries = states.entries.iter_mut();
         for direction in self.directions() {
-            let first = direction.final_block(time) * batch * direction.width;
             for s in 0..direction.layout.states {
+                let width = direction.state_width(s);
+                let first = direction.final_block(time) * batch * width;
                 let entry = entries.next().expect("load_states has compared them");
-                let rows = direction.states[s].slice(first + batch * direction.width);
-                copy_rows(&rows[first..], direction.width, direction.hidden, &mut entry.data);
+                let rows = direction.states[s].slice(first + batch * width);
+                copy_rows(&rows[first..], width, direction.state_size(s), &mut entry.data);
+                entry.begins.fill(false);
             }
         }
     }
@@ -570,12 +648,13 @@ impl<E: Element> Model<E> {
         let mut taps = Taps::new();
         let rows = batch.time * batch.batch;
         for direction in self.directions() {
-            let (width, line) = (direction.width, direction.line());
+            let line = direction.line();
             for signal in direction.cell.info().signals {
+                let size = direction.signal_size(signal);
                 let data = match signal.source {
                     SignalSource::Slot(slot) => {
                         let gates = direction.gates.slice(rows * line * direction.panels);
-                        self.batch_first(batch, direction.hidden, |row, unit| {
+                        self.batch_first(batch, size, |row, unit| {
                             gates[(unit / LANES * rows + row) * line + slot * LANES + unit % LANES]
                         })
                     }
@@ -588,14 +667,15 @@ impl<E: Element> Model<E> {
                         })
                     }
                     SignalSource::State(s) => {
+                        let width = direction.state_width(s);
                         let first = direction.block_after(0) * batch.batch;
                         let states = direction.states[s].slice((rows + batch.batch) * width);
-                        self.batch_first(batch, direction.hidden, |row, unit| states[(first + row) * width + unit])
+                        self.batch_first(batch, size, |row, unit| states[(first + row) * width + unit])
                     }
                 };
                 taps.entries.push(Tap {
                     name: format!("{}.{}", direction.name, signal.name),
-                    shape: [batch.batch, batch.time, direction.hidden],
+                    shape: [batch.batch, batch.time, size],
                     data,
                 });
             }
@@ -617,11 +697,12 @@ impl<E: Element> Model<E> {
         let rows = batch.time * batch.batch;
         for direction in self.directions() {
             for (s, state) in direction.cell.info().states.iter().enumerate() {
-                let totals = direction.totals[s].slice(rows * direction.width);
+                let (size, width) = (direction.state_size(s), direction.state_width(s));
+                let totals = direction.totals[s].slice(rows * width);
                 taps.entries.push(Tap {
                     name: format!("{}.{state}", direction.name),
-                    shape: [batch.batch, batch.time, direction.hidden],
-                    data: self.batch_first(batch, direction.hidden, |row, unit| totals[row * direction.width + unit]),
+                    shape: [batch.batch, batch.time, size],
+                    data: self.batch_first(batch, size, |row, unit| totals[row * width + unit]),
                 });
             }
         }
@@ -647,8 +728,8 @@ impl<E: Element> Model<E> {
         for direction in self.directions() {
             for s in 0..direction.layout.states {
                 let entry = entries.next().expect("one entry per state");
-                let carry = direction.carry[s].slice(batch * direction.width);
-                copy_rows(carry, direction.width, direction.hidden, &mut entry.data);
+                let width = direction.state_width(s);
+                copy_rows(direction.carry[s].slice(batch * width), width, direction.state_size(s), &mut entry.data);
             }
         }
         states
@@ -695,14 +776,13 @@ impl<E: Element> Model<E> {
         self.pass(batch, states, Work { target: None, ..work })?;
         let rows = batch.time * batch.batch;
         for direction in self.directions() {
-            let (width, line) = (direction.width, direction.line());
+            let line = direction.line();
             let gates = direction.gates.slice(rows * line * direction.panels);
             for step in direction.steps(batch.time) {
                 for b in 0..batch.batch {
                     let row = step * batch.batch + b;
-                    let after = (direction.block_after(step) * batch.batch + b) * width;
                     for signal in direction.cell.info().signals {
-                        let unit = (0..direction.hidden).find(|&unit| {
+                        let unit = (0..direction.signal_size(signal)).find(|&unit| {
                             let value = match signal.source {
                                 SignalSource::Slot(slot) => {
                                     gates[(unit / LANES * rows + row) * line + slot * LANES + unit % LANES]
@@ -711,7 +791,11 @@ impl<E: Element> Model<E> {
                                     let at = (unit / LANES * rows + row) * line + unit % LANES;
                                     gates[at + slot * LANES] + gates[at + other * LANES]
                                 }
-                                SignalSource::State(s) => direction.states[s].slice(after + width)[after + unit],
+                                SignalSource::State(s) => {
+                                    let width = direction.state_width(s);
+                                    let after = (direction.block_after(step) * batch.batch + b) * width;
+                                    direction.states[s].slice(after + width)[after + unit]
+                                }
                             };
                             !value.finite()
                         });

@@ -44,6 +44,20 @@ impl Optimizer {
         };
         Moments { first, second }
     }
+
+    /// The same rule for weights that the decay leaves alone.
+    pub fn without_decay(mut self) -> Self {
+        match &mut self {
+            Optimizer::Sgd { weight_decay, .. }
+            | Optimizer::Adam { weight_decay, .. }
+            | Optimizer::AdamW { weight_decay, .. }
+            | Optimizer::NAdam { weight_decay, .. }
+            | Optimizer::RmsProp { weight_decay, .. }
+            | Optimizer::Adagrad { weight_decay, .. }
+            | Optimizer::Lion { weight_decay, .. } => *weight_decay = 0.0,
+        }
+        self
+    }
 }
 
 /// Factor of all gradients that brings their global norm down to `most`.

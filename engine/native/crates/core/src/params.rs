@@ -45,6 +45,28 @@ impl Inner {
     fn place(self, column: usize) -> usize {
         column / self.part * self.part_padded + column % self.part
     }
+
+    /// Places of the columns, part by part, without the padding.
+    pub fn columns(self) -> impl Iterator<Item = std::ops::Range<usize>> {
+        (0..self.parts).map(move |part| part * self.part_padded..part * self.part_padded + self.part)
+    }
+
+    /// False in the padding.
+    pub fn is_column(self, place: usize) -> bool {
+        place % self.part_padded < self.part
+    }
+
+    /// Where the same columns lie here and in `other`, as `(here, there, count)`; both have as many.
+    pub fn shared_runs(self, other: Inner) -> Vec<(usize, usize, usize)> {
+        let mut runs = Vec::new();
+        let mut column = 0;
+        while column < self.size() {
+            let count = (self.part - column % self.part).min(other.part - column % other.part);
+            runs.push((self.place(column), other.place(column), count));
+            column += count;
+        }
+        runs
+    }
 }
 
 /// How a tensor is packed.
@@ -52,6 +74,8 @@ impl Inner {
 pub enum Packing {
     /// `[gates * H, inner]` as `[unit panel][inner][slot][16]`; `slots[v]` is the gate of slot v.
     Gates { hidden: usize, slots: &'static [usize], inner: Inner },
+    /// `[gates * H, inner]` as two such matrices one after the other, for products at two places of a step.
+    SplitGates { hidden: usize, first: &'static [usize], second: &'static [usize], inner: Inner },
     /// `[gates * H]` as `[unit panel][slot][16]`
     GateBias { hidden: usize, slots: &'static [usize] },
     /// `[out, inner]` as `[chunk of 64 outputs][inner][outputs of the chunk]`, the last chunk as narrow as it can be.
@@ -62,6 +86,8 @@ pub enum Packing {
     Rows { rows: usize, columns: usize },
     /// `[size]`
     Vector { size: usize },
+    /// `[inner]`, placed as the columns of a row.
+    Parts { inner: Inner },
 }
 
 /// A size of one input, or of two together.
@@ -70,11 +96,13 @@ fn joined(first: Inner, second: Option<Inner>, size: fn(Inner) -> usize) -> usiz
 }
 
 /// One parameter tensor.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Tensor {
     pub name: String,
     pub shape: Vec<usize>,
     pub packing: Packing,
+    /// The value all of it starts with, where it isn't drawn.
+    pub start: Option<f64>,
     /// Equal blocks of a block upper triangular matrix, 1 for any other: what lies below the diagonal does not exist, is
     /// stored as 0 and never changes.
     pub blocks: usize,
@@ -87,27 +115,35 @@ impl Packing {
     fn length(&self) -> usize {
         match self {
             Packing::Gates { hidden, slots, inner } => padded(*hidden) * slots.len() * inner.padded(),
+            Packing::SplitGates { hidden, first, second, inner } => {
+                padded(*hidden) * (first.len() + second.len()) * inner.padded()
+            }
             Packing::GateBias { hidden, slots } => padded(*hidden) * slots.len(),
             Packing::Columns { outputs, inner } => padded(*outputs) * inner.padded(),
             Packing::Joined { outputs, first, second } => outputs.padded() * joined(*first, *second, Inner::padded),
             Packing::Rows { rows, columns } => rows * padded(*columns),
             Packing::Vector { size } => padded(*size),
+            Packing::Parts { inner } => inner.padded(),
         }
     }
 
     fn shape(&self) -> Vec<usize> {
         match self {
             Packing::Gates { hidden, slots, inner } => vec![slots.len() * hidden, inner.size()],
+            Packing::SplitGates { hidden, first, second, inner } => {
+                vec![(first.len() + second.len()) * hidden, inner.size()]
+            }
             Packing::GateBias { hidden, slots } => vec![slots.len() * hidden],
             Packing::Columns { outputs, inner } => vec![*outputs, inner.size()],
             Packing::Joined { outputs, first, second } => vec![outputs.size(), joined(*first, *second, Inner::size)],
             Packing::Rows { rows, columns } => vec![*rows, *columns],
             Packing::Vector { size } => vec![*size],
+            Packing::Parts { inner } => vec![inner.size()],
         }
     }
 
     /// Place of the row-major element (row, column) from the tensor's beginning.
-    fn place(&self, row: usize, column: usize) -> usize {
+    pub(crate) fn place(&self, row: usize, column: usize) -> usize {
         let slot_of =
             |slots: &[usize], gate: usize| slots.iter().position(|&g| g == gate).expect("every gate has a slot");
         match self {
@@ -115,6 +151,14 @@ impl Packing {
                 let (unit, slot) = (row % hidden, slot_of(slots, row / hidden));
                 let line = slots.len() * LANES;
                 (unit / LANES * inner.padded() + inner.place(column)) * line + slot * LANES + unit % LANES
+            }
+            Packing::SplitGates { hidden, first, second, inner } => {
+                let part = |slots| Packing::Gates { hidden: *hidden, slots, inner: *inner };
+                if first.contains(&(row / hidden)) {
+                    part(first).place(row, column)
+                } else {
+                    part(first).length() + part(second).place(row, column)
+                }
             }
             Packing::GateBias { hidden, slots } => {
                 let (unit, slot) = (row % hidden, slot_of(slots, row / hidden));
@@ -138,6 +182,7 @@ impl Packing {
             }
             Packing::Rows { columns, .. } => row * padded(*columns) + column,
             Packing::Vector { .. } => row,
+            Packing::Parts { inner } => inner.place(row),
         }
     }
 }
@@ -154,7 +199,8 @@ impl Parameters {
     /// Adds a tensor and gives its index.
     pub fn add(&mut self, name: String, packing: Packing) -> usize {
         let length = packing.length();
-        self.tensors.push(Tensor { name, shape: packing.shape(), packing, blocks: 1, offset: self.length, length });
+        let shape = packing.shape();
+        self.tensors.push(Tensor { name, shape, packing, start: None, blocks: 1, offset: self.length, length });
         // Each begins at a whole vector; packings of odd inner sizes are whole vectors too.
         self.length += length.next_multiple_of(LANES);
         self.tensors.len() - 1
@@ -275,6 +321,7 @@ mod tests {
         vec![
             Packing::Gates { hidden: 5, slots: &[2, 0, 1], inner: Inner::plain(3) },
             Packing::Gates { hidden: 33, slots: &[0, 1, 2, 3], inner: Inner::panels(5, 2) },
+            Packing::SplitGates { hidden: 18, first: &[2, 0], second: &[1], inner: Inner::panels(18, 1) },
             Packing::GateBias { hidden: 17, slots: &[2, 0, 1] },
             Packing::Columns { outputs: 65, inner: Inner::panels(5, 2) },
             Packing::Columns { outputs: 130, inner: Inner::plain(7) },
@@ -286,6 +333,7 @@ mod tests {
             },
             Packing::Rows { rows: 4, columns: 9 },
             Packing::Vector { size: 3 },
+            Packing::Parts { inner: Inner::panels(19, 2) },
         ]
     }
 

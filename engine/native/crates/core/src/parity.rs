@@ -11,9 +11,10 @@ use crate::cells::{OptionValues, Source as SignalSource, find_cell};
 use crate::element::Element;
 use crate::error::EngineError;
 use crate::kernels::{KernelKind, Kernels};
-use crate::layers::{Pass, Source, Stack, Strided};
+use crate::layers::{Kept, Pass, Source, Stack, Strided};
 use crate::params::{Inner, Parameters};
 use crate::parity_attention;
+use crate::parity_training;
 use crate::pool::Pool;
 use crate::simd::LANES;
 use crate::spec::{LayerSpec, NamedTensor};
@@ -21,8 +22,8 @@ use crate::spec::{LayerSpec, NamedTensor};
 /// Absolute and relative tolerances: `|value - reference| <= absolute + relative * |reference|`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tolerance {
-    absolute: f64,
-    relative: f64,
+    pub absolute: f64,
+    pub relative: f64,
 }
 
 /// f64 differs by rounding and by the fixtures' 11 digits; f32 by the rounding of a few hundred operations, which
@@ -49,6 +50,59 @@ pub struct ParityResult {
     pub passed: bool,
     /// The tensor nearest to its tolerance, or furthest beyond it.
     pub worst_tensor: String,
+    /// What the fixture holds and the engine has not, so that it was not compared.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
+}
+
+/// A comparison under way.
+pub(crate) struct Comparison {
+    pub result: ParityResult,
+    /// Largest error as a share of its tolerance.
+    worst: f64,
+}
+
+impl Comparison {
+    pub fn new(precision: &'static str, cell: &str) -> Self {
+        let result = ParityResult {
+            precision,
+            cell: cell.to_string(),
+            max_absolute_error: 0.0,
+            max_relative_error: 0.0,
+            passed: true,
+            worst_tensor: String::new(),
+            left_out: Vec::new(),
+        };
+        Comparison { result, worst: -1.0 }
+    }
+
+    /// Compares one tensor; one that is missing or of another size does not pass.
+    pub fn check(&mut self, name: String, reference: &[f64], values: Option<&[f64]>, tolerance: Tolerance) {
+        let result = &mut self.result;
+        let Some(values) = values.filter(|values| values.len() == reference.len()) else {
+            result.passed = false;
+            self.worst = f64::INFINITY;
+            result.worst_tensor = name;
+            return;
+        };
+        for (&value, &want) in values.iter().zip(reference) {
+            let error = (value - want).abs();
+            let share = error / (tolerance.absolute + tolerance.relative * want.abs());
+            result.max_absolute_error = result.max_absolute_error.max(error);
+            result.max_relative_error = result.max_relative_error.max(error / want.abs().max(RELATIVE_FLOOR));
+            if share > self.worst || share.is_nan() {
+                self.worst = if share.is_nan() { f64::INFINITY } else { share };
+                result.worst_tensor.clone_from(&name);
+            }
+            if share.is_nan() || share > 1.0 {
+                result.passed = false;
+            }
+        }
+    }
+
+    pub fn leave_out(&mut self, what: String) {
+        self.result.left_out.push(what);
+    }
 }
 
 /// Nested JSON arrays of any depth, read in row-major order.
@@ -105,6 +159,9 @@ struct Sizes {
 struct Options {
     layers: usize,
     bidirectional: bool,
+    /// Size of a projected h.
+    #[serde(default)]
+    proj: Option<usize>,
     /// Settings of the cell.
     #[serde(flatten)]
     cell: BTreeMap<String, serde_json::Value>,
@@ -160,8 +217,15 @@ pub fn run_fixture_with(json: &str, kind: KernelKind) -> Result<Vec<ParityResult
     if schema == parity_attention::SCHEMA {
         return parity_attention::run(json, kind);
     }
+    if schema == "training-fixture/1" {
+        let fixture = serde_json::from_str(json).map_err(unreadable)?;
+        let single = parity_training::compare::<f32>(&fixture, kind)?;
+        return Ok(vec![single.result, parity_training::compare::<f64>(&fixture, kind)?.result]);
+    }
     if schema != "recurrent-fixture/1" {
-        return Err(invalid(format!("This is no fixture of a cell or of attention: its schema is \"{schema}\".")));
+        return Err(invalid(format!(
+            "This is no fixture of a cell, of attention or of training: its schema is \"{schema}\"."
+        )));
     }
     let fixture: Fixture = serde_json::from_str(json).map_err(unreadable)?;
     Ok(vec![compare::<f32>(&fixture, kind)?, compare::<f64>(&fixture, kind)?])
@@ -170,9 +234,9 @@ pub fn run_fixture_with(json: &str, kind: KernelKind) -> Result<Vec<ParityResult
 fn compare<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<ParityResult, EngineError> {
     let computed = compute::<E>(fixture, kind)?;
     let (for_outputs, for_gradients) = tolerances(E::PRECISION);
-    let mut judge = Judge::new(E::PRECISION, &fixture.cell);
+    let mut comparison = Comparison::new(E::PRECISION, &fixture.cell);
     let mut check = |name: String, reference: Vec<f64>, values: Option<&Vec<f64>>, tolerance: Tolerance| {
-        judge.check(name, reference, values, tolerance);
+        comparison.check(name, &reference, values.map(Vec::as_slice), tolerance);
     };
     let outputs = &computed.outputs;
     check("y".into(), fixture.y.flat(), outputs.get("y"), for_outputs);
@@ -202,51 +266,7 @@ fn compare<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<ParityResu
             check(name.clone(), want.flat(), gradients.get(&name), for_gradients);
         }
     }
-    Ok(judge.result)
-}
-
-/// Compares tensor after tensor and remembers the worst.
-pub(crate) struct Judge {
-    pub result: ParityResult,
-    worst: f64,
-}
-
-impl Judge {
-    pub fn new(precision: &'static str, cell: &str) -> Self {
-        let result = ParityResult {
-            precision,
-            cell: cell.into(),
-            max_absolute_error: 0.0,
-            max_relative_error: 0.0,
-            passed: true,
-            worst_tensor: String::new(),
-        };
-        Judge { result, worst: -1.0 }
-    }
-
-    /// A missing tensor, or one of another size, fails.
-    pub fn check(&mut self, name: String, reference: Vec<f64>, values: Option<&Vec<f64>>, tolerance: Tolerance) {
-        let result = &mut self.result;
-        let Some(values) = values.filter(|values| values.len() == reference.len()) else {
-            result.passed = false;
-            self.worst = f64::INFINITY;
-            result.worst_tensor = name;
-            return;
-        };
-        for (&value, &want) in values.iter().zip(&reference) {
-            let error = (value - want).abs();
-            let share = error / (tolerance.absolute + tolerance.relative * want.abs());
-            result.max_absolute_error = result.max_absolute_error.max(error);
-            result.max_relative_error = result.max_relative_error.max(error / want.abs().max(RELATIVE_FLOOR));
-            if share > self.worst || share.is_nan() {
-                self.worst = if share.is_nan() { f64::INFINITY } else { share };
-                result.worst_tensor.clone_from(&name);
-            }
-            if share.is_nan() || share > 1.0 {
-                result.passed = false;
-            }
-        }
-    }
+    Ok(comparison.result)
 }
 
 /// One forward and backward pass of the stack on one thread, with the fixture's loss.
@@ -258,6 +278,7 @@ fn compute<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<Computed, 
         options: cell_options(fixture)?,
         hidden_size: hidden,
         bidirectional: fixture.options.bidirectional,
+        projection_size: fixture.options.proj,
         ..LayerSpec::default()
     };
     let mut parameters = Parameters::default();
@@ -294,32 +315,32 @@ fn compute<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<Computed, 
     let missing = |what: &str| EngineError::new("FIXTURE_INVALID", format!("The fixture has no \"{what}\"."));
     stack.reserve(time, batch, 0, false, true, true);
     let mut final_coefficients = Vec::new();
-    let (mut number, width_of) = (0, |hidden: usize| hidden.next_multiple_of(LANES));
+    let mut number = 0;
     for layer in &mut stack.layers {
         for direction in &mut layer.directions {
             let mut coefficients = Vec::new();
-            let first = direction.initial_block(time) * batch * direction.width;
             for (s, state) in direction.cell.info().states.iter().enumerate() {
-                let part = number * batch * hidden..(number + 1) * batch * hidden;
+                let (size, width) = (direction.state_size(s), direction.state_width(s));
+                let first = direction.initial_block(time) * batch * width;
+                let part = number * batch * size..(number + 1) * batch * size;
                 let initial = fixture.initial.get(*state).ok_or_else(|| missing(state))?.flat();
-                let width = direction.width;
                 let end = first + batch * width;
                 let rows = direction.states[s].slice_mut(end)[first..].chunks_exact_mut(width);
-                for (row, from) in rows.zip(initial[part.clone()].chunks_exact(hidden)) {
+                for (row, from) in rows.zip(initial[part.clone()].chunks_exact(size)) {
                     for (to, &value) in row.iter_mut().zip(from) {
                         *to = E::from_f64(value);
                     }
                 }
                 // A state without coefficients takes no part in the loss.
                 let wanted = fixture.loss_coefficients.get(*state).map_or_else(|| vec![0.0; part.end], Nested::flat);
-                let mut padded = Buffer::<E>::new(batch * width_of(hidden));
-                let buffer = padded.slice_mut(batch * width_of(hidden));
-                for (row, from) in buffer.chunks_exact_mut(width).zip(wanted[part].chunks_exact(hidden)) {
+                let mut padded = Buffer::<E>::new(batch * width);
+                let buffer = padded.slice_mut(batch * width);
+                for (row, from) in buffer.chunks_exact_mut(width).zip(wanted[part].chunks_exact(size)) {
                     for (to, &value) in row.iter_mut().zip(from) {
                         *to = E::from_f64(value);
                     }
                 }
-                coefficients.push(padded);
+                coefficients.push((padded, width));
             }
             direction.starts_at_zero = false;
             final_coefficients.push(coefficients);
@@ -341,12 +362,15 @@ fn compute<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<Computed, 
             .iter()
             .map(|states| {
                 std::array::from_fn(|s| {
-                    states.get(s).map(|buffer| Strided { first: buffer.at(0).cast_const(), row: width_of(hidden) })
+                    states.get(s).map(|(buffer, width)| Strided { first: buffer.at(0).cast_const(), row: *width })
                 })
             })
             .collect(),
         traced: true,
         input_gradient: input_gradient.at(0),
+        kept: Kept::default(),
+        whole_vocabulary: false,
+        narrow: false,
     };
     let pool = Arc::new(Pool::new(1));
     pool.run(|worker| unsafe {
@@ -363,15 +387,15 @@ fn compute<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<Computed, 
     let output = stack.output(last, &pass);
     let top = &stack.layers[last];
     let coefficients = fixture.loss_coefficients.get("y").ok_or_else(|| missing("y"))?.flat();
-    let outputs_per_row = hidden * top.directions.len();
+    let outputs_per_row: usize = top.directions.iter().map(|direction| direction.output).sum();
     let mut loss = 0.0;
     let mut y = Vec::with_capacity(coefficients.len());
     for row in 0..rows {
         for (d, direction) in top.directions.iter().enumerate() {
-            for unit in 0..hidden {
-                let place = row * output.row + d * direction.width + unit;
+            for unit in 0..direction.output {
+                let place = row * output.row + d * direction.output_width + unit;
                 let value = unsafe { *output.first.add(place) }.to_f64();
-                let factor = coefficients[row * outputs_per_row + d * hidden + unit];
+                let factor = coefficients[row * outputs_per_row + d * direction.output + unit];
                 y.push(value);
                 if valid(row) {
                     loss += factor * value + value * value / 2.0;
@@ -383,23 +407,25 @@ fn compute<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<Computed, 
     computed.outputs.insert("y".into(), y);
     for (number, direction) in directions().enumerate() {
         for (s, state) in direction.cell.info().states.iter().enumerate() {
-            let first = direction.final_block(time) * batch * direction.width;
-            let factors = final_coefficients[number][s].slice(batch * direction.width);
+            let (factors, width) = &final_coefficients[number][s];
+            let first = direction.final_block(time) * batch * width;
+            let factors = factors.slice(batch * width);
             let values = computed.outputs.entry(format!("final.{state}")).or_default();
             for b in 0..batch {
-                for unit in 0..hidden {
-                    let value = unsafe { *direction.states[s].at(first + b * direction.width + unit) }.to_f64();
-                    loss += value * factors[b * direction.width + unit].to_f64();
+                for unit in 0..direction.state_size(s) {
+                    let value = unsafe { *direction.states[s].at(first + b * width + unit) }.to_f64();
+                    loss += value * factors[b * width + unit].to_f64();
                     values.push(value);
                 }
             }
         }
-        let (width, line) = (direction.width, direction.line());
+        let line = direction.line();
         let info = direction.cell.info();
         for signal in info.signals.iter().chain(info.internals) {
-            let mut values = Vec::with_capacity(rows * hidden);
+            let size = direction.signal_size(signal);
+            let mut values = Vec::with_capacity(rows * size);
             for row in 0..rows {
-                for unit in 0..hidden {
+                for unit in 0..size {
                     let value = match signal.source {
                         SignalSource::Slot(slot) => unsafe {
                             *direction.gates.at((unit / LANES * rows + row) * line + slot * LANES + unit % LANES)
@@ -410,7 +436,8 @@ fn compute<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<Computed, 
                             own / (own + *direction.gates.at(at + other * LANES))
                         },
                         SignalSource::State(s) => unsafe {
-                            *direction.states[s].at((direction.block_after(0) * batch + row) * width + unit)
+                            *direction.states[s]
+                                .at((direction.block_after(0) * batch + row) * direction.state_width(s) + unit)
                         },
                     };
                     values.push(if valid(row) { value.to_f64() } else { 0.0 });
@@ -434,13 +461,14 @@ fn compute<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<Computed, 
     computed.gradients.insert("x".into(), dx.map(Element::to_f64).collect());
     for direction in directions() {
         for (s, state) in direction.cell.info().states.iter().enumerate() {
-            let carry = direction.carry[s].slice(batch * direction.width).chunks_exact(direction.width);
-            let values = carry.flat_map(|row| row[..hidden].to_vec()).map(Element::to_f64);
+            let (size, width) = (direction.state_size(s), direction.state_width(s));
+            let carry = direction.carry[s].slice(batch * width).chunks_exact(width);
+            let values = carry.flat_map(|row| row[..size].to_vec()).map(Element::to_f64);
             computed.gradients.entry(format!("initial.{state}")).or_default().extend(values);
 
-            let totals = direction.totals[s].slice(rows * direction.width).chunks_exact(direction.width);
+            let totals = direction.totals[s].slice(rows * width).chunks_exact(width);
             let squares: Vec<f64> =
-                totals.map(|row| row[..hidden].iter().map(|v| v.to_f64() * v.to_f64()).sum()).collect();
+                totals.map(|row| row[..size].iter().map(|v| v.to_f64() * v.to_f64()).sum()).collect();
             let over_batch = squares.chunks_exact(batch).map(|row| row.iter().sum::<f64>().sqrt()).collect();
             let name = format!("norm.{}.{state}", direction.name);
             computed.gradients.insert(format!("{name}_batch"), over_batch);
@@ -465,7 +493,7 @@ mod tests {
         assert!(run_fixture(LSTM).is_ok());
         let wrong_cell = refusal(&LSTM.replacen("\"cell\": \"lstm\"", "\"cell\": \"gru\"", 1));
         assert!(wrong_cell.contains("numbers; the cell gru of these sizes needs"), "{wrong_cell}");
-        let another = refusal(r#"{"schema": "training-fixture/1", "losses": {}}"#);
-        assert!(another.contains("no fixture") && another.contains("training-fixture/1"), "{another}");
+        let another = refusal(r#"{"schema": "other-fixture/1", "losses": {}}"#);
+        assert!(another.contains("no fixture") && another.contains("other-fixture/1"), "{another}");
     }
 }

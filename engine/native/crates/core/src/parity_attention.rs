@@ -11,7 +11,7 @@ use crate::kernels::outer::OUTER_BLOCK;
 use crate::kernels::{KernelKind, Kernels};
 use crate::layers::{Attended, AttendedGradients, Attention, Strided};
 use crate::params::{Inner, Parameters, padded};
-use crate::parity::{Judge, Nested, ParityResult, tolerances};
+use crate::parity::{Comparison, Nested, ParityResult, tolerances};
 use crate::pool::Pool;
 use crate::spec::{AttentionKind, NamedTensor};
 
@@ -120,7 +120,7 @@ fn compare<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<ParityResu
     let Sizes { Tq: query_steps, Tk: key_steps, B: batch, Hq, Hk, A } = fixture.sizes;
     let (attention_kind, name) = fixture.cell.kind();
     let (for_outputs, for_gradients) = tolerances(E::PRECISION);
-    let mut judge = Judge::new(E::PRECISION, name);
+    let mut comparison = Comparison::new(E::PRECISION, name);
     let mut parameters = Parameters::default();
     let (query, key) = (Inner::panels(Hq, 1), Inner::panels(Hk, 1));
     let mut attention = Attention::<E>::new(attention_kind, query, key, A, &mut parameters, kind)
@@ -189,11 +189,11 @@ fn compare<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<ParityResu
     let scores = time_first(attention.read(&attention.scores, query_steps, key_steps, batch), true);
     let shares = time_first(attention.read(&attention.weights, query_steps, key_steps, batch), false);
     let context = read_rows(&attention.context, query_steps * batch, Hk);
-    judge.check("scores".into(), fixture.scores.flat(), Some(&scores), for_outputs);
-    judge.check("weights".into(), fixture.weights.flat(), Some(&shares), for_outputs);
-    judge.check("context".into(), fixture.context.flat(), Some(&context), for_outputs);
-    judge.check("y".into(), fixture.y.flat(), Some(&y), for_outputs);
-    judge.check("loss".into(), vec![fixture.loss], Some(&vec![loss]), for_gradients);
+    comparison.check("scores".into(), &fixture.scores.flat(), Some(&scores), for_outputs);
+    comparison.check("weights".into(), &fixture.weights.flat(), Some(&shares), for_outputs);
+    comparison.check("context".into(), &fixture.context.flat(), Some(&context), for_outputs);
+    comparison.check("y".into(), &fixture.y.flat(), Some(&y), for_outputs);
+    comparison.check("loss".into(), &[fixture.loss], Some(&[loss]), for_gradients);
     pool.run(|worker| unsafe {
         attention.backward(&kernels, weights.at(0), shared.0.get(), *shared.1.get(), worker);
         attention.weight_gradients(&kernels, gradients.at(0), shared.0.get(), pack.at(0), worker);
@@ -201,14 +201,14 @@ fn compare<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<ParityResu
     let computed = parameters.read(gradients.slice(parameters.length), "");
     for (name, want) in &fixture.grad.params {
         let found = computed.iter().find(|tensor| tensor.name == format!("attention.{name}"));
-        let values = found.map(|tensor| tensor.data.iter().map(|v| v.to_f64()).collect());
-        judge.check(format!("grad.{name}"), want.flat(), values.as_ref(), for_gradients);
+        let values: Option<Vec<f64>> = found.map(|tensor| tensor.data.iter().map(|v| v.to_f64()).collect());
+        comparison.check(format!("grad.{name}"), &want.flat(), values.as_deref(), for_gradients);
     }
     let queries = read_rows(&query_gradient, query_steps * batch, Hq);
     let keys = read_rows(&key_gradient, key_steps * batch, Hk);
-    judge.check("grad.queries".into(), fixture.grad.queries.flat(), Some(&queries), for_gradients);
-    judge.check("grad.keys".into(), fixture.grad.keys.flat(), Some(&keys), for_gradients);
-    Ok(judge.result)
+    comparison.check("grad.queries".into(), &fixture.grad.queries.flat(), Some(&queries), for_gradients);
+    comparison.check("grad.keys".into(), &fixture.grad.keys.flat(), Some(&keys), for_gradients);
+    Ok(comparison.result)
 }
 
 /// Lets the one worker see what holds pointers.

@@ -13,6 +13,12 @@ pub enum Purpose {
     Shuffle = 3,
     /// Sampling of tokens.
     Sample = 4,
+    /// Masks of recurrent weights; `index` is the layer and direction.
+    WeightDrop = 20,
+    /// Which units keep their states; `index` is the layer, direction and state.
+    Zoneout = 21,
+    /// Which tokens have no embedding in an update.
+    EmbeddingDropout = 22,
 }
 
 /// A family of numbers, addressed by four counters.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cells::OptionValues;
+use crate::cells::{CellEntry, OptionValues, Second};
 
 /// The shape of a whole model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,6 +20,12 @@ pub struct ModelSpec {
 #[serde(rename_all = "camelCase", default)]
 pub struct ModelOptions {
     pub attention: AttentionKind,
+    pub initialization: Initialization,
+    /// The head's matrix is the embedding's (Press & Wolf 2017; Inan et al. 2017).
+    pub tie_weights: bool,
+    pub initial_state: InitialState,
+    /// Share of the vocabulary whose embeddings are zero in an update (Gal & Ghahramani 2016).
+    pub embedding_dropout: f32,
 }
 
 /// How a query is compared with the states of the last recurrent layer (`layers/attention.rs`).
@@ -59,6 +65,37 @@ impl AttentionKind {
     }
 }
 
+/// How the weights begin.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Initialization {
+    pub weights: InitialWeights,
+    /// Bias of the gate that keeps the memory; none = as the other biases.
+    pub forget_bias: Option<f64>,
+    /// Longest dependency in steps that gates are to bridge at the start (Tallec & Ollivier 2018).
+    pub chrono: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InitialWeights {
+    /// Uniform within 1/sqrt(H) in recurrent layers and within 1/sqrt(fan-in) in the head, as `torch.nn` draws them.
+    #[default]
+    Pytorch,
+    /// Input matrices uniform within sqrt(6 / (fan-in + fan-out)), recurrent ones orthogonal, biases 0.
+    GlorotOrthogonal,
+}
+
+/// Where a sequence's states begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InitialState {
+    #[default]
+    Zero,
+    /// A trained vector per layer, direction and state.
+    Learned,
+}
+
 /// Where the first layer's input comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
@@ -77,7 +114,7 @@ impl InputSpec {
     }
 }
 
-/// One recurrent layer.
+/// One recurrent layer: its output is `x + dropout(norm(h))`, of which only h is always there.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LayerSpec {
@@ -92,9 +129,46 @@ pub struct LayerSpec {
     /// Share of this layer's outputs set to zero in training; without effect after the last layer.
     #[serde(default)]
     pub dropout: f32,
+    /// Size of h of a cell that projects it; half the hidden size, rounded up, where none is given. Other cells have none.
+    #[serde(default)]
+    pub projection_size: Option<usize>,
+    /// One mask for all steps of a sequence (Gal & Ghahramani 2016) instead of one per step.
+    #[serde(default)]
+    pub variational: bool,
+    /// The layer's input is added to its output.
+    #[serde(default)]
+    pub residual: bool,
+    /// The output is normalised over its units (Ba, Kiros & Hinton 2016), with a gain and a bias.
+    #[serde(default)]
+    pub layer_norm: bool,
+    /// Share of the recurrent weights set to zero in an update (DropConnect; Merity et al. 2018).
+    #[serde(default)]
+    pub weight_drop: f32,
+    /// Share of the units that keep their h, and their other states, from the step before (Krueger et al. 2017).
+    #[serde(default)]
+    pub zoneout_hidden: f32,
+    #[serde(default)]
+    pub zoneout_cell: f32,
 }
 
 impl LayerSpec {
+    /// Size of h with that cell, in each direction.
+    pub fn output_size(&self, cell: &dyn CellEntry) -> usize {
+        match cell.second() {
+            Some(Second::Projection(_)) => self.projection_size.unwrap_or(self.hidden_size.div_ceil(2)),
+            _ => self.hidden_size,
+        }
+    }
+
+    /// What is wrong with the projection size of a cell that has one.
+    pub fn projection_problem(&self, cell: &dyn CellEntry) -> Option<String> {
+        let size = self.output_size(cell);
+        let wrong = size == 0 || size > self.hidden_size;
+        wrong.then(|| {
+            format!("the projection size must lie between 1 and the hidden size {}, not at {size}", self.hidden_size)
+        })
+    }
+
     pub fn directions(&self) -> usize {
         if self.bidirectional { 2 } else { 1 }
     }
@@ -148,6 +222,9 @@ pub enum Target<'a, E> {
     Tokens(&'a [u32]),
     /// Squared error; `[T*B*out]` with `EveryStep`, `[B*out]` with `LastStep`; NaN entries do not count.
     Values(&'a [E]),
+    /// Sigmoid cross-entropy of every output, each 0 or 1; shapes as of `Values`. The loss is summed over the outputs of
+    /// a row and its mean taken over the rows: nats per time step, as the music models of the literature are measured.
+    Bits(&'a [E]),
 }
 
 /// The rule that turns gradients into new weights (the forms of `torch.optim`).
@@ -242,6 +319,16 @@ pub struct StateEntry<E> {
     pub hidden_size: usize,
     /// `[B, H]`
     pub data: Vec<E>,
+    /// `[B]`: the sequence begins here, so that a learned initial state stands in for the row's data.
+    pub begins: Vec<bool>,
+}
+
+impl<E: Copy> StateEntry<E> {
+    /// Sets all rows: they are then where a sequence goes on, and no learned state stands in for them.
+    pub fn give(&mut self, data: &[E]) {
+        self.data.copy_from_slice(data);
+        self.begins.fill(false);
+    }
 }
 
 impl<E: Copy + Default> States<E> {
@@ -249,22 +336,28 @@ impl<E: Copy + Default> States<E> {
         self.entries.iter().find(|e| e.name == name).map(|e| e.data.as_slice())
     }
 
+    /// The rows of a state to be set, none of which begins a sequence any more.
     pub fn get_mut(&mut self, name: &str) -> Option<&mut [E]> {
-        self.entries.iter_mut().find(|e| e.name == name).map(|e| e.data.as_mut_slice())
+        self.entries.iter_mut().find(|e| e.name == name).map(|e| {
+            e.begins.fill(false);
+            e.data.as_mut_slice()
+        })
     }
 
-    /// Sets every state to zero.
+    /// Sets every state back to where sequences begin: zero, or what the model has learned.
     pub fn clear(&mut self) {
         for entry in &mut self.entries {
             entry.data.fill(E::default());
+            entry.begins.fill(true);
         }
     }
 
-    /// Sets the states of one stream to zero.
+    /// The same for one stream.
     pub fn clear_row(&mut self, row: usize) {
         for entry in &mut self.entries {
             let width = entry.hidden_size;
             entry.data[row * width..(row + 1) * width].fill(E::default());
+            entry.begins[row] = true;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Traces: gates and states over a sequence as a safetensors buffer (`engine/contracts/trace.ts`), batch-first.
 
-use crate::config::Probe;
-use crate::data::WindowBatch;
+use crate::config::{Probe, SequenceContent};
+use crate::data::{SequenceBatch, SequenceReader, WindowBatch};
 use crate::error::EngineError;
 use crate::evaluate::Source;
 use crate::model::Model;
@@ -32,7 +32,7 @@ fn batch_first(values: &[f32], time: usize, batch: usize, width: usize) -> Vec<f
     out
 }
 
-fn encode(spec: &ModelSpec, label: &TraceLabel, tensors: &[NamedTensor<f32>]) -> Result<Vec<u8>, EngineError> {
+pub fn encode(spec: &ModelSpec, label: &TraceLabel, tensors: &[NamedTensor<f32>]) -> Result<Vec<u8>, EngineError> {
     let cells: Vec<&str> = spec.layers.iter().map(|layer| layer.cell.as_str()).collect();
     let cells = serde_json::to_string(&cells).map_err(|error| EngineError::new("INTERNAL", error.to_string()))?;
     let options: Vec<_> = spec.layers.iter().map(|layer| &layer.options).collect();
@@ -90,7 +90,9 @@ fn push_output(tensors: &mut Vec<NamedTensor<f32>>, spec: &ModelSpec, batch: &Ba
 
 /// The trace of a probe in evaluation mode: no dropout, states zero at the start, weights and training untouched.
 ///
-/// A window's trace also has `forecast` and `target` in raw values, `[1, horizon, targets]`.
+/// A window's trace also has `forecast` and `target` in raw values, `[1, horizon, targets]`. Of a sequence a window's
+/// start is its number: a value from it comes as `prediction` and `target` `[1, targets]` in own units, the vectors or
+/// labels wanted at each step as `target` `[1, T, …]`, NaN where none is.
 /// Errors: `INPUT_INVALID` where the probe does not fit the data.
 pub fn probe(
     model: &mut Model<f32>,
@@ -99,6 +101,16 @@ pub fn probe(
     probe: &Probe,
     label: &TraceLabel,
 ) -> Result<Vec<u8>, EngineError> {
+    encode(spec, label, &probe_tensors(model, spec, source, probe)?)
+}
+
+/// The tensors of that trace.
+pub fn probe_tensors(
+    model: &mut Model<f32>,
+    spec: &ModelSpec,
+    source: &Source,
+    probe: &Probe,
+) -> Result<Vec<NamedTensor<f32>>, EngineError> {
     let mut tensors = Vec::new();
     let mut taps = Taps::new();
     let mut states = model.zero_states(1);
@@ -159,15 +171,91 @@ pub fn probe(
             push_input(&mut tensors, &batch, width);
             push_output(&mut tensors, spec, &batch, output);
         }
+        (Probe::Window { start, .. }, Source::Sequences(reader)) => {
+            let gathered = gathered(reader, *start as usize)?;
+            let batch = gathered.batch();
+            let output = model.forward(&batch, &mut states, Some(&mut taps))?;
+            push_input(&mut tensors, &batch, spec.input.width());
+            push_goal(&mut tensors, reader, *start as usize, &gathered.target(), &output);
+            push_output(&mut tensors, spec, &batch, output);
+        }
         _ => {
             return Err(EngineError::at(
                 "INPUT_INVALID",
                 "probe",
-                "the probe does not fit the dataset: a text needs tokens, a table a window",
+                "the probe does not fit the dataset: a text needs tokens, a table a window, sequences the number of one",
             ));
         }
     }
     push_taps(&mut tensors, "", taps);
+    Ok(tensors)
+}
+
+/// One sequence by its number.
+fn gathered(reader: &SequenceReader, number: usize) -> Result<SequenceBatch, EngineError> {
+    let count = reader.data().sequences;
+    if number >= count {
+        return Err(EngineError::at("INPUT_INVALID", "probe.window", format!("there are only {count} sequences")));
+    }
+    let mut gathered = SequenceBatch::default();
+    reader.gather(&[number], &mut gathered)?;
+    Ok(gathered)
+}
+
+/// What the model should have answered about a sequence, and its answer where that is one value.
+fn push_goal(
+    tensors: &mut Vec<NamedTensor<f32>>,
+    reader: &SequenceReader,
+    number: usize,
+    target: &Target<f32>,
+    output: &[f32],
+) {
+    let time = reader.length(number);
+    match (target, &reader.data().content) {
+        (Target::Values(_), SequenceContent::Values { target_scaler, .. }) => {
+            let count = output.len();
+            let own = |k: usize| output[k] * target_scaler.deviation[k] as f32 + target_scaler.mean[k] as f32;
+            tensors.push(named("prediction", vec![1, count], (0..count).map(own).collect()));
+            let truths = (0..count).map(|k| reader.raw_target(number, k)).collect();
+            tensors.push(named("target", vec![1, count], truths));
+        }
+        (Target::Bits(bits), _) => tensors.push(named("target", vec![1, time, bits.len() / time], bits.to_vec())),
+        (Target::Tokens(labels), _) => {
+            let values = labels.iter().map(|&label| if label == IGNORED { f32::NAN } else { label as f32 });
+            tensors.push(named("target", vec![1, time], values.collect()));
+        }
+        (Target::Values(_), _) => unreachable!("values are gathered from values"),
+    }
+}
+
+/// The trace of one sequence of the dataset, with `grad.*` of its mean loss where asked.
+///
+/// Errors: `INPUT_INVALID` where there is no such sequence; those of the model.
+pub fn sequence(
+    model: &mut Model<f32>,
+    spec: &ModelSpec,
+    reader: &SequenceReader,
+    number: usize,
+    gradients: bool,
+    label: &TraceLabel,
+) -> Result<Vec<u8>, EngineError> {
+    let gathered = gathered(reader, number)?;
+    let (batch, target) = (gathered.batch(), gathered.target());
+    let mut tensors = Vec::new();
+    let mut states = model.zero_states(1);
+    push_input(&mut tensors, &batch, spec.input.width());
+    let (output, taps, gradients) = if gradients {
+        let traced = model.backward_traced(&batch, &target, &states)?;
+        (traced.outputs, traced.taps, traced.gradients)
+    } else {
+        let mut taps = Taps::new();
+        let output = model.forward(&batch, &mut states, Some(&mut taps))?;
+        (output, taps, Taps::new())
+    };
+    push_goal(&mut tensors, reader, number, &target, &output);
+    push_output(&mut tensors, spec, &batch, output);
+    push_taps(&mut tensors, "", taps);
+    push_taps(&mut tensors, "grad.", gradients);
     encode(spec, label, &tensors)
 }
 

@@ -23,7 +23,7 @@ fn spec(attention: AttentionKind, cell: &str, hidden_size: usize, bidirectional:
         input: InputSpec::Series { input_size: 2 },
         layers: vec![LayerSpec { cell: cell.into(), hidden_size, bidirectional, ..LayerSpec::default() }],
         head: HeadSpec { output_size: 2, mode },
-        options: ModelOptions { attention },
+        options: ModelOptions { attention, ..Default::default() },
     }
 }
 

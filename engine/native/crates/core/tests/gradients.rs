@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use sluice_core::cells::find_cell;
 use sluice_core::rng::{Purpose, Rng};
 use sluice_core::spec::{
-    Batch, HeadMode, HeadSpec, Input, InputSpec, LayerSpec, ModelSpec, NamedTensor, States, Target,
+    Batch, HeadMode, HeadSpec, Input, InputSpec, LayerSpec, ModelOptions, ModelSpec, NamedTensor, States, Target,
 };
 use sluice_core::{CellInfo, all_variants};
 use sluice_core::{Model, Pool};
@@ -13,7 +14,7 @@ const TIME: usize = 4;
 const BATCH: usize = 3;
 const LENGTHS: [usize; BATCH] = [4, 2, 3];
 const CHANGE: f64 = 1e-5;
-/// Finite differences of this size carry about 1e-10 of truncation and 1e-11 of rounding.
+/// Finite differences of this size carry about 1e-10 of truncation (see `compare`) and 1e-11 of rounding.
 const TOLERANCE: f64 = 2e-8;
 
 struct Case {
@@ -24,6 +25,8 @@ struct Case {
     classes: Vec<u32>,
     states: States<f64>,
     lengths: Option<&'static [usize]>,
+    /// Sigmoid cross-entropy in place of the squared error: `values` are then 0 or 1.
+    bits: bool,
 }
 
 impl Case {
@@ -64,7 +67,14 @@ impl Case {
             classes: (0..head_rows as u64).map(|i| (rng.uniform(2000 + i) * outputs as f64) as u32).collect(),
             states,
             lengths: with_lengths.then_some(&LENGTHS),
+            bits: false,
         }
+    }
+
+    fn with_bits(mut self) -> Self {
+        self.values.iter_mut().for_each(|value| *value = f64::from(u8::from(*value > 0.0)));
+        self.bits = true;
+        self
     }
 
     fn is_language(&self) -> bool {
@@ -77,7 +87,7 @@ impl Case {
         let input = if self.is_language() { Input::Tokens(&tokens) } else { Input::Series(series) };
         let batch = Batch { time: TIME, batch: BATCH, input, lengths: self.lengths };
         let (values, classes) = (self.values.clone(), self.classes.clone());
-        let target = if self.is_language() { Target::Tokens(&classes) } else { Target::Values(&values) };
+        let target = goal(self.is_language(), self.bits, &classes, &values);
         self.model.loss(&batch, &target, &mut states.clone()).unwrap().mean()
     }
 
@@ -86,18 +96,22 @@ impl Case {
         let (tokens, values, classes) = (self.tokens.clone(), self.values.clone(), self.classes.clone());
         let language = self.is_language();
         let input = if language { Input::Tokens(&tokens) } else { Input::Series(&series) };
-        let target = if language { Target::Tokens(&classes) } else { Target::Values(&values) };
+        let target = goal(language, self.bits, &classes, &values);
         let batch = Batch { time: TIME, batch: BATCH, input, lengths: self.lengths };
         let traced = self.model.backward_traced(&batch, &target, &states).unwrap();
         let gradients = self.model.gradients();
 
-        let compare = |name: String, index: usize, given: f64, above: f64, below: f64| {
-            let difference = (above - below) / (2.0 * CHANGE);
-            let error = (given - difference).abs();
-            assert!(
-                error <= TOLERANCE * (1.0 + difference.abs()),
-                "{what}: dL/d {name}[{index}] = {given}, finite difference {difference}"
-            );
+        let compare = |name: &str, index: usize, given: f64, at: &mut dyn FnMut(f64) -> f64| {
+            let near = |difference: f64| (given - difference).abs() <= TOLERANCE * (1.0 + difference.abs());
+            let inner = (at(CHANGE) - at(-CHANGE)) / (2.0 * CHANGE);
+            if near(inner) {
+                return;
+            }
+            // A normalisation of very few units bends so sharply that the next term of the expansion shows; with a wider
+            // difference it cancels.
+            let outer = (at(2.0 * CHANGE) - at(-2.0 * CHANGE)) / (4.0 * CHANGE);
+            let difference = (4.0 * inner - outer) / 3.0;
+            assert!(near(difference), "{what}: dL/d {name}[{index}] = {given}, finite difference {difference}");
         };
         let parameters = self.model.parameters();
         for (t, gradient) in gradients.iter().enumerate() {
@@ -108,8 +122,7 @@ impl Case {
                     self.model.load_parameters(&changed).unwrap();
                     self.loss(&series, &states)
                 };
-                let (above, below) = (at(CHANGE), at(-CHANGE));
-                compare(gradient.name.clone(), index, gradient.data[index], above, below);
+                compare(&gradient.name, index, gradient.data[index], &mut at);
             }
         }
         self.model.load_parameters(&parameters).unwrap();
@@ -119,8 +132,7 @@ impl Case {
                 changed[index] += change;
                 self.loss(&changed, &states)
             };
-            let (above, below) = (at(CHANGE), at(-CHANGE));
-            compare("series".into(), index, given, above, below);
+            compare("series", index, given, &mut at);
         }
         for (e, entry) in traced.initial.entries.iter().enumerate() {
             for (index, &given) in entry.data.iter().enumerate() {
@@ -129,10 +141,22 @@ impl Case {
                     changed.entries[e].data[index] += change;
                     self.loss(&series, &changed)
                 };
-                let (above, below) = (at(CHANGE), at(-CHANGE));
-                compare(entry.name.clone(), index, given, above, below);
+                compare(&entry.name, index, given, &mut at);
             }
         }
+    }
+}
+
+/// Sizes of two layers of a cell: different, unless the upper one adds a state of the lower.
+fn two_sizes(cell: &str) -> [usize; 2] {
+    if find_cell(cell).unwrap().lower().is_some() { [3, 3] } else { [3, 2] }
+}
+
+fn goal<'a>(language: bool, bits: bool, classes: &'a [u32], values: &'a [f64]) -> Target<'a, f64> {
+    match (language, bits) {
+        (true, _) => Target::Tokens(classes),
+        (false, true) => Target::Bits(values),
+        (false, false) => Target::Values(values),
     }
 }
 
@@ -165,7 +189,7 @@ fn every_cell_alone_and_stacked() {
         ] {
             let spec = ModelSpec {
                 input: InputSpec::Series { input_size: 2 },
-                layers: layers(cell, &[3, 2], bidirectional),
+                layers: layers(cell, &two_sizes(cell.name), bidirectional),
                 head: HeadSpec { output_size: 2, mode },
                 options: Default::default(),
             };
@@ -194,7 +218,11 @@ fn embeddings_of_every_cell() {
 fn different_cells_in_one_stack_and_more_than_one_panel() {
     let mut stack = Vec::new();
     for (index, cell) in all_variants().into_iter().enumerate() {
-        stack.extend(layers(cell, &[[17, 3, 4][index % 3]], index % 2 == 0));
+        let size = [17, 3, 4][index % 3];
+        if find_cell(cell.name).unwrap().lower().is_some() {
+            stack.extend(layers(find_cell("lstm").unwrap().info(), &[size], index % 2 == 1));
+        }
+        stack.extend(layers(cell, &[size], index % 2 == 0));
     }
     let spec = ModelSpec {
         input: InputSpec::Series { input_size: 1 },
@@ -203,4 +231,24 @@ fn different_cells_in_one_stack_and_more_than_one_panel() {
         options: Default::default(),
     };
     Case::new(spec, false, 7).check("mixed stack");
+}
+
+#[test]
+fn vectors_of_zeros_and_ones_through_every_mask() {
+    let lstm = all_variants().into_iter().find(|cell| cell.name == "lstm").unwrap();
+    // 17 outputs reach beyond one vector, whose padding must stay silent.
+    for output_size in [1, 3, 17] {
+        for (bidirectional, with_lengths, mode) in
+            [(false, false, HeadMode::EveryStep), (false, true, HeadMode::EveryStep), (true, true, HeadMode::LastStep)]
+        {
+            let spec = ModelSpec {
+                input: InputSpec::Series { input_size: 2 },
+                layers: layers(lstm, &[3], bidirectional),
+                head: HeadSpec { output_size, mode },
+                options: ModelOptions::default(),
+            };
+            let what = format!("{output_size} bits, bidirectional {bidirectional} lengths {with_lengths} {mode:?}");
+            Case::new(spec, with_lengths, 8).with_bits().check(&what);
+        }
+    }
 }

@@ -1,11 +1,15 @@
 //! Every instruction set this processor has against the judge, the portable code in f64, on arbitrary shapes.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
+use sluice_core::cells::find_cell;
 use sluice_core::element::Element;
-use sluice_core::kernels::KernelKind;
+use sluice_core::kernels::product::{Product, Start};
+use sluice_core::kernels::tile::Left;
+use sluice_core::kernels::{KernelKind, Kernels};
 use sluice_core::rng::{Purpose, Rng};
+use sluice_core::simd::LANES;
 use sluice_core::spec::{
     Batch, HeadMode, HeadSpec, Input, InputSpec, LayerSpec, ModelSpec, NamedTensor, Target, Traced,
 };
@@ -44,15 +48,21 @@ fn shape() -> impl Strategy<Value = Shape> {
 
 /// Everything a backward pass gives for this shape.
 fn run<E: Element>(shape: &Shape, kind: KernelKind) -> (Traced<E>, Vec<NamedTensor<E>>) {
+    let cell = all_variants()[shape.cell];
     let spec = ModelSpec {
         input: InputSpec::Series { input_size: shape.width },
         layers: shape
             .hidden
             .iter()
             .map(|&hidden_size| LayerSpec {
-                cell: all_variants()[shape.cell].name.into(),
-                options: all_variants()[shape.cell].chosen(),
-                hidden_size,
+                cell: cell.name.into(),
+                options: cell.chosen(),
+                // A cell that adds a state of the layer below has its size.
+                hidden_size: if find_cell(cell.name).unwrap().lower().is_some() {
+                    shape.hidden[0]
+                } else {
+                    hidden_size
+                },
                 bidirectional: shape.bidirectional,
                 ..LayerSpec::default()
             })
@@ -78,6 +88,10 @@ fn run<E: Element>(shape: &Shape, kind: KernelKind) -> (Traced<E>, Vec<NamedTens
     let mut states = model.zero_states(shape.batch);
     for (number, entry) in states.entries.iter_mut().enumerate() {
         entry.data = normals(entry.data.len(), 10 + number as u32);
+        let state = entry.name.split('0').next().unwrap_or_default();
+        if all_variants().iter().any(|cell| cell.positive_states.contains(&state)) {
+            entry.data.iter_mut().for_each(|v| *v = E::from_f64(0.5 + v.to_f64().abs()));
+        }
     }
     let rows = if shape.every_step { shape.time * shape.batch } else { shape.batch };
     let (series, values) = (normals(shape.time * shape.batch * shape.width, 2), normals(rows * shape.outputs, 3));
@@ -128,6 +142,43 @@ proptest! {
             for (&value, &want) in wide.outputs.iter().zip(&judge.outputs) {
                 prop_assert!((value - want).abs() <= 1e-12 * (1.0 + want.abs()));
             }
+        }
+    }
+}
+
+/// Each worker's product of the two numbers.
+fn products<E: Element>(kind: KernelKind, threads: usize, left: f64, right: f64) -> Vec<f64> {
+    let results = Mutex::new(Vec::new());
+    let (left, right) = (E::from_f64(left), [E::from_f64(right); LANES]);
+    Pool::new(threads).run(|_| {
+        let mut out = [E::ONE; LANES];
+        let product = Product {
+            rows: 1,
+            columns: 1,
+            left: Left::rows(&left, 1, 1),
+            right: right.as_ptr(),
+            start: Start::Zero,
+            out: out.as_mut_ptr(),
+            out_row: LANES,
+        };
+        unsafe { (Kernels::<E>::of(kind).product)(product) };
+        results.lock().unwrap().extend(out.map(E::to_f64));
+    });
+    results.into_inner().unwrap()
+}
+
+#[test]
+fn denormal_numbers_count_as_zero_in_every_kernel() {
+    for kind in KernelKind::available() {
+        for threads in [1, 3] {
+            // A denormal result, then a denormal operand.
+            for (left, right) in [(1e-30, 1e-12), (1e-40, 1e30)] {
+                assert_eq!(products::<f32>(kind, threads, left, right), vec![0.0; threads * LANES], "{kind:?} f32");
+            }
+            for (left, right) in [(1e-200, 1e-115), (1e-310, 1e300)] {
+                assert_eq!(products::<f64>(kind, threads, left, right), vec![0.0; threads * LANES], "{kind:?} f64");
+            }
+            assert!(products::<f64>(kind, threads, 1e-150, 1e-150).iter().all(|&v| v > 0.0));
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use sluice_core::cells::find_cell;
+use sluice_core::kernels::KernelKind;
 use sluice_core::rng::{Purpose, Rng};
 use sluice_core::spec::{
     Batch, HeadMode, HeadSpec, IGNORED, Input, InputSpec, LayerSpec, ModelSpec, Optimizer, Taps, Target, Update,
@@ -14,6 +16,12 @@ fn pool(threads: usize) -> Arc<Pool> {
 
 fn layer(cell: &str, hidden_size: usize, bidirectional: bool, dropout: f32) -> LayerSpec {
     LayerSpec { cell: cell.into(), hidden_size, bidirectional, dropout, ..LayerSpec::default() }
+}
+
+/// Two layers of a cell; the upper one has the lower one's size where it adds a state of it.
+fn two_layers(cell: &str, [lower, upper]: [usize; 2], bidirectional: bool) -> Vec<LayerSpec> {
+    let upper = if find_cell(cell).unwrap().lower().is_some() { lower } else { upper };
+    vec![layer(cell, lower, bidirectional, 0.0), layer(cell, upper, bidirectional, 0.0)]
 }
 
 fn language(layers: Vec<LayerSpec>) -> ModelSpec {
@@ -59,9 +67,10 @@ fn threads_do_not_change_a_bit() {
         vec![layer("lstm", 33, false, 0.4), layer("gru", 21, true, 0.2), layer("rnn-tanh", 16, false, 0.0)],
         vec![layer("gru", 40, true, 0.1), layer("lstm", 5, false, 0.0)],
     ];
-    for stack in stacks {
+    for (kind, stack) in KernelKind::available().into_iter().flat_map(|kind| stacks.iter().map(move |s| (kind, s))) {
         let run = |threads: usize| {
-            let mut model = Model::<f32>::new(language(stack.clone()), 3, pool(threads)).unwrap();
+            let spec = language(stack.clone());
+            let mut model = Model::<f32>::with_kernel(spec, 3, pool(threads), kind).unwrap();
             let mut states = model.zero_states(5);
             let mut outcomes = Vec::new();
             for step in 0..10 {
@@ -75,7 +84,7 @@ fn threads_do_not_change_a_bit() {
         let one = run(1);
         for threads in [2, 3, 7] {
             let other = run(threads);
-            assert!(one == other, "{threads} threads give other bits");
+            assert!(one == other, "{kind:?}: {threads} threads give other bits");
         }
         assert!(one.3.iter().all(|outcome| outcome.loss.is_finite() && outcome.grad_norm > 0.0));
     }
@@ -84,9 +93,9 @@ fn threads_do_not_change_a_bit() {
 #[test]
 fn a_long_series_has_the_same_bits_with_any_threads() {
     // More rows than one block of the weight gradients, and more inner columns than one block of a product.
-    let run = |threads: usize| {
+    let run = |kind: KernelKind, threads: usize| {
         let spec = forecast(vec![layer("lstm", 150, false, 0.0), layer("gru", 64, false, 0.0)], 3, 4);
-        let mut model = Model::<f32>::new(spec, 3, pool(threads)).unwrap();
+        let mut model = Model::<f32>::with_kernel(spec, 3, pool(threads), kind).unwrap();
         let mut states = model.zero_states(6);
         for step in 0..3 {
             let (series, values) = (normals(6 * 40 * 3, step), normals(6 * 4, step + 50));
@@ -95,15 +104,17 @@ fn a_long_series_has_the_same_bits_with_any_threads() {
         }
         model.parameters()
     };
-    let one = run(1);
-    assert!(one == run(2));
-    assert!(one == run(3));
+    for kind in KernelKind::available() {
+        let one = run(kind, 1);
+        assert!(one == run(kind, 2), "{kind:?}");
+        assert!(one == run(kind, 3), "{kind:?}");
+    }
 }
 
 #[test]
 fn padding_changes_nothing() {
     for cell in cells() {
-        let stack = vec![layer(cell.name, 9, true, 0.0), layer(cell.name, 6, true, 0.0)];
+        let stack = two_layers(cell.name, [9, 6], true);
         let mut model = Model::<f32>::new(forecast(stack, 2, 3), 4, pool(2)).unwrap();
         let lengths = [6usize, 2, 4];
         let series = normals(6 * 3 * 2, 5);
@@ -132,15 +143,16 @@ fn padding_changes_nothing() {
             }
         }
         let h = taps.get("l1_reverse.h").unwrap();
-        assert_eq!(h.shape, [3, 6, 6]);
-        assert!(h.data[(6 + 2) * 6..2 * 6 * 6].iter().all(|&v| v == 0.0), "padded steps are 0 in traces");
+        let width = h.shape[2];
+        assert_eq!(h.shape[..2], [3, 6]);
+        assert!(h.data[(6 + 2) * width..2 * 6 * width].iter().all(|&v| v == 0.0), "padded steps are 0 in traces");
     }
 }
 
 #[test]
 fn a_carried_state_continues_the_sequence() {
-    for cell in cells() {
-        let stack = vec![layer(cell.name, 20, false, 0.0), layer(cell.name, 11, false, 0.0)];
+    for cell in cells().into_iter().filter(|cell| !cell.counts_steps()) {
+        let stack = two_layers(cell.name, [20, 11], false);
         let mut model = Model::<f32>::new(language(stack), 4, pool(2)).unwrap();
         let inputs = tokens(10 * 2, 3);
         let whole = Batch { time: 10, batch: 2, input: Input::Tokens(&inputs), lengths: None };
@@ -156,7 +168,8 @@ fn a_carried_state_continues_the_sequence() {
         assert_eq!(states, carried);
         carried.clear_row(1);
         let h = carried.get("h0_l1").unwrap();
-        assert!(h[11..].iter().all(|&v| v == 0.0) && h[..11].iter().any(|&v| v != 0.0));
+        let (first, second) = h.split_at(h.len() / 2);
+        assert!(second.iter().all(|&v| v == 0.0) && first.iter().any(|&v| v != 0.0));
     }
 }
 
@@ -281,11 +294,45 @@ fn names_shapes_and_counts_are_those_of_pytorch() {
     assert_eq!(model.parameter_count(), total);
     let of = |cell: &str, inputs, hidden| {
         let cell = cells().into_iter().find(|info| info.name == cell).unwrap();
-        cell.tensors(inputs, hidden).iter().map(|(_, shape)| shape.iter().product::<usize>()).sum::<usize>()
+        cell.tensors(inputs, hidden, hidden).iter().map(|(_, shape)| shape.iter().product::<usize>()).sum::<usize>()
     };
     assert_eq!(total, 19 * 7 + 2 * of("lstm", 7, 4) + of("gru", 8, 3) + 19 * 3 + 19);
     let states: Vec<_> = model.zero_states(1).entries.into_iter().map(|e| e.name).collect();
     assert_eq!(states, ["h0_l0", "c0_l0", "h0_l0_reverse", "c0_l0_reverse", "h0_l1"]);
+}
+
+#[test]
+fn a_projected_layer_has_pytorchs_tensors_and_a_narrow_h() {
+    let spec = |projection_size| LayerSpec { projection_size, ..layer("lstm-projection", 5, true, 0.0) };
+    for (given, size) in [(None, 3), (Some(1), 1), (Some(5), 5)] {
+        let model = Model::<f32>::new(language(vec![spec(given), layer("lstm", 4, false, 0.0)]), 1, pool(1)).unwrap();
+        let shapes: Vec<_> = model.parameters().into_iter().map(|t| (t.name, t.shape)).collect();
+        for (name, shape) in [
+            ("weight_ih_l0", vec![20, 7]),
+            ("weight_hh_l0_reverse", vec![20, size]),
+            ("weight_hr_l0", vec![size, 5]),
+            ("weight_ih_l1", vec![16, 2 * size]),
+        ] {
+            assert!(shapes.contains(&(format!("recurrent.{name}"), shape)), "{name} in {shapes:?}");
+        }
+        let widths: Vec<_> = model.zero_states(1).entries.into_iter().map(|e| (e.name, e.hidden_size)).collect();
+        assert_eq!(widths[..2], [("h0_l0".to_string(), size), ("c0_l0".to_string(), 5)]);
+    }
+}
+
+#[test]
+fn gains_start_at_one_and_their_biases_at_zero() {
+    let model = Model::<f32>::new(language(vec![layer("lstm-layernorm", 5, false, 0.0)]), 1, pool(1)).unwrap();
+    for tensor in model.parameters() {
+        let start = if tensor.name.contains("_gain_") {
+            1.0
+        } else if tensor.name.contains("ln_") {
+            0.0
+        } else {
+            continue;
+        };
+        assert!(tensor.data.iter().all(|&v| v == start), "{}", tensor.name);
+    }
 }
 
 #[test]
@@ -352,6 +399,12 @@ fn wrong_specs_batches_and_states_are_refused_with_a_place() {
     assert_eq!(refused(language(vec![layer("lstm", 4, false, 1.0)])).1, "layers.0.dropout");
     let unknown = refused(language(vec![layer("lstm", 4, false, 0.0), layer("lstn", 4, false, 0.0)]));
     assert_eq!((unknown.0.as_str(), unknown.1.as_str()), ("CELL_UNKNOWN", "layers.1.cell"));
+    for (below, size, field) in [("gru", 4, "layers.1.cell"), ("lstm", 5, "layers.1.hiddenSize")] {
+        let error = refused(language(vec![layer(below, size, false, 0.0), layer("dglstm", 4, false, 0.0)]));
+        assert_eq!((error.0.as_str(), error.1.as_str()), ("MODEL_INVALID", field));
+    }
+    let wide = LayerSpec { projection_size: Some(5), ..layer("lstm-projection", 4, false, 0.0) };
+    assert_eq!(refused(language(vec![wide])).1, "layers.0.projectionSize");
     let empty = ModelSpec { input: InputSpec::Series { input_size: 0 }, ..good.clone() };
     assert_eq!(refused(empty).1, "input.inputSize");
 
@@ -383,5 +436,101 @@ fn a_small_language_is_learnt() {
             last = model.train_step(&batch, &Target::Tokens(&targets), &mut states, step, &adam()).unwrap().loss;
         }
         assert!(last < 0.3, "{} ends at {last}", cell.name);
+    }
+}
+
+/// Few rows are computed with the units split over the workers, and unchanged weights keep their sums of the vocabulary:
+/// neither may change a bit.
+#[test]
+fn one_token_at_a_time_gives_the_bits_of_the_whole_text() {
+    let stacks = [
+        vec![layer("lstm", 150, false, 0.3), layer("gru", 70, false, 0.0)],
+        vec![layer("gru", 131, true, 0.0), layer("lstm-peephole", 90, false, 0.0)],
+    ];
+    for stack in stacks {
+        let bidirectional = stack[0].bidirectional;
+        let text = tokens(30, 5);
+        let whole = |model: &mut Model<f32>| {
+            let mut states = model.zero_states(1);
+            let batch = Batch { time: 30, batch: 1, input: Input::Tokens(&text), lengths: None };
+            (model.forward(&batch, &mut states, None).unwrap(), states)
+        };
+        let mut judge = Model::<f32>::new(language(stack.clone()), 3, pool(1)).unwrap();
+        for threads in [1, 2, 5] {
+            let mut model = Model::<f32>::new(language(stack.clone()), 3, pool(threads)).unwrap();
+            for update in 0..3 {
+                judge.load_parameters(&model.parameters()).unwrap();
+                let expected = whole(&mut judge);
+                assert!(whole(&mut model) == expected, "{threads} threads give other bits");
+                if !bidirectional {
+                    let mut states = model.zero_states(1);
+                    let mut outputs = Vec::new();
+                    for token in &text {
+                        let input = Input::Tokens(std::slice::from_ref(token));
+                        let batch = Batch { time: 1, batch: 1, input, lengths: None };
+                        outputs.extend(model.forward(&batch, &mut states, None).unwrap());
+                    }
+                    assert!((outputs, states) == expected, "{threads} threads give other bits step by step");
+                }
+                for _ in 0..12 {
+                    assert!(whole(&mut model) == expected, "a repeated pass gives other bits");
+                }
+                let batch = Batch { time: 10, batch: 3, input: Input::Tokens(&text), lengths: None };
+                let mut states = model.zero_states(3);
+                model.train_step(&batch, &Target::Tokens(&text), &mut states, update, &adam()).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn cells_that_count_time_steps_count_on_where_they_are_told() {
+    for cell in cells().into_iter().filter(|cell| cell.counts_steps()) {
+        let mut model = Model::<f32>::new(language(vec![layer(cell.name, 20, false, 0.0)]), 4, pool(1)).unwrap();
+        let inputs = tokens(10, 3);
+        let whole = Batch { time: 10, batch: 1, input: Input::Tokens(&inputs), lengths: None };
+        let at_once = model.forward(&whole, &mut model.zero_states(1), None).unwrap();
+        let mut in_parts = [Vec::new(), Vec::new()];
+        for (counts_on, outputs) in in_parts.iter_mut().enumerate() {
+            let mut carried = model.zero_states(1);
+            for (number, part) in inputs.chunks(3).enumerate() {
+                model.count_from(counts_on * 3 * number);
+                let batch = Batch { time: part.len(), batch: 1, input: Input::Tokens(part), lengths: None };
+                outputs.extend(model.forward(&batch, &mut carried, None).unwrap());
+            }
+            model.count_from(0);
+        }
+        assert_ne!(at_once, in_parts[0], "{}", cell.name);
+        assert_eq!(at_once, in_parts[1], "{}", cell.name);
+    }
+}
+
+#[test]
+fn absent_blocks_stay_zero_under_every_optimizer() {
+    let spec = || language(vec![layer("clockwork", 20, false, 0.0)]);
+    let inputs = tokens(8 * 2, 3);
+    let targets = tokens(8 * 2, 4);
+    let batch = Batch { time: 8, batch: 2, input: Input::Tokens(&inputs), lengths: None };
+    let adam = |weight_decay| Optimizer::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay };
+    for optimizer in [
+        Optimizer::Sgd { momentum: 0.9, nesterov: true, weight_decay: 0.1 },
+        adam(0.1),
+        Optimizer::AdamW { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.1 },
+        Optimizer::NAdam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.1 },
+        Optimizer::RmsProp { alpha: 0.99, eps: 1e-8, momentum: 0.9, weight_decay: 0.1 },
+        Optimizer::Adagrad { eps: 1e-10, weight_decay: 0.1 },
+        Optimizer::Lion { beta1: 0.9, beta2: 0.99, weight_decay: 0.1 },
+    ] {
+        let mut model = Model::<f32>::new(spec(), 4, pool(2)).unwrap();
+        let mut states = model.zero_states(2);
+        let update = Update { optimizer, learning_rate: 0.01, clip_norm: Some(1.0), seed: 1 };
+        for step in 0..5 {
+            model.train_step(&batch, &Target::Tokens(&targets), &mut states, step, &update).unwrap();
+        }
+        let u = model.parameters().into_iter().find(|tensor| tensor.name.contains(".U_l0")).unwrap();
+        for (index, value) in u.data.iter().enumerate() {
+            let absent = index / 20 / 5 > index % 20 / 5;
+            assert_eq!(*value == 0.0, absent, "{optimizer:?} at {index}");
+        }
     }
 }

@@ -53,6 +53,26 @@ fn every_kind_of_attention_agrees_with_its_fixtures() {
 }
 
 #[test]
+fn losses_optimisers_clipping_and_a_run_agree_with_their_fixture() {
+    let json = std::fs::read_to_string(fixtures().join("training.json")).unwrap();
+    for kind in KernelKind::available() {
+        for result in run_fixture_with(&json, kind).unwrap() {
+            assert!(result.passed, "{kind:?}: {result:?}");
+        }
+    }
+    // A comparison that is off by little more than the tolerance does not pass.
+    let mut fixture: serde_json::Value = serde_json::from_str(&json).unwrap();
+    for path in ["/losses/0/loss", "/optimisers/6/after_each_step/4/2", "/clipping/clipped/0/1", "/run/end/head_bias/1"]
+    {
+        let number = fixture.pointer_mut(path).unwrap_or_else(|| panic!("no {path}"));
+        let right = number.clone();
+        *number = (right.as_f64().unwrap() + 3e-4).into();
+        assert!(run_fixture(&fixture.to_string()).unwrap().iter().all(|result| !result.passed), "{path}");
+        *fixture.pointer_mut(path).unwrap() = right;
+    }
+}
+
+#[test]
 fn an_option_of_a_fixture_reaches_the_cell() {
     let json = std::fs::read_to_string(fixtures().join("lstm-peephole-cell-input.small-tanh.json")).unwrap();
     let other = json.replace("\"sigma_h\": \"tanh\"", "\"sigma_h\": \"identity\"");

@@ -7,11 +7,13 @@ use serde_json::Value;
 use sluice_core::buffer::Buffer;
 use sluice_core::element::Element;
 use sluice_core::kernels::{KernelKind, Kernels};
-use sluice_core::loss::{Rows, Scope, row_losses};
+use sluice_core::loss::{Rows, Scope, row_losses, smoothed_row_losses};
 use sluice_core::optim::{Stretch, clip_factor, update_stretch};
 use sluice_core::spec::{
-    Batch, HeadMode, HeadSpec, Input, InputSpec, LayerSpec, ModelSpec, NamedTensor, Optimizer, Target, Update,
+    Batch, HeadMode, HeadSpec, Input, InputSpec, LayerSpec, ModelOptions, ModelSpec, NamedTensor, Optimizer, Target,
+    Update,
 };
+use sluice_core::step::{Decay, StepOptions};
 use sluice_core::{Model, Pool};
 
 fn fixture() -> Value {
@@ -36,6 +38,10 @@ fn close(what: &str, values: &[f64], wanted: &[f64], tolerance: f64) {
 
 /// Loss and gradient of the fixture's predictions by the engine.
 fn loss<E: Element>(kind: KernelKind, fixture: &Value, target: &Target<E>) -> (f64, Vec<f64>) {
+    smoothed_loss(kind, fixture, target, 0.0)
+}
+
+fn smoothed_loss<E: Element>(kind: KernelKind, fixture: &Value, target: &Target<E>, smoothing: f64) -> (f64, Vec<f64>) {
     let lengths: Vec<usize> = flat(&fixture["losses_input"]["lengths"]).iter().map(|&n| n as usize).collect();
     let predictions = flat(&fixture["losses_input"]["predictions"]);
     let (rows, outputs, width) = (8, 5, 16);
@@ -51,7 +57,7 @@ fn loss<E: Element>(kind: KernelKind, fixture: &Value, target: &Target<E>) -> (f
     let scale = Some(1.0 / count as f64);
     let kernels = Kernels::of(kind);
     let out = Rows { values: values.at(0), width, losses: losses.at(0) };
-    unsafe { row_losses(&kernels, scope, target, 0..rows, out, scale) };
+    unsafe { smoothed_row_losses(&kernels, scope, target, 0..rows, out, scale, smoothing) };
     let gradient =
         values.slice(rows * width).chunks_exact(width).flat_map(|row| row[..outputs].to_vec()).map(E::to_f64).collect();
     (losses.slice_mut(rows).iter().sum::<f64>() / count as f64, gradient)
@@ -73,13 +79,17 @@ fn check_losses<E: Element>(tolerance: f64) {
                     let values: Vec<E> = wanted.iter().map(|&t| E::from_f64(t)).collect();
                     loss::<E>(kind, &fixture, &Target::Values(&values))
                 }
+                "binary-cross-entropy" => {
+                    let bits: Vec<E> = wanted.iter().map(|&t| E::from_f64(t)).collect();
+                    loss::<E>(kind, &fixture, &Target::Bits(&bits))
+                }
                 _ => continue,
             };
             close(name, &[value], &[case["loss"].as_f64().unwrap()], tolerance);
             close(name, &gradient, &flat(&case["grad"]), tolerance);
             seen += 1;
         }
-        assert_eq!(seen, 2);
+        assert_eq!(seen, 3);
     }
 }
 
@@ -87,6 +97,178 @@ fn check_losses<E: Element>(tolerance: f64) {
 fn losses_and_their_gradients() {
     check_losses::<f64>(1e-9);
     check_losses::<f32>(1e-6);
+}
+
+/// `torch.nn.functional.cross_entropy(label_smoothing=0.1)` 2.15 in float64 on the fixture's predictions.
+fn check_smoothing<E: Element>(tolerance: f64) {
+    let fixture = fixture();
+    let wanted = 3.3041898218652053;
+    let wanted_gradient = [
+        0.00928917003,
+        -0.14846692478,
+        0.00642058127,
+        0.12922777077,
+        0.00352940271,
+        0.04752548199,
+        0.01356966406,
+        0.00913015537,
+        -0.14324009259,
+        0.07301479116,
+        0.07247202062,
+        -0.00145035184,
+        0.00211525429,
+        0.00012999968,
+        -0.07326692274,
+        0.0749374466,
+        -0.15238579525,
+        0.07679358465,
+        0.00242587114,
+        -0.00177110714,
+        -8.737012e-05,
+        0.08647920909,
+        -0.15149823212,
+        0.00117324029,
+        0.06393315286,
+        0.0,
+        0.0,
+        0.0,
+        0.0,
+        0.0,
+        -0.14868729634,
+        -0.00247390291,
+        0.02942441738,
+        0.02258018036,
+        0.0991566015,
+        0.0,
+        0.0,
+        0.0,
+        0.0,
+        0.0,
+    ];
+    let case =
+        fixture["losses"].as_array().unwrap().iter().find(|case| case["name"] == "softmax-cross-entropy").unwrap();
+    let tokens: Vec<u32> = flat(&case["target"]).iter().map(|&t| t as u32).collect();
+    for kind in KernelKind::available() {
+        let (value, gradient) = smoothed_loss::<E>(kind, &fixture, &Target::Tokens(&tokens), 0.1);
+        close("smoothed", &[value], &[wanted], tolerance);
+        close("smoothed gradient", &gradient, &wanted_gradient, tolerance);
+    }
+}
+
+#[test]
+fn label_smoothing_follows_torch() {
+    check_smoothing::<f64>(1e-9);
+    check_smoothing::<f32>(1e-6);
+}
+
+/// A model of tokens, one batch, and the gradients of that batch.
+fn small_model() -> (Model<f64>, Vec<u32>, Vec<u32>) {
+    let spec = ModelSpec {
+        input: InputSpec::Tokens { vocabulary_size: 7, embedding_size: 3 },
+        layers: vec![LayerSpec { cell: "lstm-peephole".into(), hidden_size: 5, ..LayerSpec::default() }],
+        head: HeadSpec { output_size: 7, mode: HeadMode::EveryStep },
+        options: ModelOptions::default(),
+    };
+    let tokens: Vec<u32> = (0..24u32).map(|i| (i * i + 3) % 7).collect();
+    let targets: Vec<u32> = (0..24u32).map(|i| (i * i + 5) % 7).collect();
+    (Model::new(spec, 4, Arc::new(Pool::new(2))).unwrap(), tokens, targets)
+}
+
+fn plain_update(weight_decay: f64) -> Update {
+    let optimizer = Optimizer::AdamW { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay };
+    Update { optimizer, learning_rate: 0.01, clip_norm: None, seed: 0 }
+}
+
+/// Weights before and after some steps, by name.
+fn steps_with(update: &Update, options: StepOptions, count: u64) -> Vec<(String, usize, Vec<f64>, Vec<f64>)> {
+    let (mut model, tokens, targets) = small_model();
+    let before = model.parameters();
+    let mut states = model.zero_states(4);
+    for step in 0..count {
+        let batch = Batch { time: 6, batch: 4, input: Input::Tokens(&tokens), lengths: None };
+        model.train_step_with(&batch, &Target::Tokens(&targets), &mut states, step, update, &options).unwrap();
+    }
+    let after = model.parameters();
+    before.into_iter().zip(after).map(|(b, a)| (b.name, b.shape.len(), b.data, a.data)).collect()
+}
+
+#[test]
+fn decay_leaves_biases_peepholes_and_the_embedding_alone_where_told() {
+    let run =
+        |decay, weight_decay| steps_with(&plain_update(weight_decay), StepOptions { decay, ..Default::default() }, 1);
+    let (none, all) = (run(Decay::All, 0.0), run(Decay::All, 0.5));
+    for (decay, spares_embedding) in [(Decay::Weights, false), (Decay::WeightsWithoutEmbedding, true)] {
+        for ((tensor, none), all) in run(decay, 0.5).iter().zip(&none).zip(&all) {
+            let spared = tensor.1 == 1 || (spares_embedding && tensor.0 == "embedding.weight");
+            assert_eq!(tensor.3 == none.3, spared, "{decay:?} {}", tensor.0);
+            assert_eq!(tensor.3 == all.3, !spared, "{decay:?} {}", tensor.0);
+        }
+    }
+}
+
+#[test]
+fn clipping_by_value_cuts_each_gradient_after_the_norm() {
+    let sgd = Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 };
+    let plain = Update { optimizer: sgd, learning_rate: 1.0, clip_norm: None, seed: 0 };
+    let moved = |update: &Update, options| -> Vec<f64> {
+        let steps = steps_with(update, options, 1);
+        steps.iter().flat_map(|(_, _, before, after)| before.iter().zip(after).map(|(b, a)| b - a)).collect()
+    };
+    let gradient = moved(&plain, StepOptions::default());
+    let norm = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
+    let limit = gradient.iter().fold(0.0f64, |most, g| most.max(g.abs())) / 3.0;
+    let options = StepOptions { clip_value: Some(limit), ..Default::default() };
+    for (update, factor) in
+        [(plain, 1.0), (Update { clip_norm: Some(norm / 2.0), ..plain }, clip_factor(norm, Some(norm / 2.0)))]
+    {
+        let cut = moved(&update, options);
+        let wanted: Vec<f64> = gradient.iter().map(|g| (g * factor).clamp(-limit, limit)).collect();
+        close("cut", &cut, &wanted, 1e-10);
+        assert!(cut.iter().any(|g| (g.abs() - limit).abs() < 1e-12) && cut.iter().any(|g| g.abs() < 0.9 * limit));
+    }
+}
+
+#[test]
+fn an_average_follows_its_definition() {
+    let (mut model, tokens, targets) = small_model();
+    model.keep_average();
+    let mut states = model.zero_states(4);
+    let mut wanted: Vec<f64> = Vec::new();
+    let flat_weights = |model: &Model<f64>| model.parameters().into_iter().flat_map(|t| t.data).collect::<Vec<_>>();
+    for step in 0..5 {
+        let share = if step == 0 { 1.0 } else { 0.2 };
+        let options = StepOptions { average: Some(share), ..Default::default() };
+        let batch = Batch { time: 6, batch: 4, input: Input::Tokens(&tokens), lengths: None };
+        model
+            .train_step_with(&batch, &Target::Tokens(&targets), &mut states, step, &plain_update(0.0), &options)
+            .unwrap();
+        let weights = flat_weights(&model);
+        wanted =
+            if step == 0 { weights } else { wanted.iter().zip(&weights).map(|(a, w)| 0.8 * a + 0.2 * w).collect() };
+    }
+    let raw = flat_weights(&model);
+    model.swap_average();
+    close("average", &flat_weights(&model), &wanted, 1e-12);
+    model.swap_average();
+    assert_eq!(flat_weights(&model), raw);
+}
+
+#[test]
+fn states_are_carried_from_inside_a_batch() {
+    let (mut model, tokens, targets) = small_model();
+    let update = Update { learning_rate: 0.0, ..plain_update(0.0) };
+    let run = |model: &mut Model<f64>, time: usize, carry_after| {
+        let mut states = model.zero_states(4);
+        let batch = Batch { time, batch: 4, input: Input::Tokens(&tokens[..time * 4]), lengths: None };
+        let options = StepOptions { carry_after, ..Default::default() };
+        let target = Target::Tokens(&targets[..time * 4]);
+        model.train_step_with(&batch, &target, &mut states, 0, &update, &options).unwrap();
+        states
+    };
+    let zero = model.zero_states(4);
+    assert_eq!(run(&mut model, 6, Some(4)), run(&mut model, 4, None));
+    assert_eq!(run(&mut model, 6, Some(0)), zero);
+    assert_ne!(run(&mut model, 6, None), zero);
 }
 
 #[test]
@@ -300,6 +482,23 @@ fn twelve_steps_follow_the_reference_run() {
         for threads in [1, 2] {
             check_run::<f64>(kind, threads, 1e-9, 1e-8);
             check_run::<f32>(kind, threads, 1e-5, 1e-4);
+        }
+    }
+}
+
+#[test]
+fn far_logits_of_bits_cost_their_distance() {
+    for kind in KernelKind::available() {
+        let kernels = Kernels::<f32>::of(kind);
+        for (logit, bit, wanted) in [(200.0, 0.0, 200.0), (-200.0, 1.0, 200.0), (200.0, 1.0, 0.0), (-1e30, 0.0, 0.0)] {
+            let mut values = Buffer::<f32>::new(16);
+            values.slice_mut(16)[0] = logit;
+            let mut losses = Buffer::<f64>::new(1);
+            let out = Rows { values: values.at(0), width: 16, losses: losses.at(0) };
+            let scope = Scope { batch: 1, lengths: None, outputs: 1 };
+            unsafe { row_losses(&kernels, scope, &Target::Bits(&[bit]), 0..1, out, Some(1.0)) };
+            close("far", losses.slice_mut(1), &[wanted], 1e-7);
+            assert!(values.slice(16).iter().all(|slope| slope.is_finite()));
         }
     }
 }

@@ -4,6 +4,7 @@
 mod benches;
 mod errors;
 mod model;
+mod rate_test;
 mod tasks;
 mod training;
 
@@ -37,6 +38,12 @@ pub fn version() -> &'static str {
 #[napi]
 pub fn kernel() -> &'static str {
     sluice_core::kernel_name()
+}
+
+/// What is wrong with the environment's `SLUICE_KERNEL`; nothing where the engine follows it.
+#[napi]
+pub fn kernel_problem() -> Option<String> {
+    sluice_core::kernel_problem()
 }
 
 /// Physical cores that this process may use.

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use napi::bindgen_prelude::{AsyncTask, Buffer, Float32Array, Uint32Array};
 use napi_derive::napi;
-use sluice_core::config::EvaluationJob;
+use sluice_core::config::{DataConfig, EvaluationJob};
+use sluice_core::evaluate::Source;
 use sluice_core::generate::{self, SampleRequest};
 use sluice_core::spec::{Batch, Input, InputSpec, ModelSpec, States};
 use sluice_core::trace::{self, TraceLabel};
@@ -139,7 +140,7 @@ fn set_states(states: &mut States<f32>, given: &HashMap<String, Vec<f32>>) -> Re
                 format!("{} values where {} are needed", values.len(), entry.data.len()),
             ));
         }
-        entry.data.copy_from_slice(values);
+        entry.give(values);
     }
     Ok(())
 }
@@ -233,6 +234,21 @@ impl EngineModel {
             let label = TraceLabel { run: "", step, elapsed_ms: 0.0 };
             let bytes = trace::batch(&mut lock(&model), &spec, &batch?.view(), target.as_deref(), gradients, &label)?;
             Ok(bytes.into())
+        })
+    }
+
+    /// The trace of one sequence of a dataset, by its number.
+    #[napi(ts_return_type = "Promise<Uint8Array>")]
+    pub fn trace_sequence(&self, data_json: String, number: u32, gradients: bool) -> AsyncTask<Work<Buffer>> {
+        let (model, spec, step) = (self.model.clone(), self.spec.clone(), self.step);
+        Work::start(move || {
+            let data: DataConfig = serde_json::from_str(&data_json).map_err(|error| json_error("data", &error))?;
+            let Source::Sequences(reader) = Source::open(&data)? else {
+                return Err(EngineError::new("INPUT_INVALID", "the dataset holds no sequences"));
+            };
+            let label = TraceLabel { run: "", step, elapsed_ms: 0.0 };
+            let number = number as usize;
+            Ok(trace::sequence(&mut lock(&model), &spec, &reader, number, gradients, &label)?.into())
         })
     }
 }

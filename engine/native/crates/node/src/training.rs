@@ -5,7 +5,7 @@ use napi::bindgen_prelude::{Buffer, Result};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 use sluice_core::config::{Probe, TrainJob};
-use sluice_core::train::{Command, Event, Listener, Training};
+use sluice_core::train::{Command, Event, Listener, Setting, Training};
 
 use crate::errors::{guarded, json_error};
 
@@ -69,6 +69,17 @@ impl EngineTraining {
         guarded(|| {
             let probe: Probe = serde_json::from_str(&probe_json).map_err(|error| json_error("probe", &error))?;
             self.training.post(Command::SetProbe(probe));
+            Ok(())
+        })
+    }
+
+    /// Settings `[{ field, to }]` that take effect before the next step.
+    #[napi]
+    pub fn change(&self, settings_json: String) -> Result<()> {
+        guarded(|| {
+            let settings: Vec<Setting> =
+                serde_json::from_str(&settings_json).map_err(|error| json_error("settings", &error))?;
+            self.training.post(Command::Change(settings));
             Ok(())
         })
     }

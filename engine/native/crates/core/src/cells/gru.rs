@@ -74,7 +74,7 @@ impl Cell for Gru {
     #[inline(always)]
     fn backward<E: Element, V: Lanes<E>>(recorded: &Recorded<V>, reaching: &[V; MAX_STATES]) -> Derivatives<V> {
         let one = V::splat(E::ONE);
-        let [n, r, z, hn] = recorded.gates;
+        let [n, r, z, hn, ..] = recorded.gates;
         let dh = reaching[H];
         let dn = dh.mul(one.sub(z)).mul(tanh_slope(n));
         let dz = dh.mul(recorded.previous[H].sub(n)).mul(gate_slope(z));
@@ -83,6 +83,6 @@ impl Cell for Gru {
         total[H] = dh;
         let mut carry = *reaching;
         carry[H] = dh.mul(z);
-        Derivatives { gates: [dn, dr, dz, dn.mul(r)], total, carry }
+        Derivatives { gates: slots([dn, dr, dz, dn.mul(r)]), total, carry }
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::further::Further;
 use super::options::{CellOption, OptionValue, OptionValues};
 use super::step::Op;
 
@@ -189,17 +190,28 @@ impl OnnxRecipe {
 }
 
 impl CellInfo {
-    /// Stems and shapes of the tensors of one direction of one layer, in the order of their storage.
-    pub fn tensors(&self, input_size: usize, hidden_size: usize) -> Vec<(&'static str, Vec<usize>)> {
+    /// Stems and shapes of the tensors of one direction of one layer, in the order of their storage; `output_size` is
+    /// that of h.
+    pub fn tensors(
+        &self,
+        input_size: usize,
+        hidden_size: usize,
+        output_size: usize,
+    ) -> Vec<(&'static str, Vec<usize>)> {
         let rows = self.gate_order.len() * hidden_size;
         let fed_rows = rows - self.input_only.len() * hidden_size;
         let names = self.names;
         let mut tensors = vec![(names.input, vec![rows, input_size])];
-        tensors.extend(names.recurrent.map(|name| (name, vec![fed_rows, hidden_size])));
+        tensors.extend(names.recurrent.map(|name| (name, vec![fed_rows, output_size])));
         tensors.push((names.bias, vec![rows]));
         tensors.extend(names.recurrent_bias.map(|name| (name, vec![fed_rows])));
         tensors.extend(self.vectors.iter().map(|&name| (name, vec![hidden_size])));
         tensors
+    }
+
+    /// True when its step looks at the number of the time step, which a carried state does not hold.
+    pub fn counts_steps(&self) -> bool {
+        self.step.iter().any(|op| op.inputs.contains(&"t"))
     }
 
     /// The options that choose this variant.
@@ -215,4 +227,6 @@ pub struct CellDescription {
     #[serde(flatten)]
     pub info: &'static CellInfo,
     pub variants: Vec<&'static CellInfo>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub further: Option<Further>,
 }

@@ -76,12 +76,12 @@ impl Cell for LstmCoupled {
     fn backward<E: Element, V: Lanes<E>>(recorded: &Recorded<V>, reaching: &[V; MAX_STATES]) -> Derivatives<V> {
         let one = V::splat(E::ONE);
         let zero = V::splat(E::ZERO);
-        let [f, g, o, _] = recorded.gates;
+        let [f, g, o, ..] = recorded.gates;
         let (dc, d_o) = show_backward(recorded, o, reaching);
         let df = dc.mul(recorded.previous[C].sub(g)).mul(gate_slope(f));
         let dg = dc.mul(one.sub(f)).mul(tanh_slope(g));
         Derivatives {
-            gates: [df, dg, d_o, zero],
+            gates: slots([df, dg, d_o]),
             total: cell_states(reaching[H], dc),
             carry: cell_states(zero, dc.mul(f)),
         }

@@ -69,10 +69,10 @@ impl Cell for LstmNoForget {
     #[inline(always)]
     fn backward<E: Element, V: Lanes<E>>(recorded: &Recorded<V>, reaching: &[V; MAX_STATES]) -> Derivatives<V> {
         let zero = V::splat(E::ZERO);
-        let [i, g, o, _] = recorded.gates;
+        let [i, g, o, ..] = recorded.gates;
         let (dc, d_o) = show_backward(recorded, o, reaching);
         let di = dc.mul(g).mul(gate_slope(i));
         let dg = dc.mul(i).mul(tanh_slope(g));
-        Derivatives { gates: [di, dg, d_o, zero], total: cell_states(reaching[H], dc), carry: cell_states(zero, dc) }
+        Derivatives { gates: slots([di, dg, d_o]), total: cell_states(reaching[H], dc), carry: cell_states(zero, dc) }
     }
 }

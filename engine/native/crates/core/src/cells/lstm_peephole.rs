@@ -85,15 +85,15 @@ impl Cell for LstmPeephole {
         let g = gates[G].tanh();
         let c = f.mul_add(before, i.mul(g));
         let o = vectors[P_O].mul_add(c, gates[O]).sigmoid();
-        *gates = [i, f, g, o];
+        *gates = slots([i, f, g, o]);
         show(c, o, states, saved);
     }
 
     #[inline(always)]
     fn backward<E: Element, V: Lanes<E>>(recorded: &Recorded<V>, reaching: &[V; MAX_STATES]) -> Derivatives<V> {
         let zero = V::splat(E::ZERO);
-        let [i, f, g, o] = recorded.gates;
-        let [p_i, p_f, p_o] = recorded.vectors;
+        let [i, f, g, o, ..] = recorded.gates;
+        let [p_i, p_f, p_o, ..] = recorded.vectors;
         let (dc, d_o) = show_backward(recorded, o, reaching);
         // The output gate saw c_t as well.
         let dc = p_o.mul_add(d_o, dc);
@@ -101,6 +101,10 @@ impl Cell for LstmPeephole {
         let df = dc.mul(recorded.previous[C]).mul(gate_slope(f));
         let dg = dc.mul(i).mul(tanh_slope(g));
         let carry = p_f.mul_add(df, p_i.mul_add(di, dc.mul(f)));
-        Derivatives { gates: [di, df, dg, d_o], total: cell_states(reaching[H], dc), carry: cell_states(zero, carry) }
+        Derivatives {
+            gates: slots([di, df, dg, d_o]),
+            total: cell_states(reaching[H], dc),
+            carry: cell_states(zero, carry),
+        }
     }
 }

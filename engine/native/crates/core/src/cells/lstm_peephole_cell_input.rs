@@ -89,7 +89,7 @@ impl<const OUTPUT: u8> Cell for LstmPeepholeCellInput<OUTPUT> {
         let g = gates[G].tanh();
         let c = f.mul_add(states[C], i.mul(g));
         let shown = o.mul(c);
-        *gates = [f, i, o, g];
+        *gates = slots([f, i, o, g]);
         states[C] = c;
         states[H] = if OUTPUT == TANH { shown.tanh() } else { shown };
     }
@@ -97,7 +97,7 @@ impl<const OUTPUT: u8> Cell for LstmPeepholeCellInput<OUTPUT> {
     #[inline(always)]
     fn backward<E: Element, V: Lanes<E>>(recorded: &Recorded<V>, reaching: &[V; MAX_STATES]) -> Derivatives<V> {
         let zero = V::splat(E::ZERO);
-        let [f, i, o, g] = recorded.gates;
+        let [f, i, o, g, ..] = recorded.gates;
         let dh = reaching[H];
         let d_shown = if OUTPUT == TANH { dh.mul(tanh_slope(recorded.state[H])) } else { dh };
         let dc = d_shown.mul_add(o, reaching[C]);
@@ -105,6 +105,6 @@ impl<const OUTPUT: u8> Cell for LstmPeepholeCellInput<OUTPUT> {
         let di = dc.mul(g).mul(gate_slope(i));
         let d_o = d_shown.mul(recorded.state[C]).mul(gate_slope(o));
         let dg = dc.mul(i).mul(tanh_slope(g));
-        Derivatives { gates: [df, di, d_o, dg], total: cell_states(dh, dc), carry: cell_states(zero, dc.mul(f)) }
+        Derivatives { gates: slots([df, di, d_o, dg]), total: cell_states(dh, dc), carry: cell_states(zero, dc.mul(f)) }
     }
 }

@@ -88,7 +88,7 @@ impl<const LOG: bool> ScanCell for MinLstm<LOG> {
 
     #[inline(always)]
     fn backward<E: Element, V: Lanes<E>>(gates: &[V; MAX_SLOTS], before: V, dh: V) -> [V; MAX_SLOTS] {
-        let [f, i, n, _] = *gates;
+        let [f, i, n, ..] = *gates;
         let one = V::splat(E::ONE);
         let both = f.add(i);
         let (kept, taken) = (f.div(both), i.div(both));

@@ -2,16 +2,26 @@
 //! nothing else enumerates cells.
 
 mod clockwork;
+mod dglstm;
+mod further;
 mod gru;
+mod gru_reset_before;
 mod info;
+mod lower;
 mod lstm;
 mod lstm_coupled;
+mod lstm_layernorm;
 mod lstm_no_forget;
 mod lstm_peephole;
 mod lstm_peephole_cell_input;
+mod lstm_projection;
+mod memory;
+mod mgu;
 mod mingru;
 mod minlstm;
+pub mod normalised;
 mod options;
+mod phase;
 mod rnn_relu;
 mod rnn_tanh;
 mod scan;
@@ -24,20 +34,27 @@ use crate::element::Element;
 use crate::error::EngineError;
 use crate::kernels::KernelKind;
 use crate::kernels::recurrent::{Backward, BackwardStep, Derivatives, Forward, ForwardStep, Recorded};
-use crate::simd::{Avx2, Avx512, Isa, Lanes, Portable};
+use crate::simd::{Avx2, Avx512, Isa, Lanes, Neon, Portable};
 
+pub use further::{Extent, Further, FurtherTensor};
 pub use info::{CellDescription, CellInfo, Equation, OnnxRecipe, OnnxRows, Signal, SignalKind, Source, TensorNames};
 use info::{equation, gate, signed, state, unbounded, unbounded_slot};
+use lower::LowerEntry;
+pub use lower::{BELOW, Lower, lower_problem};
+pub use memory::Memory;
+use normalised::{NormalisedEntry, NormalisedNames};
 pub use options::{CellOption, Chosen, OptionValue, OptionValues, choose_cell};
+pub use phase::{Back, Phase, Second, SecondKernels};
+use phase::{ProjectedEntry, TwoPhaseEntry};
 pub use scan::{ScanCell, ScanKernels};
 pub use step::Op;
 use step::op;
 
 /// Limits of the fixed-size arrays that equations work on.
-pub const MAX_SLOTS: usize = 4;
+pub const MAX_SLOTS: usize = 6;
 pub const MAX_STATES: usize = 4;
 pub const MAX_SAVED: usize = 1;
-pub const MAX_VECTORS: usize = 3;
+pub const MAX_VECTORS: usize = 5;
 
 /// All cells.
 static CELLS: &[&dyn CellEntry] = &[
@@ -48,10 +65,15 @@ static CELLS: &[&dyn CellEntry] = &[
     &Entry::<lstm_peephole_cell_input::LstmPeepholeCellInput<{ lstm_peephole_cell_input::IDENTITY }>>(PhantomData),
     &Entry::<lstm_coupled::LstmCoupled>(PhantomData),
     &Entry::<lstm_no_forget::LstmNoForget>(PhantomData),
+    &NormalisedEntry::<lstm_layernorm::LstmLayerNorm>(PhantomData),
+    &ProjectedEntry::<lstm_projection::LstmProjection>(PhantomData),
     &Entry::<slstm::SLstm<{ slstm::SIGMOID }>>(PhantomData),
     &Entry::<gru::Gru>(PhantomData),
     &scan::ScanEntry::<mingru::MinGru<false>>(PhantomData),
     &scan::ScanEntry::<minlstm::MinLstm<false>>(PhantomData),
+    &TwoPhaseEntry::<gru_reset_before::GruResetBefore>(PhantomData),
+    &TwoPhaseEntry::<mgu::Mgu>(PhantomData),
+    &LowerEntry::<dglstm::DgLstm>(PhantomData),
     &Entry::<clockwork::Clockwork>(PhantomData),
 ];
 
@@ -144,6 +166,14 @@ pub trait Cell: Send + Sync + 'static {
     fn backward<E: Element, V: Lanes<E>>(recorded: &Recorded<V>, reaching: &[V; MAX_STATES]) -> Derivatives<V>;
 }
 
+/// The first slots' values; the rest are not stored.
+#[inline(always)]
+fn slots<E: Element, V: Lanes<E>, const N: usize>(values: [V; N]) -> [V; MAX_SLOTS] {
+    let mut all = [V::splat(E::ZERO); MAX_SLOTS];
+    all[..N].copy_from_slice(&values);
+    all
+}
+
 /// Derivative of the logistic function where it has the value `gate`.
 #[inline(always)]
 fn gate_slope<E: Element, V: Lanes<E>>(gate: V) -> V {
@@ -165,19 +195,49 @@ pub enum CellKernels<E> {
     Scan(ScanKernels<E>),
 }
 
+impl<E> CellKernels<E> {
+    /// Those of a step; only of a cell that is computed step by step.
+    pub fn steps(&self) -> &StepKernels<E> {
+        match self {
+            CellKernels::Steps(steps) => steps,
+            CellKernels::Scan(_) => unreachable!("no step is run of a cell that is scanned"),
+        }
+    }
+
+    pub fn is_scanned(&self) -> bool {
+        matches!(self, CellKernels::Scan(_))
+    }
+}
+
 /// The compiled steps of a cell.
 #[derive(Clone, Copy)]
 pub struct StepKernels<E> {
     pub forward: unsafe fn(ForwardStep<E>),
     pub backward: unsafe fn(BackwardStep<E>),
+    /// The phase behind a second product.
+    pub second: Option<SecondKernels<E>>,
 }
 
 /// A line of the registry.
 pub trait CellEntry: Sync {
     fn info(&self) -> &'static CellInfo;
     fn layout(&self) -> &'static Layout;
+    /// The further product inside a step, for the cells that have one.
+    fn second(&self) -> Option<Second> {
+        None
+    }
+    /// What the cell reads of the layer below besides its output, for the cells that do.
+    fn lower(&self) -> Option<Lower> {
+        None
+    }
+    /// The names of the normalisations' gains and biases, for the cells that have them.
+    fn normalised(&self) -> Option<NormalisedNames> {
+        None
+    }
     /// The forms of a cell with options; empty for one without.
-    fn variants(&self) -> &'static [&'static dyn CellEntry];
+    fn variants(&self) -> &'static [&'static dyn CellEntry] {
+        &[]
+    }
     fn kernels_f32(&self, kind: KernelKind) -> CellKernels<f32>;
     fn kernels_f64(&self, kind: KernelKind) -> CellKernels<f64>;
 }
@@ -206,25 +266,29 @@ impl<C: Cell> CellEntry for Entry<C> {
     }
 }
 
-fn compiled<E: Element, C: Cell>(kind: KernelKind) -> CellKernels<E> {
-    CellKernels::Steps(match kind {
-        KernelKind::Avx512 => StepKernels { forward: forward::<E, C, Avx512>, backward: backward::<E, C, Avx512> },
-        KernelKind::Avx2 => StepKernels { forward: forward::<E, C, Avx2>, backward: backward::<E, C, Avx2> },
-        KernelKind::Portable => {
-            StepKernels { forward: forward::<E, C, Portable>, backward: backward::<E, C, Portable> }
-        }
-    })
+fn compiled<E: Element, C: Phase>(kind: KernelKind) -> CellKernels<E> {
+    CellKernels::Steps(compiled_steps::<E, C>(kind))
+}
+
+fn compiled_steps<E: Element, C: Phase>(kind: KernelKind) -> StepKernels<E> {
+    let (forward, backward): (unsafe fn(ForwardStep<E>), unsafe fn(BackwardStep<E>)) = match kind {
+        KernelKind::Avx512 => (forward::<E, C, Avx512>, backward::<E, C, Avx512>),
+        KernelKind::Avx2 => (forward::<E, C, Avx2>, backward::<E, C, Avx2>),
+        KernelKind::Neon => (forward::<E, C, Neon>, backward::<E, C, Neon>),
+        KernelKind::Portable => (forward::<E, C, Portable>, backward::<E, C, Portable>),
+    };
+    StepKernels { forward, backward, second: None }
 }
 
 /// # Safety
 /// As `ForwardStep` describes its pointers, and the processor must have I's instructions.
-unsafe fn forward<E: Element, C: Cell, I: Isa<E>>(step: ForwardStep<E>) {
+unsafe fn forward<E: Element, C: Phase, I: Isa<E>>(step: ForwardStep<E>) {
     unsafe { I::call(Forward::<E, C>(step, PhantomData)) }
 }
 
 /// # Safety
 /// As `BackwardStep` describes its pointers, and the processor must have I's instructions.
-unsafe fn backward<E: Element, C: Cell, I: Isa<E>>(step: BackwardStep<E>) {
+unsafe fn backward<E: Element, C: Phase, I: Isa<E>>(step: BackwardStep<E>) {
     unsafe { I::call(Backward::<E, C>(step, PhantomData)) }
 }
 
@@ -233,10 +297,22 @@ pub fn cells() -> Vec<&'static CellInfo> {
     CELLS.iter().map(|cell| cell.info()).collect()
 }
 
+/// The name of a layer's cell: of the lowest one, what the named cell is without a layer below it.
+pub fn name_in_layer(name: &str, index: usize) -> &str {
+    let lower = CELLS.iter().find(|cell| cell.info().name == name).and_then(|cell| cell.lower());
+    lower.filter(|_| index == 0).map_or(name, |lower| lower.bottom)
+}
+
 /// Every cell with its variants, for the other side of the binding.
 pub fn describe_cells() -> Vec<CellDescription> {
     let infos = |cell: &&dyn CellEntry| cell.variants().iter().map(|variant| variant.info()).collect();
-    CELLS.iter().map(|cell| CellDescription { info: cell.info(), variants: infos(cell) }).collect()
+    let further = |cell| Some(Further::of(cell)).filter(|further| *further != Further::default());
+    let describe = |cell: &&'static dyn CellEntry| CellDescription {
+        info: cell.info(),
+        variants: infos(cell),
+        further: further(*cell),
+    };
+    CELLS.iter().map(describe).collect()
 }
 
 /// Every form of every cell.

@@ -59,6 +59,7 @@ fn compiled<E: Element, C: ScanCell>(kind: KernelKind) -> CellKernels<E> {
     CellKernels::Scan(match kind {
         KernelKind::Avx512 => with::<E, C, Avx512>(),
         KernelKind::Avx2 => with::<E, C, Avx2>(),
+        KernelKind::Neon => with::<E, C, Neon>(),
         KernelKind::Portable => with::<E, C, Portable>(),
     })
 }

@@ -108,7 +108,7 @@ impl<const FORGET: u8> Cell for SLstm<FORGET> {
         let o = gates[O].sigmoid();
         let c = f.mul_add(states[C], i.mul(z));
         let n = f.mul_add(states[N], i);
-        *gates = [i, f, z, o];
+        *gates = slots([i, f, z, o]);
         saved[SLOPE] = slope;
         *states = [o.mul(c.div(n)), c, n, m];
     }
@@ -116,7 +116,7 @@ impl<const FORGET: u8> Cell for SLstm<FORGET> {
     #[inline(always)]
     fn backward<E: Element, V: Lanes<E>>(recorded: &Recorded<V>, reaching: &[V; MAX_STATES]) -> Derivatives<V> {
         let zero = V::splat(E::ZERO);
-        let [i, f, z, o] = recorded.gates;
+        let [i, f, z, o, ..] = recorded.gates;
         let [_, c, n, _] = recorded.state;
         let shown = c.div(n);
         let dh = reaching[H];
@@ -130,7 +130,7 @@ impl<const FORGET: u8> Cell for SLstm<FORGET> {
         let dz = dc.mul(i).mul(tanh_slope(z));
         let d_o = dh.mul(shown).mul(gate_slope(o));
         Derivatives {
-            gates: [di, df.mul(recorded.saved[SLOPE]), dz, d_o],
+            gates: slots([di, df.mul(recorded.saved[SLOPE]), dz, d_o]),
             total: [dh, dc, dn, zero],
             carry: [zero, dc.mul(f), dn.mul(f), df],
         }

@@ -12,6 +12,7 @@
 //! | a tensor's stem (`p_i`, `b`, `weight_hr`) | its numbers; a matrix stands transposed, as `MatMul` wants it on the right |
 //! | `NAME.G` | gate G's block of anything that holds all gates side by side, a matrix included: `MatMul(rh, U.n)` |
 //! | an option's name (`periods`) | its list as one number per unit, each for an equal share of them |
+//! | `input` | what the layer reads at this step |
 //! | `t` | number of the time step, from 0 |
 //! | `c_below` | the cell state of the layer below at this step, `[batch, its units]` |
 //! | `1`, `0.5`, `-1` | a number |

@@ -3,6 +3,7 @@
 use crate::config::{Span, TokenData};
 use crate::data::mapped::MappedFile;
 use crate::error::EngineError;
+use crate::spec::IGNORED;
 
 /// Tokens of a mapped `tokens.bin`.
 pub struct TokenReader {
@@ -62,6 +63,9 @@ impl TokenReader {
 ///
 /// Every stream has the same length; the tokens that are left over at the range's end (fewer than
 /// `batch + 1`) are not trained on. The last window of an epoch is shorter where the length does not divide.
+///
+/// Window n is read for the targets of its `time` new tokens (k1). A `reach` (k2) beyond that puts the tokens before them in
+/// front, whose targets do not count again: the gradient of a loss runs back over at most `reach` tokens, fewer at an epoch's start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenWindows {
     start: u64,
@@ -69,6 +73,18 @@ pub struct TokenWindows {
     length: u64,
     pub batch: usize,
     time: usize,
+    reach: usize,
+}
+
+/// What a window holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WindowShape {
+    /// Time steps, those read again included.
+    pub time: usize,
+    /// Time steps whose targets count.
+    pub fresh: usize,
+    /// Steps after which the state is the one that the next window begins with.
+    pub carry_after: usize,
 }
 
 impl TokenWindows {
@@ -85,39 +101,62 @@ impl TokenWindows {
                 ),
             ));
         }
-        Ok(TokenWindows { start: range.0, length, batch, time: time.min(length as usize) })
+        let time = time.min(length as usize);
+        Ok(TokenWindows { start: range.0, length, batch, time, reach: time })
+    }
+
+    /// The same with gradients that run back over `reach` tokens.
+    pub fn reaching(self, reach: usize) -> Self {
+        TokenWindows { reach: reach.max(self.time), ..self }
     }
 
     pub fn steps_per_epoch(&self) -> u64 {
         self.length.div_ceil(self.time as u64)
     }
 
-    /// Time steps of window `index` of an epoch.
-    pub fn time(&self, index: u64) -> usize {
-        (self.length - index * self.time as u64).min(self.time as u64) as usize
+    /// Behind the last token of window `index`.
+    fn end(&self, index: u64) -> u64 {
+        ((index + 1) * self.time as u64).min(self.length)
     }
 
-    /// Reads window `index` of an epoch, time-major `[T*B]`: inputs, and each one's next token as target.
-    /// Returns T.
+    /// First token of window `index`, those read again included.
+    fn first(&self, index: u64) -> u64 {
+        (index * self.time as u64).saturating_sub((self.reach - self.time) as u64)
+    }
+
+    pub fn shape(&self, index: u64) -> WindowShape {
+        let (first, end) = (self.first(index), self.end(index));
+        let time = (end - first) as usize;
+        let next = if end == self.length { end } else { self.first(index + 1) };
+        WindowShape {
+            time,
+            fresh: (end - index * self.time as u64) as usize,
+            carry_after: (next - first).min(time as u64) as usize,
+        }
+    }
+
+    /// Reads window `index` of an epoch, time-major `[T*B]`: inputs, and each one's next token as target, `IGNORED` where
+    /// an earlier window had it.
     pub fn read(
         &self,
         reader: &TokenReader,
         index: u64,
         inputs: &mut Vec<u32>,
         targets: &mut Vec<u32>,
-    ) -> Result<usize, EngineError> {
-        let time = self.time(index);
+    ) -> Result<WindowShape, EngineError> {
+        let shape = self.shape(index);
+        let (time, again) = (shape.time, shape.time - shape.fresh);
         inputs.resize(time * self.batch, 0);
         targets.resize(time * self.batch, 0);
         let mut run = vec![0u32; time + 1];
         for b in 0..self.batch {
-            reader.copy(self.start + b as u64 * self.length + index * self.time as u64, &mut run)?;
+            reader.copy(self.start + b as u64 * self.length + self.first(index), &mut run)?;
             for t in 0..time {
                 inputs[t * self.batch + b] = run[t];
-                targets[t * self.batch + b] = run[t + 1];
+                targets[t * self.batch + b] = if t < again { IGNORED } else { run[t + 1] };
             }
         }
-        Ok(time)
+        Ok(shape)
     }
 }
 
@@ -152,10 +191,10 @@ mod tests {
             let windows = TokenWindows::new((0, 24), 3, 4).unwrap();
             assert_eq!(windows.steps_per_epoch(), 2);
             let (mut x, mut y) = (vec![], vec![]);
-            assert_eq!(windows.read(&reader, 0, &mut x, &mut y).unwrap(), 4);
+            assert_eq!(windows.read(&reader, 0, &mut x, &mut y).unwrap().time, 4);
             assert_eq!(x, [0, 7, 14, 1, 8, 15, 2, 9, 16, 3, 10, 17]);
             assert_eq!(y, x.iter().map(|t| t + 1).collect::<Vec<_>>());
-            assert_eq!(windows.read(&reader, 1, &mut x, &mut y).unwrap(), 3);
+            assert_eq!(windows.read(&reader, 1, &mut x, &mut y).unwrap().time, 3);
             assert_eq!(x, [4, 11, 18, 5, 12, 19, 6, 13, 20]);
         }
     }
@@ -171,6 +210,37 @@ mod tests {
             for index in 0..windows.steps_per_epoch() {
                 windows.read(&reader, index, &mut x, &mut y).unwrap();
                 assert!(x.iter().chain(&y).all(|&t| (t as u64) >= start && (t as u64) < end), "{start}..{end}");
+            }
+        }
+    }
+
+    /// Whatever the lengths: every target counts once an epoch, a window begins where the carried state stands, and
+    /// the gradient reaches over `reach` tokens, fewer only at the epoch's start.
+    #[test]
+    fn windows_that_reach_back_count_every_target_once() {
+        let folder = TempFolder::new();
+        let tokens: Vec<u32> = (0..60).collect();
+        let reader = reader(&folder, &tokens, 2);
+        for batch in [1, 3] {
+            for time in 1..8 {
+                for reach in 1..20 {
+                    let windows = TokenWindows::new((0, 60), batch, time).unwrap().reaching(reach);
+                    let (mut x, mut y) = (vec![], vec![]);
+                    let (mut counted, mut state_at) = (vec![], 0);
+                    for index in 0..windows.steps_per_epoch() {
+                        let shape = windows.read(&reader, index, &mut x, &mut y).unwrap();
+                        assert_eq!(x[0] as usize, state_at, "window {index} of {time}, {reach}");
+                        let end = state_at + shape.time;
+                        let again = shape.time - shape.fresh;
+                        assert!(shape.time <= reach.max(time));
+                        assert_eq!(again, reach.saturating_sub(time).min(end - shape.fresh));
+                        let column: Vec<u32> = y.iter().step_by(batch).copied().collect();
+                        assert!(column[..shape.time - shape.fresh].iter().all(|&target| target == IGNORED));
+                        counted.extend_from_slice(&column[shape.time - shape.fresh..]);
+                        state_at += shape.carry_after;
+                    }
+                    assert_eq!(counted, (1..=windows.length as u32).collect::<Vec<_>>());
+                }
             }
         }
     }

@@ -3,7 +3,7 @@
 use crate::element::Element;
 use crate::kernels::KernelKind;
 use crate::kernels::elementwise::padding_logit;
-use crate::simd::{Avx2, Avx512, Body, Isa, LANES, Lanes, Portable};
+use crate::simd::{Avx2, Avx512, Body, Isa, LANES, Lanes, Neon, Portable};
 
 /// Rows of a matrix that belong to one sequence, `row` apart.
 #[derive(Clone, Copy)]
@@ -233,6 +233,7 @@ impl<E: Element> AttentionKernels<E> {
         match kind {
             KernelKind::Avx512 => Self::with::<Avx512>(),
             KernelKind::Avx2 => Self::with::<Avx2>(),
+            KernelKind::Neon => Self::with::<Neon>(),
             KernelKind::Portable => Self::with::<Portable>(),
         }
     }

@@ -7,6 +7,9 @@ use crate::simd::{Body, LANES, Lanes};
 /// Rows of X and D handled at a time, so that a panel of D (rows x 64 numbers) stays in the first-level cache.
 pub const OUTER_BLOCK: usize = 112;
 
+/// Most vectors in a row of D that one call takes.
+pub const MOST_COLUMNS: usize = 4;
+
 /// One block of a weight gradient.
 #[derive(Clone, Copy)]
 pub struct Outer<E> {

@@ -1,13 +1,14 @@
 //! One time step of a recurrent layer: the recurrent product with the cell's equations on its sums, while they are
-//! still in registers.
+//! still in registers. A cell whose step needs two products has two such phases.
 
 // Slots and states index several arrays at once; constant bounds let the compiler keep all of them in registers.
 #![allow(clippy::needless_range_loop)]
 
 use std::marker::PhantomData;
 
+use super::normalised::Normalisation;
 use super::tile::{Left, even_tiles, most_rows, multiply, with_tile_rows};
-use crate::cells::{Cell, MAX_SAVED, MAX_SLOTS, MAX_STATES, MAX_VECTORS};
+use crate::cells::{MAX_SAVED, MAX_SLOTS, MAX_STATES, MAX_VECTORS, Phase};
 use crate::element::Element;
 use crate::simd::{Body, LANES, Lanes};
 
@@ -24,7 +25,7 @@ pub struct Valid {
 
 impl Valid {
     #[inline(always)]
-    unsafe fn row(self, row: usize) -> bool {
+    pub(crate) unsafe fn row(self, row: usize) -> bool {
         self.lengths.is_null() || self.step < unsafe { *self.lengths.add(row) }
     }
 }
@@ -33,8 +34,9 @@ impl Valid {
 #[derive(Clone, Copy)]
 pub struct ForwardStep<E> {
     pub rows: usize,
-    /// Unit panels P.
-    pub panels: usize,
+    /// Unit panels to compute: all P, or a worker's share where the units are split.
+    pub first_panel: usize,
+    pub end_panel: usize,
     pub valid: Valid,
     /// Input part of the sums with bias, `[P][start rows][S * 16]`; may be `gates` itself.
     pub start: *const E,
@@ -47,9 +49,13 @@ pub struct ForwardStep<E> {
     pub gates: *mut E,
     /// Distance between the panels of `gates`.
     pub gates_panel: usize,
-    /// `[P][width][slots fed * 16]`
+    /// What the product reads, `[rows][left width]`: the previous state that `Layout::reads` names, or in a second phase
+    /// what the first one gave.
+    pub left: *const E,
+    pub left_width: usize,
+    /// `[P][left width][slots fed * 16]`
     pub weights: *const E,
-    /// False when the state that it reads is zero and the product can be left out.
+    /// False when the left operand is zero and the product can be left out.
     pub multiply: bool,
     /// States before this step, `[rows][width]`, h first.
     pub previous: [*const E; MAX_STATES],
@@ -61,15 +67,17 @@ pub struct ForwardStep<E> {
     pub vectors: [*const E; MAX_VECTORS],
     /// Padded hidden size.
     pub width: usize,
+    /// What a normalised cell reads besides; null for others.
+    pub normalisation: *const Normalisation<E>,
 }
 
 /// A forward step of cell C.
 pub struct Forward<E, C>(pub ForwardStep<E>, pub PhantomData<C>);
 
-impl<E: Element, C: Cell> Forward<E, C> {
+impl<E: Element, C: Phase> Forward<E, C> {
     #[inline(always)]
     unsafe fn all_rows<V: Lanes<E>, const N: usize>(&self) {
-        for panel in 0..self.0.panels {
+        for panel in self.0.first_panel..self.0.end_panel {
             for (first, rows) in even_tiles(self.0.rows, most_rows(V::TILE, N)) {
                 unsafe { with_tile_rows!(rows, V, N, self.tile(panel, first)) }
             }
@@ -100,8 +108,8 @@ impl<E: Element, C: Cell> Forward<E, C> {
                 }
             }
             if step.multiply {
-                let left = Left::rows(step.previous[C::LAYOUT.reads], step.width, step.width).from_row(first);
-                multiply(&mut sums, left, step.weights.add(panel * step.width * N * LANES));
+                let left = Left::rows(step.left, step.left_width, step.left_width).from_row(first);
+                multiply(&mut sums, left, step.weights.add(panel * step.left_width * N * LANES));
             }
             // The loop below is not unrolled; a copy keeps the sums of the product in registers.
             let finished = sums;
@@ -141,7 +149,7 @@ impl<E: Element, C: Cell> Forward<E, C> {
     }
 }
 
-impl<E: Element, C: Cell> Body<E> for Forward<E, C> {
+impl<E: Element, C: Phase> Body<E> for Forward<E, C> {
     #[inline(always)]
     unsafe fn run<V: Lanes<E>>(self) {
         unsafe {
@@ -162,12 +170,16 @@ pub struct BackwardStep<E> {
     pub rows: usize,
     pub panels: usize,
     pub valid: Valid,
-    /// Derivatives of the sums of the step after this one, laid out as `gates`; null at the last step.
+    /// Derivatives that the product reads, laid out as the cell's `Phase::BACK` says: those of the sums of the step
+    /// after this one, or of a later phase of this step; null at the last step.
     pub following: *const E,
+    /// Panels of `following`, and their distance.
+    pub following_panels: usize,
+    pub following_panel: usize,
     /// In: gates after activation. Out: derivatives of the sums before activation. `[P][..][S * 16]`
     pub gates: *mut E,
     pub gates_panel: usize,
-    /// Transposed recurrent weights, chunk by chunk `[P * slots fed * 16][units of the chunk]`.
+    /// Transposed weights of that product, chunk by chunk `[panels * slots read * 16][units of the chunk]`.
     pub weights_transposed: *const E,
     /// Derivative of this step's h from the layer above, rows `above_row` apart; null without one.
     pub above: *const E,
@@ -183,6 +195,8 @@ pub struct BackwardStep<E> {
     /// Out: whole derivative of each state, for traces; null when not wanted.
     pub total: [*mut E; MAX_STATES],
     pub width: usize,
+    /// What a normalised cell reads besides; null for others.
+    pub normalisation: *const Normalisation<E>,
 }
 
 /// A backward step of cell C.
@@ -210,7 +224,7 @@ pub struct Derivatives<V> {
     pub carry: [V; MAX_STATES],
 }
 
-impl<E: Element, C: Cell> Backward<E, C> {
+impl<E: Element, C: Phase> Backward<E, C> {
     #[inline(always)]
     unsafe fn chunk<V: Lanes<E>, const N: usize>(&self, panel: usize) {
         for (first, rows) in even_tiles(self.0.rows, most_rows(V::TILE, N)) {
@@ -222,19 +236,18 @@ impl<E: Element, C: Cell> Backward<E, C> {
     unsafe fn tile<V: Lanes<E>, const M: usize, const N: usize>(&self, panel: usize, first: usize) {
         let step = &self.0;
         let slots = C::LAYOUT.slots;
-        let fed = &C::LAYOUT.recurrent;
         unsafe {
             let mut sums = [[V::splat(E::ZERO); N]; M];
             if !step.following.is_null() {
-                let run = fed.gates.len() * LANES;
+                let run = C::BACK.read.gates.len() * LANES;
                 let left = Left {
-                    first: step.following.add(fed.first * LANES),
-                    row: slots * LANES,
+                    first: step.following.add(C::BACK.read.first * LANES),
+                    row: C::BACK.slots * LANES,
                     run,
-                    runs: step.panels,
-                    next_run: step.gates_panel,
+                    runs: step.following_panels,
+                    next_run: step.following_panel,
                 };
-                let right = step.weights_transposed.add(panel * LANES * step.panels * run);
+                let right = step.weights_transposed.add(panel * LANES * step.following_panels * run);
                 multiply(&mut sums, left.from_row(first), right);
             }
             let finished = sums;
@@ -300,7 +313,7 @@ impl<E: Element, C: Cell> Backward<E, C> {
     }
 }
 
-impl<E: Element, C: Cell> Body<E> for Backward<E, C> {
+impl<E: Element, C: Phase> Body<E> for Backward<E, C> {
     #[inline(always)]
     unsafe fn run<V: Lanes<E>>(self) {
         for panel in (0..self.0.panels).step_by(CHUNK) {

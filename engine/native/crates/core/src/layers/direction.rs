@@ -1,11 +1,21 @@
 //! One direction of one recurrent layer: its place in the weights and its workspace.
 
+use super::initial::InitialStates;
+use super::lower::LowerPart;
+use super::normalised::NormalisedPart;
 use super::scan::ScanChunks;
+use super::second::SecondPart;
+use super::weight_drop::WeightDrop;
+use super::zoneout::Zoneout;
 use crate::buffer::Buffer;
-use crate::cells::{CellEntry, CellKernels, Chosen, Feed, Layout, MAX_SAVED, MAX_STATES};
+use crate::cells::normalised::GATE_SLOT;
+use crate::cells::{CellEntry, CellKernels, Chosen, Feed, Layout, MAX_SAVED, MAX_STATES, Second, Signal, Source};
 use crate::element::Element;
-use crate::kernels::KernelKind;
-use crate::params::{Inner, Packing, Parameters, padded};
+use crate::kernels::product::{Product, Start};
+use crate::kernels::recurrent::BackwardStep;
+use crate::kernels::tile::Left;
+use crate::kernels::{KernelKind, Kernels};
+use crate::params::{CHUNK_COLUMNS, Inner, Packing, Parameters, padded};
 use crate::simd::LANES;
 use crate::spec::LayerSpec;
 
@@ -20,19 +30,26 @@ pub struct Direction<E: Element> {
     pub hidden: usize,
     pub width: usize,
     pub panels: usize,
+    /// Size of h, and that padded: the hidden size, except behind a projection.
+    pub output: usize,
+    pub output_width: usize,
+    /// What the recurrent product feeds; a second product may feed the other gates of the recurrent weights.
+    pub fed: Feed,
+    pub second: Option<SecondPart<E>>,
+    pub normalised: Option<NormalisedPart<E>>,
+    pub lower: Option<LowerPart<E>>,
     /// Input columns, padded.
     pub inputs: usize,
-    /// Offsets of the tensors in the flat arrays; `weight_hh` only counts where the recurrent product feeds a slot,
-    /// `bias_hh` only where the cell keeps the two apart.
+    /// Offsets of the tensors in the flat arrays; `weight_hh` only counts where the recurrent product feeds a slot.
     pub weight_ih: usize,
     pub weight_hh: usize,
-    pub bias_ih: usize,
-    pub bias_hh: Option<usize>,
+    /// The biases: the slots that each is added to, and its offset.
+    pub biases: Vec<(Feed, usize)>,
     /// One per weight of one number per unit.
     pub vectors: Vec<usize>,
     /// `[P][R][S * 16]`: activations after the forward pass, derivatives of the sums after the backward pass.
     pub gates: Buffer<E>,
-    /// `[(T + 1) * B][W]`, h first; see `initial_block`.
+    /// `[(T + 1) * B][W]` (h: its padded size), h first; see `initial_block`.
     pub states: [Buffer<E>; MAX_STATES],
     /// `[R][W]`
     pub saved: [Buffer<E>; MAX_SAVED],
@@ -57,6 +74,9 @@ pub struct Direction<E: Element> {
     pub chunks: ScanChunks<E>,
     /// All initial states of this batch are zero.
     pub starts_at_zero: bool,
+    pub initial: InitialStates,
+    pub weight_drop: Option<WeightDrop<E>>,
+    pub zoneout: Option<Zoneout<E>>,
 }
 
 impl<E: Element> Direction<E> {
@@ -74,39 +94,84 @@ impl<E: Element> Direction<E> {
         let layout = cell.layout();
         let hidden = spec.hidden_size;
         let name = format!("l{index}{}", if reverse { "_reverse" } else { "" });
-        let mut add = |what: &str, packing| {
+        let mut add_from = |what: &str, packing, start: Option<f64>| {
             let tensor = parameters.add(format!("recurrent.{what}_{name}"), packing);
+            parameters.tensors[tensor].start = start;
             parameters.tensors[tensor].offset
         };
+        let mut add = |what: &str, packing| add_from(what, packing, None);
         let (ih, hh) = (layout.input.gates, layout.recurrent.gates);
         let names = cell.info().names;
+        let second = cell.second();
+        let output = spec.output_size(cell);
+        let inner = Inner::panels(output, 1);
+        let mut fed = layout.recurrent;
+        let packing = match second {
+            Some(Second::Gates(last)) => {
+                fed.gates = &hh[..hh.len() - last.gates.len()];
+                Packing::SplitGates { hidden, first: fed.gates, second: last.gates, inner }
+            }
+            _ => Packing::Gates { hidden, slots: hh, inner },
+        };
         let weight_ih = add(names.input, Packing::Gates { hidden, slots: ih, inner: input });
-        let recurrent = Packing::Gates { hidden, slots: hh, inner: Inner::panels(hidden, 1) };
-        let weight_hh = names.recurrent.map_or(0, |name| add(name, recurrent));
-        let bias_ih = add(names.bias, Packing::GateBias { hidden, slots: ih });
-        let bias_hh = names.recurrent_bias.map(|name| add(name, Packing::GateBias { hidden, slots: hh }));
-        let vectors = cell.info().vectors.iter().map(|name| add(name, Packing::Vector { size: hidden })).collect();
+        let weight_hh = names.recurrent.map_or(0, |name| add(name, packing));
+        let mut biases = vec![(layout.input, add(names.bias, Packing::GateBias { hidden, slots: ih }))];
+        if let Some(name) = names.recurrent_bias {
+            biases.push((layout.recurrent, add(name, Packing::GateBias { hidden, slots: hh })));
+        }
+        let (width, output_width) = (padded(hidden), padded(output));
+        let panels = width / LANES;
+        let kernels = E::cell_kernels(cell, kind);
+        let second = second.map(|second| {
+            let weights = match second {
+                Second::Gates(_) => weight_hh + width * output_width * fed.gates.len(),
+                Second::Projection(name) => {
+                    add(name, Packing::Gates { hidden: output, slots: &[0], inner: Inner::panels(hidden, 1) })
+                }
+            };
+            SecondPart::new(second, kernels.steps().second, weights, width, output_width)
+        });
+        let normalised = cell.normalised().map(|names| {
+            // What is added stands behind the normalisations.
+            let gates = Feed { first: GATE_SLOT, gates: ih };
+            biases[0].0 = gates;
+            let (part, more) = NormalisedPart::new(names, hidden, ih, &mut add_from);
+            biases.extend(more.map(|offset| (gates, offset)));
+            part
+        });
+        let vectors =
+            cell.info().vectors.iter().map(|name| add_from(name, Packing::Vector { size: hidden }, None)).collect();
+        let lower = cell.lower().map(|lower| {
+            let slots = lower.gate.gates;
+            let weight = add_from(lower.weight, Packing::Gates { hidden, slots, inner: input }, None);
+            biases.push((lower.gate, add_from(lower.bias, Packing::GateBias { hidden, slots }, None)));
+            LowerPart::new(lower, weight, input.padded(), width)
+        });
         let periods = if layout.clocked { chosen.numbers[0].clone() } else { Vec::new() };
         if layout.clocked {
             let last = parameters.tensors.iter_mut().rfind(|tensor| tensor.offset == weight_hh);
             last.expect("added above").blocks = periods.len();
         }
-        let width = padded(hidden);
-        let panels = width / LANES;
         let empty = || Buffer::new(0);
+        let place = (index * 2 + reverse as usize) as u32;
         Direction {
             reverse,
             cell,
             layout,
-            kernels: E::cell_kernels(cell, kind),
+            kernels,
             hidden,
             width,
             panels,
+            output,
+            output_width,
+            fed,
+            second,
+            normalised,
+            lower,
             inputs: input.padded(),
             weight_ih,
             weight_hh,
-            bias_ih,
-            bias_hh,
+            biases,
             vectors,
             periods,
             clock: empty(),
@@ -117,12 +182,15 @@ impl<E: Element> Direction<E> {
             totals: std::array::from_fn(|_| empty()),
             bias: Buffer::new(width * layout.slots),
             bias_gradient: Buffer::new(width * layout.slots),
-            hh_transposed: Buffer::new(width * width * hh.len()),
+            hh_transposed: Buffer::new(width * output_width * fed.gates.len()),
             ih_transposed: empty(),
             table: empty(),
             table_gradient: empty(),
             chunks: ScanChunks::new(),
             starts_at_zero: true,
+            initial: InitialStates::default(),
+            weight_drop: WeightDrop::new(spec.weight_drop, place),
+            zoneout: Zoneout::new(spec.zoneout_hidden, spec.zoneout_cell, layout.states, place),
             name,
         }
     }
@@ -131,34 +199,95 @@ impl<E: Element> Direction<E> {
     pub fn reserve(&mut self, time: usize, batch: usize, traced: bool) {
         let rows = time * batch;
         self.gates.reserve(rows * self.width * self.layout.slots);
-        if matches!(self.kernels, CellKernels::Scan(_)) {
+        if self.kernels.is_scanned() {
             self.chunks.reserve(time, batch * self.width);
         }
         for s in 0..self.layout.states {
-            self.states[s].reserve((rows + batch) * self.width);
-            self.carry[s].reserve(batch * self.width);
+            let width = self.state_width(s);
+            self.states[s].reserve((rows + batch) * width);
+            self.carry[s].reserve(batch * width);
             if traced {
-                self.totals[s].reserve(rows * self.width);
+                self.totals[s].reserve(rows * width);
             }
         }
         for s in 0..self.layout.saved {
             self.saved[s].reserve(rows * self.width);
         }
-        if self.layout.clocked {
-            self.clock.reserve(time * self.width);
-            for (step, units) in self.clock.slice_mut(time * self.width).chunks_exact_mut(self.width).enumerate() {
-                for (unit, active) in units.iter_mut().enumerate().take(self.hidden) {
-                    let period = self.periods[unit * self.periods.len() / self.hidden];
-                    *active = if step.is_multiple_of(period) { E::ONE } else { E::ZERO };
-                }
+        if let Some(second) = &mut self.second {
+            second.reserve(rows, batch, self.width, traced);
+        }
+        if let Some(normalised) = &mut self.normalised {
+            normalised.reserve(rows);
+        }
+        let recurrent = self.width * self.output_width * self.layout.recurrent.gates.len();
+        if let Some(drop) = &mut self.weight_drop {
+            drop.reserve(recurrent);
+        }
+        if let Some(zoneout) = &mut self.zoneout {
+            zoneout.reserve(self.layout.states, rows, batch, [self.output_width, self.width]);
+        }
+    }
+
+    /// Says which units compute at each time step, the first of which has the number `first`.
+    pub fn set_clock(&mut self, first: usize, time: usize) {
+        if !self.layout.clocked {
+            return;
+        }
+        self.clock.reserve(time * self.width);
+        for (step, units) in self.clock.slice_mut(time * self.width).chunks_exact_mut(self.width).enumerate() {
+            for (unit, active) in units.iter_mut().enumerate().take(self.hidden) {
+                let period = self.periods[unit * self.periods.len() / self.hidden];
+                *active = if (first + step).is_multiple_of(period) { E::ONE } else { E::ZERO };
             }
         }
     }
 
-    /// The products' feeds with the offset of each one's bias.
-    pub fn biases(&self) -> impl Iterator<Item = (&'static Feed, usize)> {
-        let recurrent = self.bias_hh.map(|offset| (&self.layout.recurrent, offset));
-        std::iter::once((&self.layout.input, self.bias_ih)).chain(recurrent)
+    /// Size of state s, and that padded; h comes first.
+    pub fn state_size(&self, s: usize) -> usize {
+        if s == 0 { self.output } else { self.hidden }
+    }
+
+    pub fn state_width(&self, s: usize) -> usize {
+        if s == 0 { self.output_width } else { self.width }
+    }
+
+    /// Size of what a signal records per step.
+    pub fn signal_size(&self, signal: &Signal) -> usize {
+        match signal.source {
+            Source::Slot(_) | Source::Share(..) => self.hidden,
+            Source::State(s) => self.state_size(s),
+        }
+    }
+
+    /// Adds to h's `carry` what reaches it through the recurrent product of the step after this one.
+    ///
+    /// # Safety
+    /// As in `layers`.
+    pub unsafe fn reach_through_product(&self, kernels: &Kernels<E>, step: &BackwardStep<E>) {
+        if step.following.is_null() {
+            return;
+        }
+        let (width, run) = (self.output_width, self.recurrent_line());
+        for chunk in (0..width).step_by(CHUNK_COLUMNS) {
+            unsafe {
+                let carry = step.carry[0].add(chunk);
+                (kernels.product)(Product {
+                    rows: step.rows,
+                    columns: (width - chunk).min(CHUNK_COLUMNS) / LANES,
+                    left: Left {
+                        first: step.following.add(self.fed.first * LANES),
+                        row: self.line(),
+                        run,
+                        runs: step.following_panels,
+                        next_run: step.following_panel,
+                    },
+                    right: step.weights_transposed.add(chunk * step.following_panels * run),
+                    start: Start::Rows(carry, width),
+                    out: carry,
+                    out_row: width,
+                });
+            }
+        }
     }
 
     /// Numbers of the recurrent weights of panel `panel` that belong to absent blocks, by their place in the panel.
@@ -182,7 +311,7 @@ impl<E: Element> Direction<E> {
     }
 
     pub fn recurrent_line(&self) -> usize {
-        self.layout.recurrent.gates.len() * LANES
+        self.fed.gates.len() * LANES
     }
 
     /// State blocks of B rows: before the first step, before and after step t. The reverse direction runs from the

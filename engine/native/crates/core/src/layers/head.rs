@@ -147,49 +147,79 @@ impl<E: Element> Head<E> {
         }
     }
 
-    /// True when dL/d(output) of the last layer is in its `above`: the head reads every step, or attention does.
-    pub fn reads_outputs(&self) -> bool {
-        self.mode == HeadMode::EveryStep || self.attention.is_some()
-    }
-
     /// Outputs of the worker's rows.
     ///
     /// # Safety
     /// As in `layers`; the stack's `forward` must be done for these rows.
     pub unsafe fn forward(&self, stack: &Stack<E>, pass: &Pass<E>, worker: &Worker) {
         let blocks = self.blocks(stack, pass, worker);
-        if self.mode == HeadMode::LastStep {
-            for b in blocks.first..blocks.first + blocks.count {
-                let mut column = b * self.reads;
-                for direction in &stack.layers[stack.layers.len() - 1].directions {
-                    let block = direction.final_block(pass.time);
-                    let h = direction.states[0].at((block * pass.batch + b) * direction.width);
-                    unsafe { self.input.at(column).copy_from_nonoverlapping(h, direction.width) };
-                    column += direction.width;
+        unsafe {
+            self.read_states(stack, pass, blocks);
+            if let Some(attention) = &self.attention {
+                let of = self.attended(stack, pass);
+                attention.forward(&stack.kernels, pass.weights, &of, false, worker);
+                if stack.shares_time(pass, worker) {
+                    worker.barrier();
                 }
             }
-        }
-        if let Some(attention) = &self.attention {
-            let of = self.attended(stack, pass);
-            unsafe { attention.forward(&stack.kernels, pass.weights, &of, false, worker) };
-            if stack.shares_time(pass, worker) {
-                worker.barrier();
+            for chunk in self.chunks() {
+                self.multiply(stack, pass, blocks, chunk);
             }
         }
-        let input = self.input(stack, pass);
-        for (first, columns) in self.chunks() {
-            unsafe {
-                let product = Product {
-                    rows: 0,
-                    columns: columns / LANES,
-                    left: Left::rows(input.first, input.row, self.inner),
-                    right: pass.weights.add(self.weight + first * self.inner),
-                    start: Start::Same(pass.weights.add(self.bias + first)),
-                    out: self.values.at(first),
-                    out_row: self.width,
+    }
+
+    /// The worker's share of the outputs of all rows, for a batch with few of them.
+    ///
+    /// # Safety
+    /// As in `layers`; all states must be there.
+    pub unsafe fn forward_columns(&self, stack: &Stack<E>, pass: &Pass<E>, worker: &Worker) {
+        let time = if self.mode == HeadMode::EveryStep { pass.time } else { 1 };
+        let all = RowBlocks { time, batch: pass.batch, first: 0, count: pass.batch };
+        let chunks: Vec<_> = self.chunks().collect();
+        for &chunk in &chunks[worker.share(chunks.len())] {
+            unsafe { self.multiply(stack, pass, all, chunk) };
+        }
+    }
+
+    /// With `LastStep`, copies the final states of some rows side by side.
+    ///
+    /// # Safety
+    /// As `forward`.
+    pub(super) unsafe fn read_states(&self, stack: &Stack<E>, pass: &Pass<E>, blocks: RowBlocks) {
+        if self.mode == HeadMode::EveryStep {
+            return;
+        }
+        for b in blocks.first..blocks.first + blocks.count {
+            let mut column = b * self.reads;
+            let top = stack.layers.last().expect("at least one layer");
+            for (d, direction) in top.directions.iter().enumerate() {
+                let h = if top.between.is_some() {
+                    top.output.at(last_output(top, d, pass, b))
+                } else {
+                    let block = direction.final_block(pass.time);
+                    direction.states[0].at((block * pass.batch + b) * direction.output_width)
                 };
-                dense(&stack.kernels, blocks, product);
+                unsafe { self.input.at(column).copy_from_nonoverlapping(h, direction.output_width) };
+                column += direction.output_width;
             }
+        }
+    }
+
+    /// One column chunk `(first output, outputs)` of the outputs of some rows.
+    unsafe fn multiply(&self, stack: &Stack<E>, pass: &Pass<E>, blocks: RowBlocks, chunk: (usize, usize)) {
+        let (first, columns) = chunk;
+        let input = self.input(stack, pass);
+        unsafe {
+            let product = Product {
+                rows: 0,
+                columns: columns / LANES,
+                left: Left::rows(input.first, input.row, self.inner),
+                right: pass.weights.add(self.weight + first * self.inner),
+                start: Start::Same(pass.weights.add(self.bias + first)),
+                out: self.values.at(first),
+                out_row: self.width,
+            };
+            dense(&stack.kernels, blocks, product);
         }
     }
 
@@ -224,6 +254,11 @@ impl<E: Element> Head<E> {
                 worker.barrier();
             }
             unsafe { self.attend_back(attention, stack, pass, worker) };
+            return;
+        }
+        let top = &stack.layers[stack.layers.len() - 1];
+        if self.mode == HeadMode::LastStep && top.between.is_some() {
+            unsafe { self.spread(top, pass, blocks) };
         }
     }
 
@@ -241,24 +276,46 @@ impl<E: Element> Head<E> {
             for step in 0..self.rows(pass.time, pass.batch) / pass.batch {
                 let mut column = 0;
                 for (d, direction) in top.directions.iter().enumerate() {
-                    let row = match self.mode {
-                        HeadMode::EveryStep => step * pass.batch + b,
+                    let from = (step * pass.batch + b) * self.reads + column;
+                    let place = match self.mode {
+                        HeadMode::EveryStep => from,
                         HeadMode::LastStep => last_output(top, d, pass, b),
                     };
-                    for k in column..column + direction.width {
-                        let to = top.above.at(row * self.reads + k);
-                        unsafe { *to = *to + *self.above.at((step * pass.batch + b) * self.reads + k) };
+                    for k in 0..direction.output_width {
+                        let to = top.above.at(place + k);
+                        unsafe { *to = *to + *self.above.at(from + k) };
                     }
-                    column += direction.width;
+                    column += direction.output_width;
                 }
             }
         }
     }
 
+    /// Puts the derivative of what the head read where it read it: into the layer's `above`, 0 elsewhere.
+    unsafe fn spread(&self, top: &Layer<E>, pass: &Pass<E>, blocks: RowBlocks) {
+        for b in blocks.first..blocks.first + blocks.count {
+            for step in 0..pass.time {
+                unsafe { top.above.at((step * pass.batch + b) * self.reads).write_bytes(0, self.reads) };
+            }
+            for (d, direction) in top.directions.iter().enumerate() {
+                let from = self.above.at(b * self.reads + d * direction.output_width);
+                let to = top.above.at(last_output(top, d, pass, b));
+                unsafe { to.copy_from_nonoverlapping(from, direction.output_width) };
+            }
+        }
+    }
+
+    /// True when dL/d(output) of the last layer is in its `above`: the head or attention reads every step, or the head
+    /// reads past the final states.
+    pub fn reads_outputs(&self, stack: &Stack<E>) -> bool {
+        let between = stack.layers.last().is_some_and(|layer| layer.between.is_some());
+        self.mode == HeadMode::EveryStep || self.attention.is_some() || between
+    }
+
     /// With `LastStep`, where each direction of the last layer finds the derivative of its final h.
     pub fn final_gradients(&self, stack: &Stack<E>) -> Vec<[Option<Strided<E>>; MAX_STATES]> {
         let mut entries = Vec::new();
-        if self.reads_outputs() {
+        if self.reads_outputs(stack) {
             return entries;
         }
         for (index, layer) in stack.layers.iter().enumerate() {
@@ -267,7 +324,7 @@ impl<E: Element> Head<E> {
                 let mut states = [None; MAX_STATES];
                 if index + 1 == stack.layers.len() {
                     states[0] = Some(Strided { first: self.above.at(column).cast_const(), row: self.reads });
-                    column += direction.width;
+                    column += direction.output_width;
                 }
                 entries.push(states);
             }
@@ -321,10 +378,11 @@ impl<E: Element> Head<E> {
     }
 }
 
-/// The row of the last layer's output that is the final state of direction `d` of sequence `b`: that of the last valid
-/// step, of the reverse direction that of the first.
+/// Where the last output of direction `d` of sequence `b` begins in the layer's `output`: at the last valid step, of
+/// the reverse direction at the first.
 fn last_output<E: Element>(layer: &Layer<E>, d: usize, pass: &Pass<E>, b: usize) -> usize {
+    let direction = &layer.directions[d];
     let last = pass.lengths.map_or(pass.time, |lengths| lengths[b]) - 1;
-    let step = if layer.directions[d].reverse { 0 } else { last };
-    step * pass.batch + b
+    let step = if direction.reverse { 0 } else { last };
+    (step * pass.batch + b) * layer.output_width() + d * direction.output_width
 }

@@ -4,16 +4,28 @@
 //! (rows of the batch, or unit panels) between two barriers.
 
 mod attention;
+mod between;
 mod dense;
 mod direction;
 mod embedding;
 mod head;
+mod init;
+mod initial;
 mod linear;
+mod lower;
+mod masks;
+mod narrow;
+mod normalised;
 mod scan;
+mod second;
 mod stack;
+mod weight_drop;
+mod zoneout;
 
 pub use attention::{Attended, AttendedGradients, Attention};
+pub use between::Between;
 pub use direction::Direction;
 pub use embedding::Embedding;
 pub use head::Head;
-pub use stack::{Layer, Pass, Source, Stack, Strided};
+pub use init::initialize;
+pub use stack::{Kept, Layer, Pass, Source, Stack, Strided};

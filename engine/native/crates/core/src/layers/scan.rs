@@ -6,7 +6,7 @@ use super::dense::RowBlocks;
 use super::direction::Direction;
 use super::stack::{Pass, Source, Stack};
 use crate::buffer::Buffer;
-use crate::cells::{CellKernels, ScanKernels};
+use crate::cells::ScanKernels;
 use crate::element::Element;
 use crate::kernels::scan::{ChainChunk, Chunk, Passes, SCAN_CHUNK, ScanBackward, ScanForward};
 use crate::pool::Worker;
@@ -48,21 +48,27 @@ pub struct Part {
     pub shared: bool,
 }
 
+impl Part {
+    /// All steps of some rows of the batch.
+    pub fn rows(blocks: RowBlocks) -> Self {
+        Part { steps: 0..blocks.time, first: blocks.first, count: blocks.count, blocks, shared: false }
+    }
+}
+
 impl<E: Element> Stack<E> {
     /// Whether workers divide time where they can, and meet at a barrier after every layer, because that leaves the
     /// busiest of them less to do than dividing the batch. The same answer in every worker; no number depends on it.
     pub fn shares_time(&self, pass: &Pass<E>, worker: &Worker) -> bool {
         let steps = pass.time.div_ceil(SCAN_CHUNK).div_ceil(worker.count) * SCAN_CHUNK;
-        let scanned = |index: usize| matches!(self.layers[index].directions[0].kernels, CellKernels::Scan(_));
+        let scanned = |index: usize| self.layers[index].directions[0].kernels.is_scanned();
         (0..self.layers.len()).any(scanned) && steps * pass.batch < pass.time * pass.batch.div_ceil(worker.count)
     }
 
     /// The worker's part of layer `index`.
     pub(super) fn part(&self, index: usize, pass: &Pass<E>, worker: &Worker) -> Part {
-        let scanned = matches!(self.layers[index].directions[0].kernels, CellKernels::Scan(_));
+        let scanned = self.layers[index].directions[0].kernels.is_scanned();
         if !scanned || !self.shares_time(pass, worker) {
-            let blocks = pass.blocks(worker);
-            return Part { steps: 0..pass.time, first: blocks.first, count: blocks.count, blocks, shared: false };
+            return Part::rows(pass.blocks(worker));
         }
         let own = worker.share(pass.time.div_ceil(SCAN_CHUNK));
         let steps = (own.start * SCAN_CHUNK).min(pass.time)..(own.end * SCAN_CHUNK).min(pass.time);
@@ -126,8 +132,11 @@ impl<E: Element> Stack<E> {
         let width = direction.width;
         let above_row = layer.output_width();
         let walk = Walk { direction, pass, worker, part, descending: !direction.reverse, chain: kernels.chain };
-        let above =
-            if has_above { layer.above.at(part.first * above_row + d * width).cast_const() } else { std::ptr::null() };
+        let above = if has_above {
+            layer.above_states().at(part.first * above_row + d * width).cast_const()
+        } else {
+            std::ptr::null()
+        };
         let run = |chunk: Chunk<E>| unsafe {
             (kernels.backward)(ScanBackward {
                 chunk,
@@ -149,7 +158,7 @@ impl<E: Element> Stack<E> {
         let line = direction.line();
         for panel in own {
             let derivatives = direction.gates.at(panel * pass.time * pass.batch * line);
-            let out = unsafe { pass.gradients.add(direction.bias_ih + panel * line) };
+            let out = unsafe { pass.gradients.add(direction.biases[0].1 + panel * line) };
             unsafe { self.column_sums(derivatives, pass.time * pass.batch, direction.layout.slots, line, out) };
         }
     }

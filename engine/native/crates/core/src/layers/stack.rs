@@ -1,21 +1,24 @@
 //! All recurrent layers of a model and a pass over them.
 
+use super::between::Between;
 use super::dense::{Inputs, RowBlocks, dense, outer_blocks};
 use super::direction::Direction;
+use super::lower::{C, LowerPart, source};
+use super::masks::{EVERY_STEP, Masks, kept};
 use super::scan::Part;
 use crate::buffer::Buffer;
-use crate::cells::{CellKernels, MAX_SAVED, MAX_STATES, MAX_VECTORS, StepKernels, choose_cell};
+use crate::cells::{BELOW, CellKernels, MAX_SAVED, MAX_STATES, MAX_VECTORS, choose_cell, lower_problem, name_in_layer};
 use crate::element::Element;
 use crate::error::EngineError;
 use crate::kernels::Kernels;
 use crate::kernels::elementwise::{PairSum, ScatterRows};
-use crate::kernels::outer::{OUTER_BLOCK, Outer};
+use crate::kernels::outer::{MOST_COLUMNS, OUTER_BLOCK, Outer};
 use crate::kernels::product::{Product, Start};
 use crate::kernels::recurrent::{BackwardStep, ForwardStep, Valid};
 use crate::kernels::tile::Left;
 use crate::params::{CHUNK_COLUMNS, Inner, Parameters, transpose};
 use crate::pool::Worker;
-use crate::rng::{Purpose, Rng};
+use crate::rng::Purpose;
 use crate::simd::LANES;
 use crate::spec::LayerSpec;
 
@@ -23,6 +26,9 @@ use crate::spec::LayerSpec;
 pub struct Layer<E: Element> {
     pub directions: Vec<Direction<E>>,
     pub dropout: f32,
+    /// One mask for all steps.
+    pub variational: bool,
+    pub between: Option<Between<E>>,
     /// `[R][directions * W]`: outputs, 0 at padded steps, with dropout; unused where h itself serves.
     pub output: Buffer<E>,
     /// Same shape: factors of the dropout.
@@ -34,12 +40,17 @@ pub struct Layer<E: Element> {
 impl<E: Element> Layer<E> {
     /// Padded width of the output.
     pub fn output_width(&self) -> usize {
-        self.directions.iter().map(|direction| direction.width).sum()
+        self.directions.iter().map(|direction| direction.output_width).sum()
+    }
+
+    /// `[R][directions * W]`: dL/dh, after `Between::backward` where there is one.
+    pub(super) fn above_states(&self) -> &Buffer<E> {
+        self.between.as_ref().map_or(&self.above, |between| &between.above)
     }
 
     /// What the layer above reads: its columns come in one part per direction.
     pub fn output_inner(&self) -> Inner {
-        Inner::panels(self.directions[0].hidden, self.directions.len())
+        Inner::panels(self.directions[0].output, self.directions.len())
     }
 }
 
@@ -77,18 +88,40 @@ pub struct Pass<'a, E> {
     pub traced: bool,
     /// dL/d(series), `[R][padded I]`, when traced.
     pub input_gradient: *mut E,
+    /// What earlier passes over the same weights left ready.
+    pub kept: Kept,
+    /// The source's tokens are those of the vocabulary itself, not of a batch's distinct ones.
+    pub whole_vocabulary: bool,
+    /// The batch has so few rows that the workers share the units (evaluation only).
+    pub narrow: bool,
+}
+
+/// What passes over unchanged weights need not compute again: stepping through a text one token at a time would
+/// otherwise spend more time on it than on the step.
+#[derive(Clone, Copy, Default)]
+pub struct Kept {
+    /// Both biases are packed.
+    pub biases: bool,
+    /// The first layer's table holds the sums of the whole vocabulary.
+    pub table: bool,
+    /// Evaluations since the weights changed.
+    pub passes: usize,
 }
 
 unsafe impl<E> Sync for Pass<'_, E> {}
 
 impl<E> Pass<'_, E> {
-    fn rows(&self) -> usize {
+    pub(super) fn rows(&self) -> usize {
         self.time * self.batch
     }
 
     pub(super) fn blocks(&self, worker: &Worker) -> RowBlocks {
         let own = worker.share(self.batch);
         RowBlocks { time: self.time, batch: self.batch, first: own.start, count: own.len() }
+    }
+
+    pub(super) fn is_valid(&self, step: usize, b: usize) -> bool {
+        self.lengths.is_none_or(|lengths| step < lengths[b])
     }
 
     fn valid(&self, step: usize, first: usize) -> Valid {
@@ -101,6 +134,8 @@ impl<E> Pass<'_, E> {
 pub struct Stack<E: Element> {
     pub layers: Vec<Layer<E>>,
     pub kernels: Kernels<E>,
+    /// Number of the next batch's first time step, for cells that count them.
+    pub first_step: usize,
     /// One per worker: packed inputs of a block for weight gradients.
     packs: Vec<Buffer<E>>,
     /// A block of ones, the "input" of biases.
@@ -127,16 +162,28 @@ impl<E: Element> Stack<E> {
                 let message = format!("The dropout of layer {} must lie in [0, 1).", index + 1);
                 return Err(EngineError::at("MODEL_INVALID", field("dropout"), message));
             }
-            let chosen = choose_cell(&spec.cell, &spec.options, spec.hidden_size)
+            let chosen = choose_cell(name_in_layer(&spec.cell, index), &spec.options, spec.hidden_size)
                 .map_err(|error| EngineError { location: error.location.as_deref().map(&field), ..error })?;
+            if let Some(message) = spec.projection_problem(chosen.cell) {
+                return Err(EngineError::at("MODEL_INVALID", field("projectionSize"), message));
+            }
+            if let Some(below) = layers.last().map(|layer| &layer.directions[0])
+                && let Some((name, message)) = lower_problem(chosen.cell, spec.hidden_size, (below.cell, below.hidden))
+            {
+                return Err(EngineError::at("MODEL_INVALID", field(name), message));
+            }
             let input = layers.last().map_or(input, Layer::output_inner);
-            let directions = (0..spec.directions())
+            let directions: Vec<_> = (0..spec.directions())
                 .map(|d| Direction::new(spec, &chosen, index, d == 1, input, parameters, kernels.kind))
                 .collect();
+            let output = Inner::panels(directions[0].output, directions.len());
+            let between = Between::new(spec, index, input, output, parameters);
             let last = index + 1 == specs.len();
             layers.push(Layer {
                 directions,
                 dropout: if last { 0.0 } else { spec.dropout },
+                variational: spec.variational,
+                between,
                 output: Buffer::new(0),
                 mask: Buffer::new(0),
                 above: Buffer::new(0),
@@ -144,7 +191,7 @@ impl<E: Element> Stack<E> {
         }
         let mut ones = Buffer::new(OUTER_BLOCK);
         ones.slice_mut(OUTER_BLOCK).fill(E::ONE);
-        Ok(Stack { layers, kernels, packs: (0..threads).map(|_| Buffer::new(0)).collect(), ones })
+        Ok(Stack { layers, kernels, first_step: 0, packs: (0..threads).map(|_| Buffer::new(0)).collect(), ones })
     }
 
     /// Makes room for a batch. `distinct`: number of distinct tokens, 0 for a series.
@@ -154,6 +201,9 @@ impl<E: Element> Stack<E> {
         for (index, layer) in self.layers.iter_mut().enumerate() {
             let width = layer.output_width();
             layer.output.reserve(rows * width);
+            if let Some(between) = &mut layer.between {
+                between.reserve(rows, backward);
+            }
             if dropout && layer.dropout > 0.0 {
                 layer.mask.reserve(rows * width);
             }
@@ -162,6 +212,7 @@ impl<E: Element> Stack<E> {
             }
             for direction in &mut layer.directions {
                 direction.reserve(time, batch, traced);
+                direction.set_clock(self.first_step, time);
                 widest = widest.max(direction.inputs).max(direction.width).max(width);
                 if index == 0 && distinct > 0 {
                     direction.table.reserve(direction.panels * distinct * direction.line());
@@ -188,9 +239,10 @@ impl<E: Element> Stack<E> {
     }
 
     /// True when the layer's output is a copy of h and not h itself.
-    fn copies_output(&self, layer: usize, pass: &Pass<E>) -> bool {
+    pub(super) fn copies_output(&self, layer: usize, pass: &Pass<E>) -> bool {
         let layer = &self.layers[layer];
-        layer.directions.len() > 1 || pass.lengths.is_some() || (pass.dropout.is_some() && layer.dropout > 0.0)
+        let is_dropped = pass.dropout.is_some() && layer.dropout > 0.0;
+        layer.directions.len() > 1 || pass.lengths.is_some() || is_dropped || layer.between.is_some()
     }
 
     /// The layer's output, rows t * B + b.
@@ -204,7 +256,7 @@ impl<E: Element> Stack<E> {
         Strided { first, row: width }
     }
 
-    /// Packs biases, and for a backward pass the transposed weights. A barrier must follow.
+    /// Packs biases where the weights changed, and for a backward pass the transposed weights. A barrier must follow.
     ///
     /// # Safety
     /// As the module says; `pass.weights` must cover all tensors.
@@ -213,20 +265,29 @@ impl<E: Element> Stack<E> {
             for direction in &layer.directions {
                 let own = worker.share(direction.panels);
                 unsafe {
-                    self.pack_bias(direction, pass, own.clone());
+                    if !pass.kept.biases {
+                        self.pack_bias(direction, pass, own.clone());
+                    }
+                    direction.drop_weights(pass, own.clone());
                     if backward {
                         let line = direction.recurrent_line();
                         let panels: Vec<_> =
-                            (0..direction.panels).map(|p| (p * direction.width * line, line)).collect();
-                        let weights = pass.weights.add(direction.weight_hh);
-                        transpose(weights, &panels, own.clone(), direction.width, direction.hh_transposed.at(0));
+                            (0..direction.panels).map(|p| (p * direction.output_width * line, line)).collect();
+                        let weights = direction.recurrent_weights(pass);
+                        transpose(weights, &panels, own.clone(), direction.output_width, direction.hh_transposed.at(0));
+                        if let Some(second) = &direction.second {
+                            second.prepare(direction, pass, worker);
+                        }
                         let tokens = matches!(pass.source, Source::Tokens { .. });
                         if index > 0 || tokens || pass.traced {
                             let line = direction.input_line();
                             let panels: Vec<_> =
                                 (0..direction.panels).map(|p| (p * direction.inputs * line, line)).collect();
                             let weights = pass.weights.add(direction.weight_ih);
-                            transpose(weights, &panels, own, direction.inputs, direction.ih_transposed.at(0));
+                            transpose(weights, &panels, own.clone(), direction.inputs, direction.ih_transposed.at(0));
+                        }
+                        if let Some(lower) = &direction.lower {
+                            lower.prepare(direction, pass.weights, own);
                         }
                     }
                 }
@@ -241,7 +302,7 @@ impl<E: Element> Stack<E> {
             for slot in 0..layout.slots {
                 for lane in 0..LANES {
                     let mut sum = E::ZERO;
-                    for (feed, tensor) in direction.biases() {
+                    for &(feed, tensor) in &direction.biases {
                         if feed.has(slot) {
                             let place = (panel * feed.gates.len() + slot - feed.first) * LANES + lane;
                             sum = sum + unsafe { *pass.weights.add(tensor + place) };
@@ -291,14 +352,25 @@ impl<E: Element> Stack<E> {
         for index in 0..self.layers.len() {
             let part = self.part(index, pass, worker);
             unsafe {
-                for direction in &self.layers[index].directions {
+                for (d, direction) in self.layers[index].directions.iter().enumerate() {
                     let tokens = index == 0 && matches!(pass.source, Source::Tokens { .. });
                     if !tokens {
-                        self.project(index, direction, pass, part.blocks);
+                        self.project(index, direction, pass, part.blocks, 0..direction.panels);
+                    }
+                    if let (Some(lower), Some(below)) = (&direction.lower, self.source_below(index, d)) {
+                        let input = self.layer_input(index, pass);
+                        lower.inputs(&self.kernels, direction, below, pass, part.blocks, input);
+                    }
+                    if let Some(normalised) = &direction.normalised {
+                        let tokens = match pass.source {
+                            Source::Tokens { distinct, index, .. } if tokens => Some((distinct, index)),
+                            _ => None,
+                        };
+                        normalised.inputs(&self.kernels, direction, pass, part.blocks, tokens);
                     }
                     match &direction.kernels {
                         CellKernels::Steps(_) if part.count == 0 => {}
-                        CellKernels::Steps(steps) => self.recur(direction, steps, pass, part.blocks, tokens),
+                        CellKernels::Steps(_) => self.recur(direction, pass, part.blocks, tokens),
                         CellKernels::Scan(scan) => self.scan(direction, scan, pass, worker, &part, tokens),
                     }
                 }
@@ -312,8 +384,22 @@ impl<E: Element> Stack<E> {
         }
     }
 
+    /// The direction of the layer below that direction d of layer `index` reads a state of.
+    fn source_below(&self, index: usize, d: usize) -> Option<&Direction<E>> {
+        self.layers[index].directions[d].lower.as_ref()?;
+        let below = &self.layers[index.checked_sub(1)?].directions;
+        Some(&below[source(below.len(), d)])
+    }
+
+    /// The directions of the layer above that read a state of direction d of layer `index`.
+    fn readers_above(&self, index: usize, d: usize) -> impl Iterator<Item = (&LowerPart<E>, &Direction<E>)> {
+        let below = self.layers[index].directions.len();
+        let above = self.layers.get(index + 1).into_iter().flat_map(|layer| layer.directions.iter().enumerate());
+        above.filter(move |(u, _)| source(below, *u) == d).filter_map(|(_, u)| Some((u.lower.as_ref()?, u)))
+    }
+
     /// What layer `index` reads.
-    fn layer_input(&self, index: usize, pass: &Pass<E>) -> Strided<E> {
+    pub(super) fn layer_input(&self, index: usize, pass: &Pass<E>) -> Strided<E> {
         match (index, pass.source) {
             (0, Source::Series(first)) => Strided { first, row: self.layers[0].directions[0].inputs },
             (0, Source::Tokens { embedded, width, .. }) => Strided { first: embedded, row: width },
@@ -321,11 +407,18 @@ impl<E: Element> Stack<E> {
         }
     }
 
-    /// Input sums of all time steps, into the gate tensor.
-    unsafe fn project(&self, index: usize, direction: &Direction<E>, pass: &Pass<E>, blocks: RowBlocks) {
+    /// Input sums of all time steps for some unit panels, into the gate tensor.
+    pub(super) unsafe fn project(
+        &self,
+        index: usize,
+        direction: &Direction<E>,
+        pass: &Pass<E>,
+        blocks: RowBlocks,
+        panels: std::ops::Range<usize>,
+    ) {
         let input = self.layer_input(index, pass);
         let slot = direction.layout.input.first * LANES;
-        for panel in 0..direction.panels {
+        for panel in panels {
             unsafe {
                 let product = Product {
                     rows: 0,
@@ -341,61 +434,112 @@ impl<E: Element> Stack<E> {
         }
     }
 
-    unsafe fn recur(
-        &self,
-        direction: &Direction<E>,
-        kernels: &StepKernels<E>,
-        pass: &Pass<E>,
-        blocks: RowBlocks,
-        tokens: bool,
-    ) {
-        let (batch, width, line) = (pass.batch, direction.width, direction.line());
-        for (order, step) in direction.steps(pass.time).enumerate() {
-            let row = step * batch + blocks.first;
-            let before = (direction.block_before(step) * batch + blocks.first) * width;
-            let after = (direction.block_after(step) * batch + blocks.first) * width;
-            let gates = direction.gates.at(row * line);
-            let (start, start_panel, start_index) = match pass.source {
-                Source::Tokens { index, distinct, .. } if tokens => {
-                    (direction.table.at(0), distinct * line, unsafe { index.add(row) })
-                }
-                _ => (gates, pass.rows() * line, std::ptr::null()),
-            };
-            let mut previous = [std::ptr::null(); MAX_STATES];
-            let mut next = [std::ptr::null_mut(); MAX_STATES];
-            for s in 0..direction.layout.states {
-                previous[s] = direction.states[s].at(before).cast_const();
-                next[s] = direction.states[s].at(after);
-            }
-            let mut saved = [std::ptr::null_mut(); MAX_SAVED];
-            for s in 0..direction.layout.saved {
-                saved[s] = direction.saved[s].at(row * width);
-            }
+    unsafe fn recur(&self, direction: &Direction<E>, pass: &Pass<E>, blocks: RowBlocks, tokens: bool) {
+        for step in direction.steps(pass.time) {
             unsafe {
-                (kernels.forward)(ForwardStep {
-                    rows: blocks.count,
-                    panels: direction.panels,
-                    valid: pass.valid(step, blocks.first),
-                    start,
-                    start_panel,
-                    start_index,
-                    bias: direction.bias.at(0),
-                    gates,
-                    gates_panel: pass.rows() * line,
-                    weights: pass.weights.add(direction.weight_hh),
-                    multiply: !(order == 0 && direction.starts_at_zero),
-                    previous,
-                    next,
-                    saved,
-                    vectors: unit_weights(direction, pass, step),
-                    width,
-                });
+                let forward = self.forward_step(direction, pass, blocks, tokens, step);
+                self.step(direction, pass, step * pass.batch + blocks.first, forward);
+                direction.mix_states(pass, blocks, step);
             }
         }
     }
 
-    /// Joins the directions, zeroes padded steps, applies dropout.
-    unsafe fn copy_output(&self, index: usize, pass: &Pass<E>, part: &Part) {
+    /// Runs a step whose first row is `row`, all its phases.
+    ///
+    /// # Safety
+    /// As the kernel.
+    unsafe fn step(&self, direction: &Direction<E>, pass: &Pass<E>, row: usize, forward: ForwardStep<E>) {
+        unsafe {
+            match (&direction.second, &direction.normalised) {
+                (Some(second), _) => second.forward(&self.kernels, direction, pass, row, forward),
+                (_, Some(normalised)) => normalised.forward(&self.kernels, direction, pass, row, forward),
+                _ => (direction.kernels.steps().forward)(forward),
+            }
+        }
+    }
+
+    /// Runs a step back whose first row is `row`, all its phases; `sequence` is the first row of the batch.
+    ///
+    /// # Safety
+    /// As the kernel.
+    pub(super) unsafe fn step_back(
+        &self,
+        direction: &Direction<E>,
+        pass: &Pass<E>,
+        row: usize,
+        sequence: usize,
+        backward: BackwardStep<E>,
+    ) {
+        unsafe {
+            match (&direction.second, &direction.normalised) {
+                (Some(second), _) => second.backward(&self.kernels, direction, row, sequence, backward),
+                (_, Some(normalised)) => normalised.backward(&self.kernels, direction, pass, row, backward),
+                _ => (direction.kernels.steps().backward)(backward),
+            }
+        }
+    }
+
+    /// Step `step` of the recurrence for all units of some rows.
+    pub(super) unsafe fn forward_step(
+        &self,
+        direction: &Direction<E>,
+        pass: &Pass<E>,
+        blocks: RowBlocks,
+        tokens: bool,
+        step: usize,
+    ) -> ForwardStep<E> {
+        let (batch, width, line) = (pass.batch, direction.width, direction.line());
+        let row = step * batch + blocks.first;
+        let before = direction.block_before(step) * batch + blocks.first;
+        let after = direction.block_after(step) * batch + blocks.first;
+        let gates = direction.gates.at(row * line);
+        let (start, start_panel, start_index) = match pass.source {
+            Source::Tokens { index, distinct, .. } if tokens => {
+                (direction.table.at(0), distinct * line, unsafe { index.add(row) })
+            }
+            _ => (gates, pass.rows() * line, std::ptr::null()),
+        };
+        let mut previous = [std::ptr::null(); MAX_STATES];
+        let mut next = [std::ptr::null_mut(); MAX_STATES];
+        for s in 0..direction.layout.states {
+            let width = direction.state_width(s);
+            previous[s] = direction.states[s].at(before * width).cast_const();
+            next[s] = match &direction.zoneout {
+                None => direction.states[s].at(after * width),
+                Some(zoneout) => zoneout.proposed[s].at(row * width),
+            };
+        }
+        let mut saved = [std::ptr::null_mut(); MAX_SAVED];
+        for s in 0..direction.layout.saved {
+            saved[s] = direction.saved[s].at(row * width);
+        }
+        let first_step = direction.steps(pass.time).next() == Some(step);
+        ForwardStep {
+            rows: blocks.count,
+            first_panel: 0,
+            end_panel: direction.panels,
+            valid: pass.valid(step, blocks.first),
+            start,
+            start_panel,
+            start_index,
+            bias: direction.bias.at(0),
+            gates,
+            gates_panel: pass.rows() * line,
+            left: previous[direction.layout.reads],
+            left_width: direction.output_width,
+            weights: direction.recurrent_weights(pass),
+            multiply: !(first_step && direction.starts_at_zero),
+            previous,
+            next,
+            saved,
+            vectors: unit_weights(direction, pass, step),
+            width,
+            normalisation: std::ptr::null(),
+        }
+    }
+
+    /// Joins the directions, zeroes padded steps, applies norm, dropout and residual connection.
+    pub(super) unsafe fn copy_output(&self, index: usize, pass: &Pass<E>, part: &Part) {
         let layer = &self.layers[index];
         let total = layer.output_width();
         let dropout = pass.dropout.filter(|_| layer.dropout > 0.0);
@@ -404,31 +548,42 @@ impl<E: Element> Stack<E> {
                 let row = step * pass.batch + b;
                 let valid = pass.lengths.is_none_or(|lengths| step < lengths[b]);
                 let mut offset = row * total;
-                for (d, direction) in layer.directions.iter().enumerate() {
-                    let h = direction.states[0].at((direction.block_after(step) * pass.batch + b) * direction.width);
+                for direction in &layer.directions {
+                    let h =
+                        direction.states[0].at((direction.block_after(step) * pass.batch + b) * direction.output_width);
                     let out = layer.output.at(offset);
                     unsafe {
                         if !valid {
-                            out.write_bytes(0, direction.width);
+                            out.write_bytes(0, direction.output_width);
                         } else {
-                            out.copy_from_nonoverlapping(h, direction.width);
-                        }
-                        if let Some((seed, at_step)) = dropout {
-                            let mask = layer.mask.at(offset);
-                            fill_mask(
-                                std::slice::from_raw_parts_mut(mask, direction.width),
-                                direction.hidden,
-                                layer.dropout,
-                                seed,
-                                at_step,
-                                [(index * 2 + d) as u32, step as u32, b as u32],
-                            );
-                            for k in 0..direction.hidden {
-                                *out.add(k) = *out.add(k) * *mask.add(k);
-                            }
+                            out.copy_from_nonoverlapping(h, direction.output_width);
                         }
                     }
-                    offset += direction.width;
+                    offset += direction.output_width;
+                }
+                let out = layer.output.at(row * total);
+                let between = layer.between.as_ref().filter(|_| valid);
+                if let Some(between) = between {
+                    unsafe { between.normalize(pass, row, out) };
+                }
+                let mut offset = row * total;
+                for (d, direction) in layer.directions.iter().enumerate() {
+                    let Some(update) = dropout else { break };
+                    let (out, mask) = (layer.output.at(offset), layer.mask.at(offset));
+                    let masks = Masks::new(Purpose::Dropout, (index * 2 + d) as u32, layer.dropout, update);
+                    let time = if layer.variational { EVERY_STEP } else { step as u32 };
+                    unsafe {
+                        let mask = std::slice::from_raw_parts_mut(mask, direction.output_width);
+                        masks.fill(&mut mask[..direction.output], kept(layer.dropout), [time, b as u32]);
+                        mask[direction.output..].fill(E::ZERO);
+                        for k in 0..direction.output {
+                            *out.add(k) = *out.add(k) * mask[k];
+                        }
+                    }
+                    offset += direction.output_width;
+                }
+                if let Some(between) = between {
+                    unsafe { between.add_input(self.input_row(index, pass, row), out) };
                 }
             }
         }
@@ -447,18 +602,22 @@ impl<E: Element> Stack<E> {
         let last = self.layers.len() - 1;
         let mut entry: usize = self.layers.iter().map(|layer| layer.directions.len()).sum();
         for index in (0..self.layers.len()).rev() {
+            let layer = &self.layers[index];
             let above = index < last || pass.output_gradient;
             let part = self.part(index, pass, worker);
             let blocks = part.blocks;
-            for (d, direction) in self.layers[index].directions.iter().enumerate().rev() {
+            if let Some(between) = layer.between.as_ref().filter(|_| above) {
+                unsafe { between.backward(layer, pass, blocks) };
+            }
+            for (d, direction) in layer.directions.iter().enumerate().rev() {
                 entry -= 1;
                 unsafe {
                     self.start_carry(direction, pass, pass.blocks(worker), pass.final_gradients.get(entry));
                     match &direction.kernels {
                         CellKernels::Steps(_) if part.count == 0 => {}
-                        CellKernels::Steps(steps) => {
-                            self.recur_back(index, d, steps, pass, blocks, above);
-                            if pass.traced {
+                        CellKernels::Steps(_) => {
+                            self.recur_back(index, d, pass, blocks, above);
+                            if pass.traced || direction.initial.is_learned() {
                                 self.initial_gradient(direction, pass, blocks);
                             }
                         }
@@ -471,7 +630,10 @@ impl<E: Element> Stack<E> {
                     let below = &self.layers[index - 1];
                     let width = below.output_width();
                     self.input_gradient(index, pass, blocks, below.above.at(0), width);
-                    if pass.dropout.is_some() && below.dropout > 0.0 {
+                    if let Some(between) = &layer.between {
+                        between.add_input_gradient(layer, pass, blocks, below.above.at(0), width);
+                    }
+                    if pass.dropout.is_some() && below.dropout > 0.0 && below.between.is_none() {
                         for (row, rows) in blocks.stretches() {
                             for k in row * width..(row + rows) * width {
                                 *below.above.at(k) = *below.above.at(k) * *below.mask.at(k);
@@ -481,6 +643,9 @@ impl<E: Element> Stack<E> {
                 } else if pass.traced && matches!(pass.source, Source::Series(_)) {
                     let width = self.layers[0].directions[0].inputs.next_multiple_of(LANES);
                     self.input_gradient(0, pass, blocks, pass.input_gradient, width);
+                    if let Some(between) = &layer.between {
+                        between.add_input_gradient(layer, pass, blocks, pass.input_gradient, width);
+                    }
                 }
             }
             if shared {
@@ -499,46 +664,42 @@ impl<E: Element> Stack<E> {
         debug_assert!(blocks.first + blocks.count <= pass.batch);
         for s in 0..direction.layout.states {
             for b in blocks.first..blocks.first + blocks.count {
-                let carry = direction.carry[s].at(b * direction.width);
+                let width = direction.state_width(s);
+                let carry = direction.carry[s].at(b * width);
                 unsafe {
                     match given.and_then(|states| states[s]) {
-                        Some(from) => carry.copy_from_nonoverlapping(from.first.add(b * from.row), direction.width),
-                        None => carry.write_bytes(0, direction.width),
+                        Some(from) => carry.copy_from_nonoverlapping(from.first.add(b * from.row), width),
+                        None => carry.write_bytes(0, width),
                     }
                 }
             }
         }
     }
 
-    unsafe fn recur_back(
-        &self,
-        index: usize,
-        d: usize,
-        kernels: &StepKernels<E>,
-        pass: &Pass<E>,
-        blocks: RowBlocks,
-        has_above: bool,
-    ) {
+    unsafe fn recur_back(&self, index: usize, d: usize, pass: &Pass<E>, blocks: RowBlocks, has_above: bool) {
         let layer = &self.layers[index];
         let direction = &layer.directions[d];
         let (batch, width, line) = (pass.batch, direction.width, direction.line());
         let total_width = layer.output_width();
+        let from_above = layer.above_states();
         let mut following = std::ptr::null();
         for step in direction.steps(pass.time).rev() {
             let row = step * batch + blocks.first;
-            let before = (direction.block_before(step) * batch + blocks.first) * width;
-            let after = (direction.block_after(step) * batch + blocks.first) * width;
+            let before = direction.block_before(step) * batch + blocks.first;
+            let after = direction.block_after(step) * batch + blocks.first;
             let gates = direction.gates.at(row * line);
             let mut backward = BackwardStep {
                 rows: blocks.count,
                 panels: direction.panels,
                 valid: pass.valid(step, blocks.first),
                 following,
+                following_panels: direction.panels,
+                following_panel: pass.rows() * line,
                 gates,
                 gates_panel: pass.rows() * line,
                 weights_transposed: direction.hh_transposed.at(0),
                 above: if has_above {
-                    layer.above.at(row * total_width + d * width).cast_const()
+                    from_above.at(row * total_width + d * direction.output_width).cast_const()
                 } else {
                     std::ptr::null()
                 },
@@ -550,11 +711,13 @@ impl<E: Element> Stack<E> {
                 vectors: unit_weights(direction, pass, step),
                 total: [std::ptr::null_mut(); MAX_STATES],
                 width,
+                normalisation: std::ptr::null(),
             };
             for s in 0..direction.layout.states {
+                let width = direction.state_width(s);
                 backward.carry[s] = direction.carry[s].at(blocks.first * width);
-                backward.previous[s] = direction.states[s].at(before);
-                backward.state[s] = direction.states[s].at(after);
+                backward.previous[s] = direction.states[s].at(before * width);
+                backward.state[s] = direction.states[s].at(after * width);
                 if pass.traced {
                     backward.total[s] = direction.totals[s].at(row * width);
                 }
@@ -562,7 +725,15 @@ impl<E: Element> Stack<E> {
             for s in 0..direction.layout.saved {
                 backward.saved[s] = direction.saved[s].at(row * width);
             }
-            unsafe { (kernels.backward)(backward) };
+            unsafe {
+                for (lower, reader) in self.readers_above(index, d) {
+                    lower.reach(reader, row, pass.rows(), blocks.count, backward.carry[C]);
+                }
+                match &direction.zoneout {
+                    None => self.step_back(direction, pass, row, blocks.first, backward),
+                    Some(_) => self.zoned_backward(direction, pass, blocks, step, backward),
+                }
+            }
             following = gates;
         }
     }
@@ -572,10 +743,10 @@ impl<E: Element> Stack<E> {
         let first_step = direction.steps(pass.time).next().expect("at least one step");
         let line = direction.line();
         let rows = RowBlocks { time: 1, ..blocks };
-        for chunk in (0..direction.width).step_by(CHUNK_COLUMNS) {
-            let columns = (direction.width - chunk).min(CHUNK_COLUMNS) / LANES;
+        for chunk in (0..direction.output_width).step_by(CHUNK_COLUMNS) {
+            let columns = (direction.output_width - chunk).min(CHUNK_COLUMNS) / LANES;
             unsafe {
-                let slot = direction.layout.recurrent.first * LANES;
+                let slot = direction.fed.first * LANES;
                 let carry = direction.carry[direction.layout.reads].at(chunk);
                 let product = Product {
                     rows: 0,
@@ -588,9 +759,9 @@ impl<E: Element> Stack<E> {
                         next_run: pass.rows() * line,
                     },
                     right: direction.hh_transposed.at(chunk * direction.panels * direction.recurrent_line()),
-                    start: Start::Rows(carry, direction.width),
+                    start: Start::Rows(carry, direction.output_width),
                     out: carry,
-                    out_row: direction.width,
+                    out_row: direction.output_width,
                 };
                 dense(&self.kernels, rows, product);
             }
@@ -609,7 +780,12 @@ impl<E: Element> Stack<E> {
                 runs: direction.panels,
                 next_run: pass.rows() * line,
             };
-            unsafe { self.times_input_weights(direction, left, blocks, d > 0, out, out_row) };
+            unsafe {
+                self.times_input_weights(direction, left, blocks, d > 0, out, out_row);
+                if let Some(lower) = &direction.lower {
+                    lower.input_gradient(&self.kernels, direction, pass, blocks, (out, out_row));
+                }
+            }
         }
     }
 
@@ -647,16 +823,32 @@ impl<E: Element> Stack<E> {
     /// As the module says; `backward` must be done for all rows.
     pub unsafe fn weight_gradients(&self, pass: &Pass<E>, worker: &Worker) {
         for (index, layer) in self.layers.iter().enumerate() {
-            for direction in &layer.directions {
+            if let Some(between) = &layer.between {
+                unsafe { between.weight_gradients(layer, pass, worker) };
+            }
+            for (d, direction) in layer.directions.iter().enumerate() {
+                unsafe { self.initial_state_gradients(direction, pass, worker) };
+                if let Some(second) = &direction.second {
+                    unsafe { second.weight_gradient(&self.kernels, direction, pass, worker, self.pack(worker)) };
+                }
                 let own = worker.share(direction.panels);
                 if own.is_empty() {
                     continue;
                 }
                 unsafe {
                     match direction.kernels {
-                        CellKernels::Steps(_) => self.recurrent_gradient(direction, pass, worker, own.clone()),
+                        CellKernels::Steps(_) => {
+                            let below = self.source_below(index, d);
+                            self.recurrent_gradient(direction, below, pass, worker, own.clone());
+                        }
                         CellKernels::Scan(_) => self.scan_bias_gradient(direction, pass, own.clone()),
                     }
+                    if let Some(lower) = &direction.lower {
+                        let input = self.layer_input(index, pass);
+                        let pack = self.pack(worker);
+                        lower.weight_gradient(&self.kernels, direction, pass, own.clone(), input, pack);
+                    }
+                    direction.drop_gradient(pass, own.clone());
                     match pass.source {
                         Source::Tokens { embedded, width, distinct, index: rows } if index == 0 => {
                             self.scatter_tables(direction, pass, distinct, rows, own.clone());
@@ -684,16 +876,16 @@ impl<E: Element> Stack<E> {
     unsafe fn recurrent_gradient(
         &self,
         direction: &Direction<E>,
+        below: Option<&Direction<E>>,
         pass: &Pass<E>,
         worker: &Worker,
         own: std::ops::Range<usize>,
     ) {
         let (line, width) = (direction.line(), direction.width);
-        let layout = direction.layout;
-        let fed = layout.recurrent;
+        let (layout, fed, left_width) = (direction.layout, direction.fed, direction.output_width);
         // The state before step t of row b, as one matrix: block t (forward) or t + 1 (reverse).
-        let before = direction.states[layout.reads].at(direction.block_before(0) * pass.batch * width);
-        let inputs = Inputs { first: before.cast_const(), row: width, columns: width };
+        let before = direction.states[layout.reads].at(direction.block_before(0) * pass.batch * left_width);
+        let inputs = Inputs { first: before.cast_const(), row: left_width, columns: left_width };
         unsafe {
             outer_blocks(&self.kernels, inputs, pass.rows(), fed.gates.len(), self.pack(worker), |row, outer| {
                 for panel in own.clone() {
@@ -701,37 +893,52 @@ impl<E: Element> Stack<E> {
                     (self.kernels.outer)(Outer {
                         right: derivatives.add(fed.first * LANES),
                         right_row: line,
-                        out: pass.gradients.add(direction.weight_hh + panel * width * direction.recurrent_line()),
+                        out: pass.gradients.add(direction.weight_hh + panel * left_width * direction.recurrent_line()),
                         ..outer
                     });
-                    (self.kernels.outer)(Outer {
-                        inputs: 1,
-                        columns: layout.slots,
-                        packed: self.ones(),
-                        right: derivatives,
-                        right_row: line,
-                        out: direction.bias_gradient.at(panel * line),
-                        ..outer
-                    });
+                    for slot in (0..layout.slots).step_by(MOST_COLUMNS) {
+                        (self.kernels.outer)(Outer {
+                            inputs: 1,
+                            columns: (layout.slots - slot).min(MOST_COLUMNS),
+                            packed: self.ones(),
+                            right: derivatives.add(slot * LANES),
+                            right_row: line,
+                            out: direction.bias_gradient.at(panel * line + slot * LANES),
+                            ..outer
+                        });
+                    }
                 }
             });
+            if let Some(normalised) = &direction.normalised {
+                normalised.gradients(&self.kernels, direction, pass, own.clone());
+            }
             for panel in own {
-                let recurrent = pass.gradients.add(direction.weight_hh + panel * width * direction.recurrent_line());
+                let recurrent =
+                    pass.gradients.add(direction.weight_hh + panel * left_width * direction.recurrent_line());
                 for place in direction.absent(panel) {
                     *recurrent.add(place) = E::ZERO;
                 }
                 for (&offset, peephole) in direction.vectors.iter().zip(layout.vectors) {
-                    let seen = if peephole.after { direction.block_after(0) } else { direction.block_before(0) };
+                    let (of, state) = match below {
+                        Some(below) if peephole.state == BELOW => (below, C),
+                        _ => (direction, peephole.state),
+                    };
+                    let seen = if peephole.after { of.block_after(0) } else { of.block_before(0) };
+                    let states = match &direction.zoneout {
+                        // The cell looked at its own new state, before it was mixed.
+                        Some(zoneout) if peephole.after && peephole.state != BELOW => zoneout.proposed[state].at(0),
+                        _ => of.states[state].at(seen * pass.batch * width),
+                    };
                     (self.kernels.pair_sum)(PairSum {
                         rows: pass.rows(),
                         left: direction.gates.at(panel * pass.rows() * line + peephole.slot * LANES),
                         left_row: line,
-                        right: direction.states[peephole.state].at(seen * pass.batch * width + panel * LANES),
+                        right: states.add(panel * LANES),
                         right_row: width,
                         out: pass.gradients.add(offset + panel * LANES),
                     });
                 }
-                for (feed, tensor) in direction.biases() {
+                for &(feed, tensor) in &direction.biases {
                     let from = direction.bias_gradient.at(panel * line + feed.first * LANES);
                     let numbers = feed.gates.len() * LANES;
                     pass.gradients.add(tensor + panel * numbers).copy_from_nonoverlapping(from, numbers);
@@ -836,6 +1043,9 @@ impl<E: Element> Stack<E> {
             };
             unsafe { self.times_input_weights(direction, left, blocks, d > 0, out, width) };
         }
+        if let Some(between) = &self.layers[0].between {
+            unsafe { between.add_token_gradient(&self.layers[0], pass, worker, out) };
+        }
     }
 }
 
@@ -849,19 +1059,4 @@ fn unit_weights<E: Element>(direction: &Direction<E>, pass: &Pass<E>, step: usiz
         vectors[direction.vectors.len()] = direction.clock.at(step * direction.width);
     }
     vectors
-}
-
-/// Factors of inverted dropout for the units of one output row: 0 with probability `share`, else 1 / (1 - share).
-/// `place` is direction, time step and row of the batch.
-fn fill_mask<E: Element>(mask: &mut [E], hidden: usize, share: f32, seed: u64, step: u64, place: [u32; 3]) {
-    let rng = Rng::new(seed, Purpose::Dropout, place[0] ^ ((step >> 32) as u32).rotate_left(16));
-    let kept = E::from_f64(1.0 / (1.0 - share as f64));
-    let limit = (share as f64 * 4_294_967_296.0) as u32;
-    for first in (0..hidden).step_by(4) {
-        let draws = rng.block([first as u32 / 4, place[2], place[1], step as u32]);
-        for (k, draw) in draws.into_iter().enumerate().take(hidden - first) {
-            mask[first + k] = if draw < limit { E::ZERO } else { kept };
-        }
-    }
-    mask[hidden..].fill(E::ZERO);
 }

@@ -1,16 +1,18 @@
 //! Vectors of 16 elements, the width of a unit panel, and the instruction sets that provide them.
 //!
 //! A kernel is written once over `Lanes`; an `Isa` says which vector stands behind it and compiles the kernel's body
-//! with its instructions switched on. A further instruction set (NEON) is one more module and one more line in
-//! `kernels::Kernels` and `cells`.
+//! with its instructions switched on. A further instruction set is one more module and one more line in
+//! `kernels::KernelKind`, `kernels::Kernels`, `cells` and `element`.
 
 mod avx2;
 mod avx512;
 mod functions;
+mod neon;
 mod portable;
 
 pub use avx2::{Avx2, Avx2Lanes};
 pub use avx512::{Avx512, Avx512Lanes};
+pub use neon::{Neon, NeonLanes};
 pub use portable::{Portable, PortableLanes};
 
 use crate::element::Element;
@@ -152,6 +154,13 @@ mod tests {
     fn avx512_functions_follow_the_standard_library() {
         if Avx512::available() {
             check::<Avx512>();
+        }
+    }
+
+    #[test]
+    fn neon_functions_follow_the_standard_library() {
+        if Neon::available() {
+            check::<Neon>();
         }
     }
 }

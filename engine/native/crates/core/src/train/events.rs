@@ -8,7 +8,9 @@ use serde_json::Value;
 
 use crate::config::{SplitName, Splits};
 use crate::error::EngineError;
-use crate::metrics::{Metrics, StepRecord};
+use crate::metrics::{Metrics, MetricsRecord, StepRecord};
+
+use super::changes::Change;
 
 /// An error as it crosses the border (`ErrorShape` of the contracts).
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -82,6 +84,20 @@ pub enum Event {
     },
     Trace {
         step: u64,
+    },
+    /// A line of the log beside steps, evaluations and samples.
+    Insight {
+        record: MetricsRecord,
+    },
+    Changed {
+        #[serde(flatten)]
+        change: Change,
+        total_steps: Option<u64>,
+    },
+    /// Settings that cannot be changed so; nothing was changed.
+    Refused {
+        step: u64,
+        error: Failure,
     },
     Paused {
         step: u64,

@@ -5,12 +5,16 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 
 use crate::config::Probe;
 
+use super::changes::Setting;
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     Pause,
     Resume,
     Stop,
     Interrupt,
+    /// Settings that take effect before the next step.
+    Change(Vec<Setting>),
     SetProbe(Probe),
     SetLive(bool),
 }

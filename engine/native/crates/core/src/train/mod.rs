@@ -1,14 +1,21 @@
 //! One training: a thread of its own that takes commands from a mailbox and tells a listener what happens.
 
+mod averaging;
+mod changes;
 mod events;
+mod feed;
+mod insight;
 mod live;
 mod log;
 mod mailbox;
+mod rate_test;
 mod recorder;
 mod schedule;
 mod stopwatch;
 mod trainer;
 
+#[cfg(test)]
+mod sequence_tests;
 #[cfg(test)]
 mod tests;
 
@@ -21,8 +28,12 @@ use crate::error::EngineError;
 use events::FrameSlot;
 use mailbox::Mailbox;
 
+pub use averaging::AverageState;
+pub use changes::{Change, Setting};
 pub use events::{EndStatus, Event, Failure, Listener};
+pub use insight::{GateSaturation, LagNorms};
 pub use mailbox::Command;
+pub use rate_test::{RatePoint, RateTestJob, RateTestResult, guarded_rate_test, rate_test};
 
 /// A running training. Commands to one that has ended do nothing; dropping the handle does not end it.
 pub struct Training {

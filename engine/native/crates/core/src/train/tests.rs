@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 
+use super::changes::Setting;
 use super::events::{Event, FrameSlot, Listener};
 use super::mailbox::{Command, Mailbox};
+use super::rate_test::{RateTestJob, rate_test};
 use super::trainer::run;
 use crate::checkpoint;
 use crate::config::{DataConfig, Probe, SplitName, TrainJob};
@@ -16,7 +18,7 @@ use crate::evaluate::{Limit, Measured, Source, measure};
 use crate::metrics::Metrics;
 use crate::model::Model;
 use crate::pool::Pool;
-use crate::spec::{Batch, Input, Target};
+use crate::spec::{Batch, Input, NamedTensor, Target};
 use crate::testing::TempFolder;
 
 type Act = Box<dyn Fn(&Event, &Mailbox) + Send + Sync>;
@@ -40,7 +42,11 @@ impl Listener for Script {
 }
 
 /// Trains to the end with commands that wait from the start, and gives all events.
-fn play(job: &TrainJob, before: &[Command], act: impl Fn(&Event, &Mailbox) + Send + Sync + 'static) -> Vec<Event> {
+pub(super) fn play(
+    job: &TrainJob,
+    before: &[Command],
+    act: impl Fn(&Event, &Mailbox) + Send + Sync + 'static,
+) -> Vec<Event> {
     let mailbox = Arc::new(Mailbox::default());
     for command in before {
         mailbox.post(command.clone());
@@ -50,7 +56,7 @@ fn play(job: &TrainJob, before: &[Command], act: impl Fn(&Event, &Mailbox) + Sen
     script.events.into_inner().unwrap()
 }
 
-fn job(directory: &Path, task: &str, training: serde_json::Value) -> TrainJob {
+pub(super) fn job(directory: &Path, task: &str, training: serde_json::Value) -> TrainJob {
     let mut whole = json!({
         "optimizer": { "kind": "adam", "learningRate": 0.01, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "weightDecay": 0.0 },
         "schedule": { "kind": "cosine", "warmupSteps": 3, "minimum": 0.1 },
@@ -101,16 +107,16 @@ fn job(directory: &Path, task: &str, training: serde_json::Value) -> TrainJob {
 }
 
 /// Weights, moments and carried states, as bytes.
-fn bits(directory: &Path, step: u64) -> Vec<Vec<u8>> {
+pub(super) fn bits(directory: &Path, step: u64) -> Vec<Vec<u8>> {
     let folder = checkpoint::directory_of(directory, step);
-    ["model.safetensors", "optimizer.safetensors", "states.safetensors"]
+    ["model.safetensors", "raw.safetensors", "optimizer.safetensors", "states.safetensors"]
         .iter()
         .map(|name| fs::read(folder.join(name)).unwrap_or_default())
         .collect()
 }
 
 /// Lines of the metrics without times.
-fn history(directory: &Path) -> Vec<serde_json::Value> {
+pub(super) fn history(directory: &Path) -> Vec<serde_json::Value> {
     fs::read_to_string(directory.join("metrics.jsonl"))
         .unwrap()
         .lines()
@@ -124,7 +130,7 @@ fn history(directory: &Path) -> Vec<serde_json::Value> {
         .collect()
 }
 
-fn finished(events: &[Event]) -> bool {
+pub(super) fn finished(events: &[Event]) -> bool {
     matches!(events.last(), Some(Event::Finished { .. }))
 }
 
@@ -134,7 +140,20 @@ fn a_resumed_training_reaches_the_same_bits() {
         "optimizer": { "kind": "rmsprop", "learningRate": 0.3, "alpha": 0.9, "epsilon": 1e-8, "momentum": 0.5, "weightDecay": 0.0 },
         "schedule": { "kind": "plateau", "patience": 1, "factor": 0.5, "minimum": 0.01 }
     });
-    let cases = [("language-model", json!({}), 10), ("forecast", json!({}), 10), ("language-model", plateau, 2)];
+    let refined = json!({
+        "clip": { "norm": 1.0, "value": 0.02 }, "decay": "weights", "labelSmoothing": 0.1, "accumulate": 3, "backwardLength": 17,
+        "average": { "kind": "ema", "decay": 0.9 }
+    });
+    let averaged = json!({ "accumulate": 2, "average": { "kind": "asgd", "startStep": 12, "interval": 5 } });
+    let triggered = json!({ "average": { "kind": "asgd", "startStep": null, "interval": 1 } });
+    let cases = [
+        ("language-model", json!({}), 10),
+        ("forecast", json!({}), 10),
+        ("language-model", plateau, 2),
+        ("language-model", refined, 10),
+        ("forecast", averaged, 10),
+        ("language-model", triggered, 1),
+    ];
     for (task, training, validate) in cases {
         let folder = TempFolder::new();
         let mut whole = job(&folder.path().join("whole"), task, training.clone());
@@ -144,7 +163,9 @@ fn a_resumed_training_reaches_the_same_bits() {
         assert!(rates.last().unwrap() < &rates[3], "the rate must fall: {rates:?}");
         // Interrupted before and after the first step, before and after a validation, around an epoch's end (12 steps of text,
         // 17 of windows) and before the last validation.
-        for at in [0u64, 1, 10, 11, 12, 13, 17, 18, 30] {
+        let everywhere: &[u64] = &[0, 1, 10, 11, 12, 13, 17, 18, 30];
+        let is_plain = training == json!({});
+        for &at in if is_plain { everywhere } else { &[1, 11, 18] } {
             let mut part = job(&folder.path().join(format!("part-{at}")), task, training.clone());
             part.config.evaluation.every_steps = Some(validate);
             part.config.checkpoint.every_steps = at.saturating_sub(1).max(1);
@@ -169,6 +190,259 @@ fn a_resumed_training_reaches_the_same_bits() {
             assert_eq!(history(&part.directory), history(&whole.directory), "{task}, resumed at {at}");
         }
     }
+}
+
+#[test]
+fn starts_from_given_weights_and_may_stop_there() {
+    let folder = TempFolder::new();
+    let drawn = job(&folder.path().join("drawn"), "language-model", json!({ "maxSteps": 0 }));
+    let events = play(&drawn, &[], |_, _| {});
+    let Some(Event::Finished { steps: 0, best_step: None, metrics, .. }) = events.last() else { panic!("{events:?}") };
+    assert!(metrics.validation.is_some() && metrics.test.is_some());
+    let file = checkpoint::directory_of(&drawn.directory, 0).join("model.safetensors");
+    // Another seed draws other weights, but the given ones win: same measurements, same bits.
+    let mut given = job(&folder.path().join("given"), "language-model", json!({ "maxSteps": 0, "seed": 6 }));
+    given.initial_weights = Some(file.clone());
+    let again = play(&given, &[], |_, _| {});
+    assert_eq!(bits(&given.directory, 0)[0], bits(&drawn.directory, 0)[0]);
+    let Some(Event::Finished { metrics: measured, .. }) = again.last() else { panic!("{again:?}") };
+    assert_eq!(measured.test.unwrap().loss(), metrics.test.unwrap().loss());
+    // From there a training goes on as if it had drawn them, also one that was killed before its first checkpoint.
+    let whole = job(&folder.path().join("whole"), "language-model", json!({}));
+    assert!(finished(&play(&whole, &[], |_, _| {})));
+    let mut part = job(&folder.path().join("part"), "language-model", json!({}));
+    part.initial_weights = Some(file);
+    assert!(finished(&play(&part, &[], |_, _| {})));
+    assert_eq!(bits(&part.directory, 30), bits(&whole.directory, 30));
+}
+
+#[test]
+fn given_weights_that_do_not_fit_end_it_before_anything_is_written() {
+    let folder = TempFolder::new();
+    let mut wrong = job(&folder.path().join("wrong"), "forecast", json!({}));
+    let path = folder.path().join("weights.safetensors");
+    let stranger = NamedTensor { name: "head.bias".into(), shape: vec![2], data: vec![0.0f32; 2] };
+    fs::write(&path, crate::tensor_file::encode(&[stranger], &[]).unwrap()).unwrap();
+    wrong.initial_weights = Some(path.clone());
+    let events = play(&wrong, &[], |_, _| {});
+    let Some(Event::Failed { step: 0, error }) = events.last() else { panic!("{events:?}") };
+    assert_eq!((error.code.as_str(), error.location.as_deref()), ("PARAMETER_SHAPE", Some("recurrent.weight_ih_l0")));
+    assert!(!wrong.directory.join("checkpoints").exists());
+    fs::write(&path, "torn").unwrap();
+    let events = play(&wrong, &[], |_, _| {});
+    let Some(Event::Failed { error, .. }) = events.last() else { panic!("{events:?}") };
+    assert_eq!(error.code, "CHECKPOINT_DAMAGED");
+}
+
+/// The average that a checkpoint holds beside the weights in training.
+fn holds_average(directory: &Path, step: u64) -> bool {
+    let folder = checkpoint::directory_of(directory, step);
+    let [model, raw] = ["model.safetensors", "raw.safetensors"].map(|name| fs::read(folder.join(name)).ok());
+    raw.is_some() && model != raw
+}
+
+#[test]
+fn an_average_is_what_is_measured_and_kept() {
+    let folder = TempFolder::new();
+    for (average, is_held) in [
+        (json!({ "kind": "none" }), false),
+        (json!({ "kind": "ema", "decay": 0.9 }), true),
+        (json!({ "kind": "asgd", "startStep": 10, "interval": 5 }), true),
+        (json!({ "kind": "asgd", "startStep": 30, "interval": 5 }), false),
+    ] {
+        let name = average.to_string().replace(['"', '{', '}', ':', ','], "");
+        let job = job(&folder.path().join(name), "language-model", json!({ "average": average }));
+        let events = play(&job, &[], |_, _| {});
+        assert_eq!(holds_average(&job.directory, 30), is_held, "{average}");
+        // The checkpoint's model measured again gives the validation that was told.
+        let told = events.iter().rev().find_map(|event| match event {
+            Event::Evaluated { step: 30, split: SplitName::Validation, metrics, .. } => Some(*metrics),
+            _ => None,
+        });
+        let (_, weights) = checkpoint::load_model(&checkpoint::directory_of(&job.directory, 30)).unwrap();
+        let mut model = Model::new(job.config.model_spec(&job.data).unwrap(), 3, Arc::new(Pool::new(1))).unwrap();
+        model.load_parameters(&weights).unwrap();
+        let source = Source::open(&job.data).unwrap();
+        let again = measure(&mut model, &source, SplitName::Validation, Limit::default(), &mut || true).unwrap();
+        assert_eq!(again, Measured::Metrics(told.unwrap()), "{average}");
+    }
+}
+
+#[test]
+fn batches_of_one_update_count_as_one_large_batch() {
+    let folder = TempFolder::new();
+    let run = |name: &str, batch: u64, accumulate: u64| {
+        let mut job = job(
+            &folder.path().join(name),
+            "forecast",
+            json!({ "batchSize": batch, "accumulate": accumulate, "maxSteps": 6, "schedule": { "kind": "constant" } }),
+        );
+        job.config.model.layers[0].dropout = 0.0;
+        play(&job, &[], |_, _| {});
+        let steps: Vec<_> = history(&job.directory).into_iter().filter(|line| line["kind"] == "step").collect();
+        steps
+            .iter()
+            .map(|line| (line["loss"].as_f64().unwrap(), line["gradientNorm"].as_f64().unwrap()))
+            .collect::<Vec<_>>()
+    };
+    // 50 windows an epoch.
+    let (whole, parts) = (run("whole", 10, 1), run("parts", 5, 2));
+    assert_eq!(whole.len(), 6);
+    for (one, other) in whole.iter().zip(&parts) {
+        assert!(
+            (one.0 - other.0).abs() < 1e-5 * one.0 && (one.1 - other.1).abs() < 1e-4 * one.1,
+            "{whole:?} {parts:?}"
+        );
+    }
+    // The last update of an epoch has 2 windows only.
+    let (whole, parts) = (run("uneven", 12, 1), run("uneven-parts", 4, 3));
+    for (one, other) in whole.iter().zip(&parts) {
+        assert!(
+            (one.0 - other.0).abs() < 1e-5 * one.0 && (one.1 - other.1).abs() < 1e-4 * one.1,
+            "{whole:?} {parts:?}"
+        );
+    }
+}
+
+#[test]
+fn a_rate_test_grows_the_rate_until_the_loss_runs_away_and_writes_nothing() {
+    let folder = TempFolder::new();
+    let TrainJob { config, data, directory, .. } =
+        job(folder.path(), "language-model", json!({ "clip": { "norm": null } }));
+    let before = fs::read_dir(&directory).unwrap().count();
+    let test = RateTestJob { config, data, threads: 1, from: 1e-5, to: 1e4, steps: 60 };
+    let mut told = Vec::new();
+    let result = rate_test(&test, &|| true, &mut |point| told.push(point)).unwrap();
+    assert_eq!(told, result.points);
+    assert!((result.points[1].rate / result.points[0].rate - 1e9f64.powf(1.0 / 59.0)).abs() < 1e-9);
+    let diverged = result.diverged.expect("a rate of 10,000 is too much");
+    let suggestion = result.suggestion.expect("the loss falls at first");
+    assert!(
+        suggestion > 1e-4 && suggestion < result.lowest.unwrap() && result.lowest.unwrap() < diverged,
+        "{result:?}"
+    );
+    assert_eq!(rate_test(&test, &|| true, &mut |_| {}).unwrap(), result);
+
+    let count = std::cell::Cell::new(0);
+    let cancelled = rate_test(&test, &|| count.replace(count.get() + 1) < 3, &mut |_| {}).unwrap_err();
+    assert_eq!((cancelled.code.as_str(), count.get()), ("CANCELLED", 4));
+    for (from, to, steps, field) in [(0.0, 1.0, 9, "from"), (0.1, 0.1, 9, "to"), (0.1, 1.0, 1, "steps")] {
+        let wrong = RateTestJob { from, to, steps, ..test.clone() };
+        assert_eq!(rate_test(&wrong, &|| true, &mut |_| {}).unwrap_err().location.as_deref(), Some(field));
+    }
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), before);
+}
+
+fn setting(field: &str, to: Option<f64>) -> Setting {
+    Setting { field: field.into(), to }
+}
+
+#[test]
+fn a_change_is_recorded_and_a_killed_run_makes_it_again() {
+    let folder = TempFolder::new();
+    let changes = vec![
+        setting("training.optimizer.learningRate", Some(0.003)),
+        setting("training.clip.norm", None),
+        setting("training.clip.value", Some(0.01)),
+        setting("training.maxSteps", Some(24.0)),
+    ];
+    let whole = job(&folder.path().join("whole"), "language-model", json!({}));
+    let left = folder.path().join("left");
+    let (from, to, posted) = (whole.directory.clone(), left.clone(), changes.clone());
+    let events = play(&whole, &[], move |event, mailbox| match event {
+        Event::Checkpoint { step: 12, .. } => mailbox.post(Command::Change(posted.clone())),
+        // As a kill would leave it: changed after step 13, and the last checkpoint is that of step 12.
+        Event::Changed { change, .. } if change.field == "training.maxSteps" => copy_folder(&from, &to),
+        _ => {}
+    });
+    let Some(Event::Finished { steps: 24, .. }) = events.last() else { panic!("{:?}", events.last()) };
+    let lines = history(&whole.directory);
+    let recorded: Vec<_> = lines.iter().filter(|line| line["kind"] == "change").collect();
+    assert_eq!(recorded.len(), 4);
+    assert_eq!(
+        recorded[0],
+        &json!({ "kind": "change", "step": 13, "field": "training.optimizer.learningRate", "from": 0.01, "to": 0.003 })
+    );
+    assert_eq!(
+        recorded[3],
+        &json!({ "kind": "change", "step": 13, "field": "training.maxSteps", "from": 30.0, "to": 24.0 })
+    );
+    let rate = |step: u64| {
+        lines.iter().find(|line| line["kind"] == "step" && line["step"] == step).unwrap()["learningRate"]
+            .as_f64()
+            .unwrap()
+    };
+    assert!(rate(14) < 0.4 * rate(13), "{} {}", rate(13), rate(14));
+
+    let mut resumed = job(&left, "language-model", json!({}));
+    resumed.resume_from = Some(checkpoint::directory_of(&left, 12));
+    assert!(finished(&play(&resumed, &[], |_, _| {})));
+    assert_eq!(bits(&left, 24), bits(&whole.directory, 24));
+    assert_eq!(history(&left), lines);
+}
+
+#[test]
+fn a_run_changed_and_stopped_goes_on_changed() {
+    let folder = TempFolder::new();
+    let play_to = |name: &str, stops: bool| {
+        let mut job = job(&folder.path().join(name), "forecast", json!({ "schedule": { "kind": "constant" } }));
+        let change = vec![setting("training.optimizer.learningRate", Some(0.002))];
+        play(&job, &[], move |event, mailbox| match event {
+            Event::Checkpoint { step: 8, .. } => mailbox.post(Command::Change(change.clone())),
+            Event::Checkpoint { step: 16, .. } if stops => mailbox.post(Command::Stop),
+            _ => {}
+        });
+        if stops {
+            job.resume_from = Some(checkpoint::newest(&job.directory).unwrap().directory);
+            assert!(finished(&play(&job, &[], |_, _| {})));
+        }
+        (bits(&job.directory, 30), history(&job.directory))
+    };
+    let (whole, stopped) = (play_to("whole", false), play_to("stopped", true));
+    assert_eq!(whole.0, stopped.0);
+    let rates: Vec<_> = stopped.1.iter().filter_map(|line| line["learningRate"].as_f64()).collect();
+    assert_eq!((rates[8], rates[9], rates[29]), (0.01, 0.002, 0.002));
+}
+
+#[test]
+fn what_cannot_be_changed_is_told_and_changes_nothing() {
+    let folder = TempFolder::new();
+    let job = job(&folder.path().join("run"), "language-model", json!({}));
+    let bad = [
+        vec![setting("training.batchSize", Some(4.0))],
+        vec![setting("training.clip.norm", Some(3.0)), setting("training.maxSteps", Some(2.5))],
+        vec![setting("training.optimizer.learningRate", None)],
+    ];
+    let events = play(&job, &bad.map(Command::Change), |_, _| {});
+    assert_eq!(events.iter().filter(|event| matches!(event, Event::Refused { step: 0, .. })).count(), 3);
+    assert!(finished(&events) && !job.directory.join("changes.json").exists());
+    assert!(history(&job.directory).iter().all(|line| line["kind"] != "change"));
+}
+
+#[test]
+fn the_log_tells_movement_saturation_and_lags() {
+    let folder = TempFolder::new();
+    let job = job(&folder.path().join("run"), "language-model", json!({}));
+    play(&job, &[], |_, _| {});
+    let lines = history(&job.directory);
+    let of = |kind: &str| lines.iter().filter(|line| line["kind"] == kind).cloned().collect::<Vec<_>>();
+    let movement = of("movement");
+    assert_eq!(movement.iter().map(|line| line["step"].as_u64().unwrap()).collect::<Vec<_>>(), [10, 20, 30]);
+    let groups = movement[0]["groups"].as_array().unwrap();
+    assert_eq!(
+        groups.iter().map(|g| g["name"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["embedding", "l0", "l1", "head"]
+    );
+    assert!(groups.iter().all(|group| (1e-5..1.0).contains(&group["ratio"].as_f64().unwrap())), "{groups:?}");
+    let gates = of("saturation")[0]["gates"].as_array().unwrap().clone();
+    let names: Vec<_> =
+        gates.iter().map(|g| format!("{}.{}", g["layer"].as_str().unwrap(), g["gate"].as_str().unwrap())).collect();
+    assert_eq!(names, ["l0.f", "l0.i", "l0.o", "l1.r", "l1.z"]);
+    let lags = of("lags");
+    assert_eq!(lags.iter().map(|line| line["step"].as_u64().unwrap()).collect::<Vec<_>>(), [10, 20, 30]);
+    // The probe has three characters, so two steps with a loss at the second.
+    assert_eq!(lags[0]["layers"][0]["lags"], json!([0, 1]));
+    assert!(lags[0]["layers"][1]["norms"][0].as_f64().unwrap() > 0.0);
 }
 
 fn copy_folder(from: &Path, to: &Path) {
@@ -259,7 +533,9 @@ fn early_stopping_keeps_the_best_and_tests_it() {
     };
     assert_eq!((*best_step, *stopped_early, *steps), (Some(best.0), true, best.0 + 15));
     assert_eq!(metrics.validation.unwrap().loss(), best.1);
-    assert!(checkpoint::steps(folder.path()).contains(&best.0));
+    // The best and the last both stay.
+    let kept = checkpoint::steps(folder.path());
+    assert!(kept.contains(&best.0) && kept.contains(&(best.0 + 15)), "{kept:?}");
 }
 
 #[test]

@@ -9,8 +9,7 @@ use serde_json::json;
 
 use crate::cells::find_cell;
 use crate::checkpoint::{self, Best, CheckpointState, CheckpointTensors, DataPosition, RandomState};
-use crate::config::{DataConfig, Probe, SplitName, Splits, TrainJob};
-use crate::data::{TokenWindows, WindowBatch, shuffle};
+use crate::config::{DataConfig, Probe, RunConfig, SequenceContent, SequenceData, SplitName, Splits, TrainJob};
 use crate::error::EngineError;
 use crate::evaluate::{Limit, Measured, Source, measure};
 use crate::generate::{self, SampleRequest};
@@ -19,10 +18,15 @@ use crate::metrics::{Metrics, MetricsRecord, StepRecord};
 use crate::model::Model;
 use crate::pool::Pool;
 use crate::rng::{Purpose, Rng};
-use crate::spec::{Batch, Input, InputSpec, ModelSpec, NamedTensor, NonFinite, States, Target};
+use crate::spec::{InputSpec, ModelSpec, NamedTensor, NonFinite, States};
+use crate::tensor_file;
 use crate::trace::{self, TraceLabel};
 
+use super::averaging::Averaging;
+use super::changes::{Change, Changes, Setting};
 use super::events::{EndStatus, Event, Failure, FrameSlot, Listener};
+use super::feed::Feed;
+use super::insight;
 use super::live::LivePace;
 use super::log::MetricsLog;
 use super::mailbox::{Command, Mailbox};
@@ -44,6 +48,9 @@ const SAMPLE_TEMPERATURE: f64 = 0.7;
 const EVENT_INTERVAL: Duration = Duration::from_millis(100);
 /// Weight of the newest step in the shown speed.
 const SPEED_WEIGHT: f64 = 0.1;
+
+/// Steps between two measurements of how far the weights move.
+const MOVEMENT_EVERY: u64 = 10;
 
 /// How the loop ended.
 enum End {
@@ -71,12 +78,6 @@ struct Progress {
     tokens_seen: u64,
 }
 
-/// What a split's batches are made of.
-enum Feed {
-    Tokens { windows: TokenWindows, inputs: Vec<u32>, targets: Vec<u32> },
-    Series { batch_size: usize, order: Vec<u32>, order_epoch: Option<u64>, gathered: WindowBatch },
-}
-
 struct Trainer<'a> {
     job: &'a TrainJob,
     listener: &'a dyn Listener,
@@ -86,8 +87,10 @@ struct Trainer<'a> {
     model: Model<f32>,
     source: Source,
     feed: Feed,
-    /// Carried between windows (language model).
-    states: States<f32>,
+    /// The job's, with the changes made since.
+    config: RunConfig,
+    changes: Changes,
+    averaging: Averaging,
     steps_per_epoch: u64,
     total_steps: Option<u64>,
     progress: Progress,
@@ -100,31 +103,13 @@ struct Trainer<'a> {
     live: LivePace,
     speed: Option<f64>,
     last_event: Option<Instant>,
+    last_insight: Option<Instant>,
 }
 
-/// Steps of one pass over the training part.
-///
-/// Errors: `DATASET_TOO_SHORT` where there is none.
-fn steps_per_epoch(data: &DataConfig, batch_size: usize, sequence_length: usize) -> Result<u64, EngineError> {
-    match data {
-        DataConfig::Tokens(tokens) => {
-            Ok(TokenWindows::new(tokens.split.train, batch_size, sequence_length)?.steps_per_epoch())
-        }
-        DataConfig::Series(series) => {
-            let count: u64 = series.windows.train.iter().map(|&(start, end)| end.saturating_sub(start)).sum();
-            if count == 0 {
-                return Err(EngineError::at(
-                    "DATASET_TOO_SHORT",
-                    "task.lookback",
-                    format!(
-                        "no training window of {} + {} rows fits the data; lower task.lookback or task.horizon",
-                        series.lookback, series.horizon
-                    ),
-                ));
-            }
-            Ok(count.div_ceil(batch_size as u64))
-        }
-    }
+/// Steps that a configuration allows at most.
+fn total_steps(config: &RunConfig, steps_per_epoch: u64) -> Option<u64> {
+    let epochs_end = config.training.max_epochs.map(|epochs| epochs * steps_per_epoch);
+    config.training.max_steps.into_iter().chain(epochs_end).min()
 }
 
 /// Trains until the end, telling the listener.
@@ -150,33 +135,25 @@ impl<'a> Trainer<'a> {
     ) -> Result<Self, EngineError> {
         let training = &job.config.training;
         let spec = job.config.model_spec(&job.data)?;
-        let steps_per_epoch = steps_per_epoch(&job.data, training.batch_size, training.sequence_length)?;
-        let epochs_end = training.max_epochs.map(|epochs| epochs * steps_per_epoch);
-        let total_steps = training.max_steps.into_iter().chain(epochs_end).min();
         let source = Source::open(&job.data)?;
         let mut model = Model::new(spec.clone(), training.seed, Arc::new(Pool::new(job.threads)))?;
-        let feed = match &job.data {
-            DataConfig::Tokens(tokens) => Feed::Tokens {
-                windows: TokenWindows::new(tokens.split.train, training.batch_size, training.sequence_length)?,
-                inputs: Vec::new(),
-                targets: Vec::new(),
-            },
-            DataConfig::Series(_) => Feed::Series {
-                batch_size: training.batch_size,
-                order: Vec::new(),
-                order_epoch: None,
-                gathered: WindowBatch::default(),
-            },
-        };
-        let mut states = model.zero_states(training.batch_size);
+        let mut feed = Feed::open(&job.data, training, &model)?;
+        let steps_per_epoch = feed.steps_per_epoch();
+        let mut average_state = None;
         let mut progress = Progress::default();
         let mut elapsed_ms = 0.0;
         let mut saved_step = None;
         if let Some(directory) = &job.resume_from {
             let (state, tensors) = checkpoint::load(directory)?;
-            model.load_parameters(&tensors.model)?;
+            if tensors.raw.is_empty() {
+                model.load_parameters(&tensors.model)?;
+            } else {
+                model.load_parameters(&tensors.raw)?;
+                model.load_average(&tensors.model)?;
+            }
             model.load_optimizer_state(&tensors.optimizer)?;
-            load_states(&mut states, &tensors.states, directory)?;
+            load_states(&mut feed.states, &tensors.states, directory)?;
+            average_state = state.average;
             checkpoint::remove_after(&job.directory, state.step)?;
             elapsed_ms = state.elapsed_ms;
             saved_step = Some(state.step);
@@ -194,18 +171,30 @@ impl<'a> Trainer<'a> {
                 step_ms: state.step_ms,
                 tokens_seen: state.tokens_seen,
             };
+        } else if let Some(path) = &job.initial_weights {
+            let bytes = std::fs::read(path).map_err(|error| crate::files::io_error("read", path, &error))?;
+            model.load_parameters(&tensor_file::decode(&bytes, path)?)?;
         }
         std::fs::create_dir_all(&job.directory)
             .map_err(|error| crate::files::io_error("write", &job.directory, &error))?;
+        let averaging = Averaging::new(&training.average, average_state);
+        if averaging.is_on() && !averaging.holds() {
+            model.keep_average();
+        }
+        // Traces are spread over the length the run began with, so that a continued one records the same.
+        let planned = total_steps(&job.config, steps_per_epoch);
+        let mut config = job.config.clone();
+        let changes = Changes::open(&job.directory, saved_step, &mut config)?;
         Ok(Trainer {
             log: MetricsLog::open(&job.directory.join("metrics.jsonl"), progress.step)?,
-            recorder: Recorder::open(&job.directory, progress.step, total_steps)?,
+            recorder: Recorder::open(&job.directory, progress.step, planned)?,
             probe: job.probe.clone(),
             live: LivePace::new(job.probe.every_ms()),
             clock: Stopwatch::started(elapsed_ms),
             last_saved: Instant::now(),
             speed: None,
             last_event: None,
+            last_insight: None,
             job,
             listener,
             mailbox,
@@ -214,9 +203,11 @@ impl<'a> Trainer<'a> {
             model,
             source,
             feed,
-            states,
+            total_steps: total_steps(&config, steps_per_epoch),
+            config,
+            changes,
+            averaging,
             steps_per_epoch,
-            total_steps,
             progress,
             saved_step,
         })
@@ -274,7 +265,7 @@ impl<'a> Trainer<'a> {
     }
 
     fn stopped_early(&self) -> bool {
-        self.job.config.early_stopping.patience.is_some_and(|patience| self.progress.stale_validations >= patience)
+        self.config.early_stopping.patience.is_some_and(|patience| self.progress.stale_validations >= patience)
     }
 
     fn is_last_step(&self) -> bool {
@@ -300,6 +291,9 @@ impl<'a> Trainer<'a> {
 
     /// Carries out the commands that wait; a pause lasts inside.
     fn obey(&mut self) -> Result<Verdict, Failure> {
+        while let Some(change) = self.changes.replay(self.progress.step, &mut self.config)? {
+            self.tell_change(change)?;
+        }
         let mut is_paused = false;
         loop {
             let command = if is_paused { Some(self.mailbox.wait()) } else { self.mailbox.take() };
@@ -322,6 +316,7 @@ impl<'a> Trainer<'a> {
                     return Ok(Verdict::Stop);
                 }
                 Some(Command::Interrupt) => return Ok(Verdict::Interrupt),
+                Some(Command::Change(settings)) => self.change(&settings)?,
                 Some(Command::SetProbe(probe)) => {
                     self.live.set_shortest(probe.every_ms());
                     self.probe = probe;
@@ -338,46 +333,48 @@ impl<'a> Trainer<'a> {
         }
     }
 
+    /// Settings changed between two steps. What cannot be changed is told and changes nothing.
+    fn change(&mut self, settings: &[Setting]) -> Result<(), Failure> {
+        match self.changes.make(self.progress.step, settings, &mut self.config) {
+            Ok(made) => made.into_iter().try_for_each(|change| self.tell_change(change)),
+            Err(error) => {
+                self.listener.event(Event::Refused { step: self.progress.step, error: error.into() });
+                Ok(())
+            }
+        }
+    }
+
+    fn tell_change(&mut self, change: Change) -> Result<(), Failure> {
+        self.total_steps = total_steps(&self.config, self.steps_per_epoch);
+        self.log.append(&MetricsRecord::Change(change.clone()))?;
+        self.log.flush()?;
+        self.listener.event(Event::Changed { change, total_steps: self.total_steps });
+        Ok(())
+    }
+
+    /// A line of the log that the window draws as well.
+    fn tell_insight(&mut self, record: MetricsRecord) -> Result<(), Failure> {
+        self.log.append(&record)?;
+        self.listener.event(Event::Insight { record });
+        Ok(())
+    }
+
     fn step(&mut self) -> Result<(), Failure> {
         let start = Instant::now();
         let done = self.progress.step;
-        let (epoch, index) = (done / self.steps_per_epoch, done % self.steps_per_epoch);
-        let rate = learning_rate(&self.job.config.training, done, self.total_steps, self.progress.rate_reductions);
-        let update = self.job.config.training.update(rate);
-        let (outcome, tokens) = match (&mut self.feed, &self.source) {
-            (Feed::Tokens { windows, inputs, targets }, Source::Tokens { reader, .. }) => {
-                if index == 0 {
-                    self.states.clear();
-                }
-                let time = windows.read(reader, index, inputs, targets)?;
-                let batch = Batch { time, batch: windows.batch, input: Input::Tokens(inputs), lengths: None };
-                let outcome =
-                    self.model.train_step(&batch, &Target::Tokens(targets), &mut self.states, done, &update)?;
-                (outcome, time * windows.batch)
-            }
-            (Feed::Series { batch_size, order, order_epoch, gathered }, Source::Series(reader)) => {
-                if *order_epoch != Some(epoch) {
-                    *order = shuffle::permutation(reader.count(SplitName::Train), self.job.config.training.seed, epoch);
-                    *order_epoch = Some(epoch);
-                }
-                let first = index as usize * *batch_size;
-                let chosen = &order[first..order.len().min(first + *batch_size)];
-                let starts: Vec<usize> =
-                    chosen.iter().map(|&window| reader.start(SplitName::Train, window as usize)).collect();
-                reader.gather(&starts, gathered);
-                let time = reader.data().lookback;
-                let batch = Batch { time, batch: starts.len(), input: Input::Series(&gathered.inputs), lengths: None };
-                // Windows begin with zero states.
-                let mut states = self.model.zero_states(starts.len());
-                let outcome =
-                    self.model.train_step(&batch, &Target::Values(&gathered.targets), &mut states, done, &update)?;
-                (outcome, time * starts.len())
-            }
-            _ => unreachable!("feed and source are made from the same data"),
-        };
+        let epoch = done / self.steps_per_epoch;
+        let rate = learning_rate(&self.config.training, done, self.total_steps, self.progress.rate_reductions);
+        let share = self.averaging.share(done);
+        let measures_movement = (done + 1).is_multiple_of(MOVEMENT_EVERY);
+        if measures_movement {
+            self.model.remember_weights();
+        }
+        let (outcome, tokens) =
+            self.feed.step(&mut self.model, &self.source, &self.config.training, done, rate, share)?;
         if outcome.non_finite.is_some() || !outcome.loss.is_finite() || !outcome.grad_norm.is_finite() {
             return Err(self.not_finite(done + 1, outcome.non_finite));
         }
+        self.averaging.updated(share);
         let seconds = start.elapsed().as_secs_f64();
         self.progress.step += 1;
         self.progress.step_ms += seconds * 1e3;
@@ -396,6 +393,16 @@ impl<'a> Trainer<'a> {
         };
         self.log.append(&MetricsRecord::Step(record))?;
         let now = Instant::now();
+        if measures_movement {
+            let record = MetricsRecord::movement(record.step, self.model.movements());
+            let is_told = self.last_insight.is_none_or(|last| now.duration_since(last) >= EVENT_INTERVAL);
+            if is_told {
+                self.last_insight = Some(now);
+                self.tell_insight(record)?;
+            } else {
+                self.log.append(&record)?;
+            }
+        }
         if self.is_last_step() || self.last_event.is_none_or(|last| now.duration_since(last) >= EVENT_INTERVAL) {
             self.last_event = Some(now);
             self.log.flush()?;
@@ -453,10 +460,23 @@ impl<'a> Trainer<'a> {
 
     fn record_trace(&mut self) -> Result<(), Failure> {
         let label = self.label();
-        let bytes = trace::probe(&mut self.model, &self.spec, &self.source, &self.probe, &label)?;
+        let tensors = trace::probe_tensors(&mut self.model, &self.spec, &self.source, &self.probe)?;
+        let bytes = trace::encode(&self.spec, &label, &tensors)?;
         self.recorder.write(self.progress.step, &bytes)?;
         self.listener.event(Event::Trace { step: self.progress.step });
-        Ok(())
+        let step = self.progress.step;
+        let gates = insight::saturation(&self.spec, &tensors);
+        if gates.is_empty() {
+            return Ok(());
+        }
+        self.tell_insight(MetricsRecord::Saturation { step, gates })
+    }
+
+    /// Weights in training and their average change places, where there is an average.
+    fn swap_average(&mut self) {
+        if self.averaging.holds() {
+            self.model.swap_average();
+        }
     }
 
     fn live_frame(&mut self) -> Result<(), Failure> {
@@ -493,7 +513,10 @@ impl<'a> Trainer<'a> {
     fn validate(&mut self) -> Result<Option<bool>, Failure> {
         let step = self.progress.step;
         let limit = Limit { tokens: Some(VALIDATION_TOKENS), windows: None };
-        let Some(metrics) = self.measured(SplitName::Validation, limit)? else { return Ok(None) };
+        self.swap_average();
+        let measured = self.measured(SplitName::Validation, limit);
+        self.swap_average();
+        let Some(metrics) = measured? else { return Ok(None) };
         self.progress.evaluated_step = Some(step);
         let mut is_best = false;
         if let Some(metrics) = metrics {
@@ -503,14 +526,24 @@ impl<'a> Trainer<'a> {
                 self.progress.stale_validations = 0;
             } else {
                 self.progress.stale_validations += 1;
-                let plateau = self.job.config.training.schedule.patience();
+                let plateau = self.config.training.schedule.patience();
                 if plateau.is_some_and(|patience| self.progress.stale_validations.is_multiple_of(patience)) {
                     self.progress.rate_reductions += 1;
                 }
             }
             self.tell_evaluation(step, SplitName::Validation, metrics, is_best)?;
+            self.swap_average();
+            let sampled = self.sample();
+            self.swap_average();
+            sampled?;
+            self.averaging.validated(step, metrics.loss());
+        } else {
+            self.sample()?;
         }
-        self.sample()?;
+        let layers = insight::lag_norms(&mut self.model, &self.source, &self.probe)?;
+        if !layers.is_empty() {
+            self.tell_insight(MetricsRecord::Lags { step, layers })?;
+        }
         Ok(Some(is_best))
     }
 
@@ -526,7 +559,10 @@ impl<'a> Trainer<'a> {
     }
 
     fn sample(&mut self) -> Result<(), Failure> {
-        let InputSpec::Tokens { vocabulary_size, .. } = self.spec.input else { return Ok(()) };
+        // Labels of symbols are no text.
+        let (InputSpec::Tokens { vocabulary_size, .. }, Source::Tokens { .. }) = (self.spec.input, &self.source) else {
+            return Ok(());
+        };
         let step = self.progress.step;
         let request = SampleRequest {
             prompt: self.job.sample_prompt.clone(),
@@ -550,13 +586,14 @@ impl<'a> Trainer<'a> {
         if self.saved_step == Some(step) && !is_best {
             return Ok(());
         }
-        let (epoch, batch) = (step / self.steps_per_epoch, step % self.steps_per_epoch);
+        let (epoch, batch) = self.feed.position(step);
         let state = CheckpointState {
             format: checkpoint::FORMAT.into(),
             files: BTreeMap::new(),
             step,
             epoch,
             data_position: DataPosition { epoch, batch },
+            average: self.averaging.is_on().then(|| self.averaging.state.clone()),
             rng: RandomState { seed: self.job.config.training.seed, counter: step },
             best: self.progress.best,
             stale_validations: self.progress.stale_validations,
@@ -564,7 +601,10 @@ impl<'a> Trainer<'a> {
             evaluated_step: self.progress.evaluated_step,
             scaler: match &self.job.data {
                 DataConfig::Series(series) => Some(series.scaler.clone()),
-                DataConfig::Tokens(_) => None,
+                DataConfig::Sequences(SequenceData { content: SequenceContent::Values { scaler, .. }, .. }) => {
+                    Some(scaler.clone())
+                }
+                DataConfig::Tokens(_) | DataConfig::Sequences(_) => None,
             },
             kernel: kernel_name().to_string(),
             threads: self.job.threads,
@@ -572,12 +612,17 @@ impl<'a> Trainer<'a> {
             step_ms: self.progress.step_ms,
             tokens_seen: self.progress.tokens_seen,
         };
-        let states = match self.feed {
-            Feed::Tokens { .. } => named_states(&self.states),
-            Feed::Series { .. } => Vec::new(),
+        let states = if self.feed.carries_state() { named_states(&self.feed.states) } else { Vec::new() };
+        let (model, raw) = if self.averaging.holds() {
+            let raw = self.model.parameters();
+            self.model.swap_average();
+            let average = self.model.parameters();
+            self.model.swap_average();
+            (average, raw)
+        } else {
+            (self.model.parameters(), Vec::new())
         };
-        let tensors =
-            CheckpointTensors { model: self.model.parameters(), optimizer: self.model.optimizer_state(), states };
+        let tensors = CheckpointTensors { model, raw, optimizer: self.model.optimizer_state(), states };
         checkpoint::save(&self.job.directory, state, &tensors)?;
         self.saved_step = Some(step);
         self.last_saved = Instant::now();
@@ -593,6 +638,8 @@ impl<'a> Trainer<'a> {
     /// Measures the best weights on all splits and says the last word.
     fn finish(&mut self, status: EndStatus) -> Result<(), Failure> {
         let step = self.progress.step;
+        // Nothing is trained any more: the average is the model from here on.
+        self.swap_average();
         let mut best_step = self.progress.best.map(|best| best.step);
         // A stop outside the rhythm of validations: the present weights may be the best ones. This is no part of the
         // run's history (the checkpoint was written before), so a continued run still equals an undisturbed one.
@@ -682,7 +729,7 @@ fn load_states(
                 format!("the carried state {} does not fit the model", entry.name),
             ));
         };
-        entry.data.copy_from_slice(&found.data);
+        entry.give(&found.data);
     }
     Ok(())
 }
