@@ -1,4 +1,4 @@
-import { outputSize, type CellInfo, type RunConfig } from '../contracts';
+import { layerForm, outputSize, type CellInfo, type RunConfig } from '../contracts';
 import { problem, type FieldProblem } from './field-problems';
 
 /** Options of the model that do not go together or do not fit its sizes, each at the field to change. */
