@@ -1,4 +1,4 @@
-import type { CellInfo, CellOptions, ErrorShape, InsightRecord, Metrics, LayerConfig, MetricsRecord, ModelConfig, Range, RatePoint, RateTest, RunChange, RunConfig, Split, SplitName, TunableField } from '../contracts';
+import type { AttentionKind, CellInfo, CellOptions, ErrorShape, InsightRecord, Metrics, LayerConfig, MetricsRecord, ModelConfig, Range, RatePoint, RateTest, RunChange, RunConfig, Split, SplitName, TunableField } from '../contracts';
 
 /**
  * What the native engine is given and gives: the same JSON is read by serde on the other side
@@ -202,7 +202,8 @@ export interface ModelSpec {
   input: { kind: 'tokens'; vocabularySize: number; embeddingSize: number } | { kind: 'series'; inputSize: number };
   layers: LayerSpec[];
   head: { outputSize: number; mode: 'everyStep' | 'lastStep' };
-  options?: Partial<Pick<ModelConfig, 'tieWeights' | 'embeddingDropout' | 'initialState' | 'initialization'>>;
+  /** What concerns the whole model; missing ones are off. */
+  options?: { attention?: AttentionKind } & Partial<Pick<ModelConfig, 'tieWeights' | 'embeddingDropout' | 'initialState' | 'initialization'>>;
 }
 
 /** `output = x + dropout(norm(h))`, of which only h is always there. */

@@ -20,8 +20,8 @@ export interface CellForm {
   recurrentState: string;
   /** States that are never below 0, as a given initial state must not be either. */
   positiveStates: string[];
-  /** Stems of its tensors' names in files; `recurrentBias` is null where one bias serves both products. */
-  names: { input: string; recurrent: string; bias: string; recurrentBias: string | null };
+  /** Stems of its tensors' names in files; `recurrent` is null where no product runs from step to step, `recurrentBias` where one bias serves both products. */
+  names: { input: string; recurrent: string | null; bias: string; recurrentBias: string | null };
   /** Weights of one number per unit (peepholes), by stem. */
   vectors: string[];
   /** What it computes, a line per signal: `signal`_t = `right` (`_{…}` is a subscript), and the key of what it means. */
@@ -106,7 +106,7 @@ export interface OnnxRecipe {
 
 /** One block of the stack as the Model screen draws it. */
 export interface StackBlock {
-  kind: 'embedding' | 'recurrent' | 'head';
+  kind: 'embedding' | 'recurrent' | 'attention' | 'head';
   title: string;
   /** Shape of what enters, letters for free sizes: `['B','T',128]`. */
   inputShape: (string | number)[];

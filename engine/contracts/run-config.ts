@@ -31,6 +31,11 @@ export const layerConfig = z.strictObject({
 });
 export type LayerConfig = z.infer<typeof layerConfig>;
 
+/** How the last recurrent layer's states are looked at again before the head (`layers/attention.rs`); none = not at all. */
+export const attentionConfig = z.strictObject({ kind: z.enum(['none', 'additive', 'dot', 'general', 'concat', 'scaled-dot']).default('none') });
+export type AttentionKind = z.infer<typeof attentionConfig>['kind'];
+export const attentionKinds = attentionConfig.shape.kind.unwrap().options;
+
 export const initializationConfig = z.strictObject({
   /** As `torch.nn` draws them, or Glorot's uniform input matrices with orthogonal recurrent ones and biases of 0. */
   weights: z.enum(['pytorch', 'glorot-orthogonal']).default('pytorch'),
@@ -44,6 +49,7 @@ export const modelConfig = z.strictObject({
   /** Width of the token embedding; unused for series. */
   embeddingSize: z.int().min(1).max(8192).default(128),
   layers: z.array(layerConfig).min(1).max(16).prefault([{}]),
+  attention: attentionConfig.prefault({}),
   head: z.strictObject({ kind: z.literal('linear').default('linear') }).prefault({}),
   /** The head's matrix is the embedding's (Press & Wolf 2017); the embedding has to be as wide as the last layer's output. */
   tieWeights: z.boolean().default(false),

@@ -1,6 +1,7 @@
 import type { SeriesData } from '../binding/types';
 import { outputSize, type TaskConfig, type TensorInfo } from '../contracts';
 import type { StatePairs } from '../inference';
+import { addAttention, addAttentionOutput, attentionOf } from './attention';
 import { addInitialState, addLastOutput, addOutput, hasBetween, initialState } from './between';
 import { GraphBuilder } from './graph';
 import { encodeModel, type GraphProto } from './proto';
@@ -70,12 +71,15 @@ export function buildModel(request: BuildRequest): BuiltModel {
   const enter = addEntry(g, model, forecast, sequences);
   const layers = addStack(g, model, enter.value, request);
   const top = layers[layers.length - 1]!;
-  if (forecast) addForecast(g, model, forecast, addHeadInput(g, model, top, request.opset), enter.last);
-  else if (sequences?.kind === 'values') addPrediction(g, model, sequences.targets, addHeadInput(g, model, top, request.opset));
-  else addLogits(g, model, addOutput(g, model, top, request.opset));
+  const isLast = forecast !== null || sequences?.kind === 'values';
+  const { hidden, weights } = addTop(g, model, top, isLast, request.opset);
+  if (forecast) addForecast(g, model, forecast, hidden, enter.last);
+  else if (sequences?.kind === 'values') addPrediction(g, model, sequences.targets, hidden);
+  else addLogits(g, model, hidden);
   if (sequences?.kind === 'bits') addProbabilities(g, sequences.entries);
   if (request.stateful) addFinalStates(g, model, layers);
   if (request.gates) for (const layer of layers) addGateOutputs(g, layer);
+  if (request.gates && weights !== null) addAttentionOutput(g, weights, !isLast);
   const graph = g.build();
   const bytes = encodeModel({
     irVersion: irVersion(request.opset),
@@ -158,7 +162,7 @@ function addStack(g: GraphBuilder, model: ExportModel, input: string, { stateful
     const begin = (state: string): string => (stateful ? g.input(`${state}0_l${index}`, 'float32', [bidirectional ? 2 : 1, 'batch', signalSize(sizes, state)]) : addInitialState(g, model, index, state, value));
     const initial = stateful || learned ? Object.fromEntries(states.map((state) => [state, begin(state)])) : null;
     const above = model.cells[index + 1];
-    const wanted = [...(gates ? signals.map(({ name }) => name) : []), ...(above ? readsBelow(above) : [])];
+    const wanted = [...new Set([...(gates ? signals.map(({ name }) => name) : []), ...(above ? readsBelow(above) : [])])];
     const layer = addLayer(g, model, index, value, initial, wanted, layers.at(-1) ?? null);
     layers.push(layer);
     if (index + 1 < model.spec.layers.length) value = addOutput(g, model, layer, opset);
@@ -166,33 +170,51 @@ function addStack(g: GraphBuilder, model: ExportModel, input: string, { stateful
   return layers;
 }
 
-/** The head at every step: `[time, batch, hidden]` to `logits` `[batch, time, vocabulary]`. */
+/**
+ * What the head reads: every step `[batch, time, width]`, or the last one `[batch, width]`: the forward half's state after
+ * the last step beside the reverse half's after the first, which is what the operator gives as its final state. With
+ * attention, what that makes of them, and its weights.
+ */
+function addTop(g: GraphBuilder, model: ExportModel, top: RecurrentLayer, isLast: boolean, opset: number): { hidden: string; weights: string | null } {
+  const attends = attentionOf(model) !== 'none';
+  const between = hasBetween(model, top.index);
+  // Only where something reads it.
+  const output = attends || between || !isLast ? addOutput(g, model, top, opset) : '';
+  const every = (name: string): string => g.node('Transpose', name, [output], { perm: [1, 0, 2] });
+  if (!isLast) {
+    const states = every('hidden.batch_first');
+    if (!attends) return { hidden: states, weights: null };
+    const { output: hidden, weights } = addAttention(g, model, states, states, true);
+    return { hidden, weights };
+  }
+  const last = between ? addLastOutput(g, top, output) : addFinalHidden(g, top);
+  if (!attends) return { hidden: last, weights: null };
+  const { output: attended, weights } = addAttention(g, model, g.node('Unsqueeze', 'hidden.query', [last, g.integers(1)]), every('states.batch_first'), false);
+  return { hidden: g.node('Squeeze', 'hidden.attended', [attended, g.integers(1)]), weights };
+}
+
+/** The final states of both halves side by side. */
+function addFinalHidden(g: GraphBuilder, top: RecurrentLayer): string {
+  const batchFirst = g.node('Transpose', 'hidden.batch_first', [top.final['h']!], { perm: [1, 0, 2] });
+  return g.node('Reshape', 'hidden', [batchFirst, g.integers(-1, top.directions * top.outputSize)]);
+}
+
+/** The head at every step: `[batch, time, hidden]` to `logits` `[batch, time, vocabulary]`. */
 function addLogits(g: GraphBuilder, model: ExportModel, hidden: string): void {
   const tied = model.spec.options?.tieWeights === true;
   const weight = tensor(model, tied ? 'embedding.weight' : 'head.weight');
   const bias = tensor(model, 'head.bias');
   const [outputSize, width] = weight.shape as [number, number];
-  const batchFirst = g.node('Transpose', 'hidden.batch_first', [hidden], { perm: [1, 0, 2] });
   // Tied weights are in the file once.
   const matrix = tied
     ? g.node('Transpose', 'head.weight', ['embedding.weight'], { perm: [1, 0] })
     : g.constant('head.weight', [width, outputSize], transposed(weight.data, outputSize, width));
-  const product = g.node('MatMul', 'head', [batchFirst, matrix]);
+  const product = g.node('MatMul', 'head', [hidden, matrix]);
   g.node('Add', 'logits', [product, g.constant('head.bias', bias.shape, bias.data)]);
   g.output('logits', 'float32', ['batch', 'time', outputSize]);
 }
 
-/**
- * What the head reads at the last step, `[batch, directions × hiddenSize]`: the forward half's state after the last
- * step beside the reverse half's after the first, which is what the operator gives as its final state.
- */
-function addHeadInput(g: GraphBuilder, model: ExportModel, top: RecurrentLayer, opset: number): string {
-  if (hasBetween(model, top.index)) return addLastOutput(g, top, addOutput(g, model, top, opset));
-  const batchFirst = g.node('Transpose', 'hidden.batch_first', [top.final['h']!], { perm: [1, 0, 2] });
-  return g.node('Reshape', 'hidden', [batchFirst, g.integers(-1, top.directions * top.outputSize)]);
-}
-
-/** The head on the last step. */
+/** The head on the last step: `[batch, hidden]` to `forecast` `[batch, horizon, targets]` in raw units. */
 function addForecast(g: GraphBuilder, model: ExportModel, forecast: ForecastScaling, hidden: string, last: string | null): void {
   const { horizon, targetCount, scaler } = forecast;
   const weight = tensor(model, 'head.weight');

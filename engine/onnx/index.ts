@@ -7,6 +7,7 @@ import { exportReport, exportRequest, inferRequest, methodInputs, SluiceError, t
 import { generateTokens, measureLatency, modelNotes, OnnxRuntime, readFeeds, runtimeVersion, sampler, toNumbers, initialStates, type OnnxSession, type RuntimeTensor } from '../inference';
 import type { DatasetService, ExportService, JobContext, Ports, RunService } from '../ports';
 import { checkName, ensureFolder, isTaken, moveToTrash, nameTaken, outputPlace, readJson, restoreFromTrash, syncFolder, temporaryPath, uniqueName, workspacePaths, writeError, writeJson } from '../workspace';
+import { attentionOf } from './attention';
 import { buildModel, modelMetadata, pairsOf, type BuildRequest, type ForecastScaling } from './build';
 import { GraphBuilder } from './graph';
 import { encodeModel } from './proto';
@@ -79,6 +80,9 @@ export function createExportService(ports: Ports, datasets: DatasetService, runs
     async create(input, job) {
       const request = exportRequest.parse(input);
       const { run, directory, step, data, model: spec } = await runs.checkpoint(request.run);
+      if (request.stateful && attentionOf({ spec }) !== 'none') {
+        throw new SluiceError({ code: 'INPUT_INVALID', message: 'A model with attention cannot carry on from states: it would not see what came before them. Export it without carried states.', where: 'stateful' });
+      }
       const place = await choosePlace(request, run.id, paths.exports(run.id));
       job.progress({ phase: 'building', share: 0, rate: null, secondsLeft: null });
       const model = exportModel(spec, await readWeights(directory), ports.engine.cells());

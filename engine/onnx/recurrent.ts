@@ -34,7 +34,7 @@ function addOperatorLayer(g: GraphBuilder, model: ExportModel, index: number, ce
   const inputSize = layerTensor(model, index, names.input, 0).shape[1]!;
   const weights: OperatorWeights = {
     w: g.constant(`${prefix}.W`, [directions, rows, inputSize], stacked(names.input)),
-    r: g.constant(`${prefix}.R`, [directions, rows, hiddenSize], stacked(names.recurrent)),
+    r: g.constant(`${prefix}.R`, [directions, rows, hiddenSize], names.recurrent === null ? new Float32Array(directions * rows * hiddenSize) : stacked(names.recurrent)),
     b: g.constant(`${prefix}.B`, [directions, 2 * rows], concatenate(biases)),
     p:
       onnx.peepholes.length === 0
@@ -136,6 +136,10 @@ function operatorSignals(g: GraphBuilder, model: ExportModel, layer: Omit<Recurr
     g.node('Split', name(`${part}.gates`), [sum, g.integers(...gates.map(() => hiddenSize))], { axis: 2 }, outputs);
     onnx.rows.forEach((source, place) => {
       if (source !== 'open' && 'gate' in source) given.set(`${part}.${source.gate}`, outputs[place]!);
+    });
+    onnx.rows.forEach((source, place) => {
+      if (source === 'open' || !('inverse' in source) || given.has(`${part}.${source.inverse}`)) return;
+      given.set(`${part}.${source.inverse}`, g.node('Neg', name(`${part}.inverse.${source.inverse}`), [outputs[place]!]));
     });
   };
   split('x', input, weight('w'), name('b.input'));

@@ -1,5 +1,6 @@
 import { outputSize, type CellOptions } from '../contracts';
 import type { RuntimeTensor } from '../inference';
+import { attentionOf } from './attention';
 import { readsBelow } from './scan';
 import type { ExportModel, NamedTensor } from './weights';
 
@@ -69,9 +70,21 @@ export function reverseUnits(model: ExportModel): ExportModel {
     }
     for (const part of ['weight', 'bias']) change(`norm.${layer}.${part}`, ({ data }) => reverseBlocks(data, own, 1));
   });
-  change('head.weight', ({ data }) => reverseBlocks(data, blocks.at(-1)!, 1));
+  if (attentionOf(model) === 'none') change('head.weight', ({ data }) => reverseBlocks(data, blocks.at(-1)!, 1));
+  else reverseAttention(model, blocks.at(-1)!, change);
   const layers = model.spec.layers.map((layer) => ({ ...layer, options: reversedLists(layer.options) }));
   return { ...model, spec: { ...model.spec, layers }, tensors };
+}
+
+/** Its matrices read the last layer's units; only what `general` compares with the query has a row for each. */
+function reverseAttention(model: ExportModel, below: number, change: (name: string, turn: (tensor: NamedTensor) => Float32Array) => void): void {
+  for (const name of ['W_s', 'W_h', 'W_a', 'W_c'].map((stem) => `attention.${stem}`)) {
+    if (!model.tensors[name]) continue;
+    change(name, ({ shape, data }) => {
+      const columns = reverseBlocks(data, below, 1);
+      return name === 'attention.W_a' && attentionOf(model) === 'general' ? reverseBlocks(columns, below, shape[1]!) : columns;
+    });
+  }
 }
 
 /** A list of numbers among a cell's options stands for shares of the units in their order. */

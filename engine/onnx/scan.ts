@@ -103,7 +103,7 @@ function addDirection(g: GraphBuilder, model: ExportModel, index: number, direct
   const given = (part: string, get: (part: string) => string): string | null => {
     const known = before.get(part) ?? entering.get(part);
     if (known !== undefined) return known;
-    if (part === 'Uh') return once(part, () => body.node('MatMul', inside('Uh'), [before.get(`${cell.recurrentState}_before`)!, constant(names.recurrent)!]));
+    if (part === 'Uh') return once(part, () => body.node('MatMul', inside('Uh'), [before.get(`${cell.recurrentState}_before`)!, constant(names.recurrent!)!]));
     if (part === 'u') return once(part, () => (names.recurrentBias === null ? get('Uh') : body.node('Add', inside('u'), [get('Uh'), constant(names.recurrentBias)!])));
     if (part === 'a' && cell.inputOnly.length === 0) return once(part, () => body.node('Add', inside('a'), [get('x'), get('u')]));
     if (part.startsWith('a.') && cell.inputOnly.length > 0) {

@@ -37,6 +37,9 @@ function stackBlocks(config: RunConfig, spec: ModelSpec, cells: readonly CellInf
   });
   const outputShape = config.task.kind === 'forecast' ? ['B', config.task.horizon, config.task.targets.length] : config.task.kind === 'regress' ? ['B', config.task.targets.length] : ['B', 'T', spec.head.outputSize];
   const inputShape = config.task.kind === 'forecast' || config.task.kind === 'regress' ? ['B', width] : ['B', 'T', width];
+  if (config.model.attention.kind !== 'none') {
+    blocks.push(block('attention', config.model.attention.kind, ['B', 'T', width], inputShape, tensors.filter(({ name }) => name.startsWith('attention.'))));
+  }
   blocks.push(block('head', config.model.head.kind, inputShape, outputShape, tensors.filter(({ name }) => name.startsWith('head.'))));
   return blocks;
 }

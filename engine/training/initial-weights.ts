@@ -18,9 +18,10 @@ function proposedConfig(weights: ForeignWeights, config: RunConfig, data: Traini
   const { input } = modelSpec(config, dataSizes(data));
   const found = weights.propose(input.kind === 'series' ? input.inputSize : null, config);
   if (!found) return null;
-  const same = found.layers.length === config.model.layers.length && found.layers.every(({ cell, hiddenSize, bidirectional, layerNorm }, k) => {
+  const same = found.layers.length === config.model.layers.length && found.layers.every((layer, k) => {
     const own = config.model.layers[k]!;
-    return own.cell === cell && own.hiddenSize === hiddenSize && own.bidirectional === bidirectional && own.layerNorm === layerNorm;
+    const width = ({ projectionSize, hiddenSize }: typeof own): number => projectionSize ?? Math.ceil(hiddenSize / 2);
+    return own.cell === layer.cell && own.hiddenSize === layer.hiddenSize && own.bidirectional === layer.bidirectional && own.layerNorm === layer.layerNorm && (layer.projectionSize === null || width(own) === layer.projectionSize);
   });
   if (same && (found.embeddingSize === null || found.embeddingSize === config.model.embeddingSize)) return null;
   return { ...config, model: { ...config.model, layers: found.layers, ...(found.embeddingSize !== null && { embeddingSize: found.embeddingSize }) } };

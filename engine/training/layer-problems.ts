@@ -1,14 +1,29 @@
-import { layerForm, outputSize, type CellInfo, type RunConfig } from '../contracts';
+import { outputSize, type CellInfo, type RunConfig } from '../contracts';
 import { problem, type FieldProblem } from './field-problems';
 
 /** Options of the model that do not go together or do not fit its sizes, each at the field to change. */
 export function layerProblems(config: RunConfig, cells: readonly CellInfo[]): FieldProblem[] {
-  return [...widthProblems(config, cells), ...initializationProblems(config, cells)];
+  return [...widthProblems(config, cells), ...scanProblems(config, cells), ...initializationProblems(config, cells)];
+}
+
+/** A cell without a product from step to step is scanned: it has no weights to drop there, and no step at which to keep a state. */
+function scanProblems({ model }: RunConfig, cells: readonly CellInfo[]): FieldProblem[] {
+  return model.layers.flatMap((layer, index) => {
+    if (layerForm(cells, layer, index)?.names.recurrent !== null) return [];
+    const at = (field: string): string => `model.layers.${index}.${field}`;
+    const { cell, weightDrop, zoneoutHidden, zoneoutCell } = layer;
+    const found: FieldProblem[] = [];
+    if (weightDrop > 0) found.push(problem(at('weightDrop'), 'SCAN_WEIGHT_DROP', `${at('weightDrop')} is ${weightDrop}, but ${cell} has no recurrent weights to drop; set it to 0 or choose another cell`, { cell }));
+    for (const [field, share] of [['zoneoutHidden', zoneoutHidden], ['zoneoutCell', zoneoutCell]] as const) {
+      if (share > 0) found.push(problem(at(field), 'SCAN_ZONEOUT', `${at(field)} is ${share}, but ${cell} is scanned over all steps at once, where zoneout cannot keep a unit's state; set it to 0 or choose another cell`, { cell }));
+    }
+    return found;
+  });
 }
 
 function widthProblems({ model, task }: RunConfig, cells: readonly CellInfo[]): FieldProblem[] {
   const found: FieldProblem[] = [];
-  const outputs = model.layers.map((layer, index) => outputSize(layer, layerForm(cells, layer, index)) * (layer.bidirectional ? 2 : 1));
+  const outputs = model.layers.map((layer) => outputSize(layer, cells.find(({ name }) => name === layer.cell)) * (layer.bidirectional ? 2 : 1));
   const top = outputs.at(-1)!;
   if (model.tieWeights && task.kind !== 'language-model') {
     found.push(problem('model.tieWeights', 'TIE_WITHOUT_EMBEDDING', 'model.tieWeights is true, but only a language model has an embedding to tie to; set it to false', {}));

@@ -20,7 +20,7 @@ export function dataSizes(data: TrainingData): DataSizes {
 export function modelSpec(config: Pick<RunConfig, 'model' | 'task'>, sizes: DataSizes): ModelSpec {
   const layers = config.model.layers.map(({ dropoutKind, ...layer }) => ({ ...layer, variational: dropoutKind === 'variational' }));
   const { tieWeights, embeddingDropout, initialState, initialization } = config.model;
-  const options = { tieWeights, embeddingDropout, initialState, initialization };
+  const options = { attention: config.model.attention.kind, tieWeights, embeddingDropout, initialState, initialization };
   if (config.task.kind === 'language-model' && sizes.kind === 'tokens') {
     return {
       input: { kind: 'tokens', vocabularySize: sizes.vocabularySize, embeddingSize: config.model.embeddingSize },
@@ -43,6 +43,7 @@ export function modelSpec(config: Pick<RunConfig, 'model' | 'task'>, sizes: Data
       input: input.kind === 'tokens' ? { ...input, embeddingSize: config.model.embeddingSize } : input,
       layers,
       head: { outputSize, mode: config.task.kind === 'regress' ? 'lastStep' : 'everyStep' },
+      options,
     };
   }
   throw new SluiceError({

@@ -32,7 +32,7 @@ function describeModel({ input, layers, head }: ModelSpec) {
     for (const reverse of bidirectional ? [false, true] : [false]) {
       const add = (stem: string, shape: number[]): void => void tensors.push({ name: layerTensor(stem, index, reverse), shape });
       add(info.names.input, [rows, width]);
-      add(info.names.recurrent, [rows, hiddenSize]);
+      if (info.names.recurrent !== null) add(info.names.recurrent, [rows, hiddenSize]);
       add(info.names.bias, [rows]);
       if (info.names.recurrentBias !== null) add(info.names.recurrentBias, [rows]);
     }

@@ -43,6 +43,7 @@ export function matchModules(modules: readonly Module[], target: TargetModel): F
   fillMatrices(matrices, target, fit);
   fillNorms(modules.filter((module) => module.kind === 'norm'), target, fit);
   fillInitial(target, fit);
+  fit.problems.push(...target.attention.map(({ name, shape }) => remark.missing(name, shape)));
   return fit;
 }
 

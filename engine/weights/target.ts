@@ -33,6 +33,8 @@ export interface TargetModel {
   head: { weight: TensorShape; bias: TensorShape | null };
   /** Whether the head's matrix is the embedding's and has no tensor of its own. */
   isTied: boolean;
+  /** Of attention over the last layer's states, which no other framework computes alike. */
+  attention: TensorShape[];
   /** Trained initial states, which no other framework's layer has. */
   initial: TensorShape[];
 }
@@ -41,9 +43,9 @@ export function layerTensor(stem: string, layer: number, reverse: boolean): stri
   return `recurrent.${stem}_l${layer}${reverse ? '_reverse' : ''}`;
 }
 
-/** Names of a layer's own tensors in one direction, by their part. */
+/** Names of a layer's own tensors in one direction, by their part; of a cell that other frameworks have, which all have a recurrent product. */
 export function cellTensors({ cell }: Pick<TargetLayer, 'cell'>): { input: string; recurrent: string; bias: string; recurrentBias: string | null; projection: string } {
-  return { ...cell.names, projection: 'weight_hr' };
+  return { ...cell.names, recurrent: cell.names.recurrent!, projection: 'weight_hr' };
 }
 
 export function targetModel(spec: ModelSpec, engine: Pick<EngineBinding, 'cells' | 'describe'>): TargetModel {
@@ -55,13 +57,13 @@ export function targetModel(spec: ModelSpec, engine: Pick<EngineBinding, 'cells'
     const cell = cellForm(cells, layer)!;
     const [gain, normBias] = [named.get(`norm.${index}.weight`), named.get(`norm.${index}.bias`)];
     const input = named.get(layerTensor(cell.names.input, index, false));
-    const recurrent = named.get(layerTensor(cell.names.recurrent, index, false));
+    const recurrent = cell.names.recurrent === null ? undefined : named.get(layerTensor(cell.names.recurrent, index, false));
     return { index, cell, foreign: foreignCell(cell), hiddenSize, inputSize: input?.shape[1] ?? 0, outputSize: recurrent?.shape[1] ?? hiddenSize, bidirectional, residual, norm: gain && normBias ? { gain, bias: normBias } : null, hasZoneout: zoneoutHidden > 0 || zoneoutCell > 0 };
   });
   const embedding = named.get('embedding.weight') ?? null;
   const isTied = !named.has('head.weight');
   const weight = named.get('head.weight') ?? { name: 'head.weight', shape: embedding?.shape ?? [] };
-  return { spec, tensors, embedding, layers, head: { weight, bias: named.get('head.bias') ?? null }, isTied, initial: tensors.filter(({ name }) => name.startsWith('initial.')) };
+  return { spec, tensors, embedding, layers, head: { weight, bias: named.get('head.bias') ?? null }, isTied, attention: tensors.filter(({ name }) => name.startsWith('attention.')), initial: tensors.filter(({ name }) => name.startsWith('initial.')) };
 }
 
 /** A layer in signs that need no translation: `lstm [65 → 128]`, in both directions `lstm [65 → 2 × 128]`, projected `[65 → 128 → 64]`. */

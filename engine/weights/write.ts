@@ -29,6 +29,7 @@ export function writtenWeights(target: TargetModel, weights: Weights, as: Weight
   if (as === 'sluice') return { tensors: target.tensors.map(({ name, shape }) => ({ name, shape, data: weights[name]!.data })), modules: [] };
   const framework = as === 'torch' ? 'PyTorch' : 'Keras';
   if (target.initial.length > 0) throw noModule(framework, `trained initial states (${target.initial[0]!.name})`);
+  if (target.attention.length > 0) throw noModule(framework, `the attention (${target.spec.options?.attention})`);
   const layers = target.layers.map((layer) => {
     const { foreign, cell } = layer;
     if (layer.hasZoneout) throw noModule(framework, `the zoneout of layer ${layer.index + 1}, whose states in use are a mixture of old and new`);

@@ -67,6 +67,7 @@ export function cellDrawing(cell: DrawnCell): CellDrawing | null {
     return lstm({ forget: has('f'), input: has('i') ? 'gate' : coupled ? 'coupled' : 'open', output: has('o'), peepholes: cell.vectors.length > 0, candidate, activation: (gate) => activationOf(cell, gate), shows: shownBy(cell), reads: cell.recurrentState, depth: has('d'), projected: right('h').startsWith('W_{hr}') });
   }
   if (has('r', 'z', 'n', 'h')) return gru(right('n').includes('(r_{t} ⊙'));
+  if (has('n', 'h') && (has('z') || has('f', 'i'))) return scanned(has('z'));
   if (has('f', 'n', 'h')) return minimal();
   if (has('h') && names.size === 1) return simple(activationOf(cell, 'h'));
   return null;
@@ -245,6 +246,48 @@ function gru(before: boolean): CellDrawing {
       { x: 40, y: busY - 42, text: 'x_{t}', width: 'input' },
       { x: 40, y: low - 16, text: 'h_{t−1}', width: 'hidden' },
     ],
+  };
+}
+
+/** No line from the old state to a gate: it only runs along the belt, past what is kept; n rises into it from the input alone. */
+function scanned(single: boolean): CellDrawing {
+  const belt = 150;
+  const [top, bottom] = [belt - beltHalf, belt + beltHalf];
+  const [keeps, takes, n, right] = [230, single ? 230 : 460, 700, 968];
+  const [kept, taken] = single ? ['z', 'z'] : ['f', 'i'];
+  const takenY = 300;
+  return {
+    viewBox: [10, 28, 988, 600],
+    beds: [box(40, top, right - 40, 44), box(n - 18, bottom, 36, nodeTop - bottom)],
+    water: [
+      { ...box(40, belt - 1, right - 40, beltHalf), edge: 'top' },
+      { ...box(n - 8, bottom, 16, nodeTop - bottom), edge: 'none' },
+    ],
+    banks: [`M40 ${top}H${right}`, `M40 ${bottom}H${n - 18}V${nodeTop}`, `M${n + 18} ${nodeTop}V${bottom}H${right}`],
+    flows: [...[120, 360, 520, 800, 912].map((x) => ({ x, y: belt, angle: 0 })), { x: n, y: 222, angle: -90 }, { x: n, y: 384, angle: -90 }],
+    controls: [
+      { gate: kept, path: `M${keeps} ${nodeTop}V${bottom + 7}` },
+      { gate: taken, path: single ? `M${takes} ${takenY}H${n - 58}` : `M${takes} ${nodeTop}V${takenY}H${n - 58}` },
+    ],
+    bus: `M150 ${busY}H${n}${[...new Set([keeps, takes, n])].map((x) => `M${x} ${busY}V${nodeBottom}`).join('')}`,
+    peepholes: [],
+    dots: [...new Set([keeps, takes])].map((x) => ({ x, y: busY })).concat(single ? [{ x: takes, y: takenY }] : []),
+    paddles: [
+      { gate: kept, x: keeps, y: belt, channel: 'horizontal', inverse: single },
+      { gate: taken, x: n, y: takenY, channel: 'vertical', inverse: false },
+    ],
+    junctions: [{ x: n, y: belt, sign: '+' }],
+    functions: [],
+    nodes: [...new Set([kept, taken])].map((gate, place) => ({ gate, x: place === 0 ? keeps : takes, y: nodeY, activation: 'σ' })).concat([{ gate: 'n', x: n, y: nodeY, activation: 'g' }]),
+    labels: [
+      { x: 40, y: 96, text: 'h_{t−1}', anchor: 'start', tone: 'strong' },
+      { x: right, y: 96, text: 'h_{t}', anchor: 'end', tone: 'strong' },
+      { x: keeps, y: 68, text: single ? '1 − z' : 'f', anchor: 'middle', tone: 'strong', gate: kept },
+      { x: n - 66, y: takenY - 20, text: taken, anchor: 'end', tone: 'strong', gate: taken },
+      { x: 340, y: 118, text: single ? '(1 − z) ⊙ h_{t−1}' : 'f / (f + i) ⊙ h_{t−1}', anchor: 'start', tone: 'quiet' },
+      { x: n + 28, y: 262, text: single ? 'z ⊙ n' : 'i / (f + i) ⊙ n', anchor: 'start', tone: 'quiet' },
+    ],
+    inputs: [{ x: 40, y: busY - 18, text: 'x_{t}', width: 'input' }],
   };
 }
 

@@ -8,7 +8,7 @@ const signals = (letters: string, vectors: string[] = [], equations: Record<stri
   vectors,
   equations: Object.entries({ h: 'relu(W_{x}x_{t})', g: 'tanh(W_{x}x_{t})', ...equations }).map(([signal, right]) => ({ signal, right, meaning: 'simple' })),
 });
-const cells = { lstm: signals('figoch'), peephole: signals('figoch', ['p_i', 'p_f', 'p_o']), coupled: signals('fgoch', [], { c: 'f ⊙ c + (1 − f) ⊙ g' }), noInput: signals('fgoch'), noOutput: signals('figch'), noForget: signals('igoch'), exponential: signals('fizomnch', [], { h: 'o_{t} ⊙ c_{t} ⊘ n_{t}' }), depth: signals('figdoch', ['p_i', 'p_f', 'p_o', 'w_cd', 'w_ld']), gru: signals('rznh'), minimal: signals('fnh'), rnn: signals('h') };
+const cells = { lstm: signals('figoch'), peephole: signals('figoch', ['p_i', 'p_f', 'p_o']), coupled: signals('fgoch', [], { c: 'f ⊙ c + (1 − f) ⊙ g' }), noInput: signals('fgoch'), noOutput: signals('figch'), noForget: signals('igoch'), exponential: signals('fizomnch', [], { h: 'o_{t} ⊙ c_{t} ⊘ n_{t}' }), depth: signals('figdoch', ['p_i', 'p_f', 'p_o', 'w_cd', 'w_ld']), gru: signals('rznh'), mingru: signals('znh'), minlstm: signals('finh'), minimal: signals('fnh'), rnn: signals('h') };
 
 describe('cell drawing', () => {
   it('has a node or a channel end for every gate of the cell, and a control line to each of its paddles', () => {

@@ -30,8 +30,8 @@ export const useArchitecture = defineStore('architecture', () => {
   /** The last description that had blocks: shapes stay in sight while a field is wrong. */
   const shown = shallowRef<ModelDescription | null>(null);
   const describing = ref(false);
-  /** `embedding`, `head`, or a layer's index. */
-  const selected = ref<number | 'embedding' | 'head'>(0);
+  /** `embedding`, `attention`, `head`, or a layer's index. */
+  const selected = ref<number | 'embedding' | 'attention' | 'head'>(0);
   const kept = new Map<string, { preset: PresetName; base: RunConfig; draft: RunConfig; description: ModelDescription | null }>();
   let dataset: string | null | undefined;
   /** The question under way; edits made meanwhile are asked about together, after its answer. */
@@ -122,7 +122,7 @@ export const useArchitecture = defineStore('architecture', () => {
         return;
       }
       draft.value = value;
-      selected.value = typeof at === 'number' ? Math.min(at, value.model.layers.length - 1) : at;
+      selected.value = typeof at === 'number' ? Math.min(at, value.model.layers.length - 1) : at === 'attention' && value.model.attention.kind === 'none' ? 'head' : at;
       describeSoon();
     };
     put(next, place);

@@ -79,6 +79,7 @@ export function sizesLabel(architecture: string): string {
 const fieldNames: Record<string, string> = {
   'schedule.patience': 'plateauPatience',
   bidirectional: 'direction',
+  'attention.kind': 'attention',
   'initialization.weights': 'initialWeights',
   'clip.norm': 'clip',
   'clip.value': 'clipValue',

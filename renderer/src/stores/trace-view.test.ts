@@ -49,6 +49,15 @@ describe('decodeTrace', () => {
     expect([...view.forecast!, ...view.target!]).toEqual([5, 6, 7, 8]);
   });
 
+  it('shows the weights of attention as a layer of their own, over the steps where only the last one looks', () => {
+    const tensors = { 'l0.h': one(1), input: { shape: [1, 2], data: [7, 9] } };
+    const steps = decodeTrace(trace({ cells: '["gru"]' }, { ...tensors, 'attention.weights': { shape: [2, 2, 2], data: [1, 0, 0.25, 0.75, 9, 9, 9, 9] } }), cells);
+    expect(steps.layers.map(({ key, units }) => [key, units])).toEqual([['l0', 1], ['attention', 2]]);
+    expect(steps.layers[1]!.signals.map(({ name, scale, values }) => [name, scale, ...values])).toEqual([['α', 'openness', 1, 0, 0.25, 0.75]]);
+    const last = decodeTrace(trace({ cells: '["gru"]' }, { ...tensors, 'attention.weights': { shape: [1, 1, 2], data: [0.5, 0.25] } }), cells);
+    expect(last.layers[1]).toMatchObject({ key: 'attention', units: 1 });
+  });
+
   it('gives the mean openness of a layer’s gates, without its signed values and what is not finite', () => {
     const view = decodeTrace(trace({ cells: '["lstm"]' }, { 'l0.f': one(0.8), 'l0.i': { shape: [1, 2, 1], data: [NaN, 0.5] }, 'l0.g': one(-1), 'l0.c': one(3), 'l0.h': one(0.1) }), cells);
     const means = meanOpenness(view.layers[0]!);

@@ -1,10 +1,13 @@
-import { cellForm, float32Tensor, readSafetensors, type CellForm, type CellInfo, type CellOptions } from '../../../engine/contracts';
+import { cellForm, float32Tensor, readSafetensors, type CellForm, type CellInfo, type CellOptions, type Safetensors } from '../../../engine/contracts';
 import type { SignalScale } from '../charts/colors';
 import type { TraceSignal } from '../charts/signals';
 
+/** Key of what attention leaves in a trace: in place of units it has the states that are looked at. */
+export const attentionKey = 'attention';
+
 /** One recurrent layer (and direction) of a trace, signals in the order they are drawn. */
 export interface TraceLayer {
-  /** `l0`, `l1_reverse`. */
+  /** `l0`, `l1_reverse`, or `attentionKey`, which comes last. */
   key: string;
   index: number;
   reverse: boolean;
@@ -72,6 +75,8 @@ export function decodeTrace(bytes: Uint8Array, cells: readonly CellInfo[]): Trac
     const place = (signal: TraceSignal) => (order.indexOf(signal.name) + order.length + 1) % (order.length + 1);
     layer.signals.sort((a, b) => place(a) - place(b));
   }
+  const attention = readAttention(file);
+  if (attention) layers.set(attentionKey, attention);
   const input = float32Tensor(file, 'input');
   const isSeries = input !== null && input.shape.length === 3;
   return {
@@ -85,6 +90,18 @@ export function decodeTrace(bytes: Uint8Array, cells: readonly CellInfo[]): Trac
     target: float32Tensor(file, 'target')?.data ?? null,
     output: float32Tensor(file, 'output')?.data ?? null,
   };
+}
+
+/**
+ * The weights of the first sequence: a row per state that is looked at, a column per step that looks. Where only the
+ * last step looks, its one row of weights runs over the steps.
+ */
+function readAttention(file: Safetensors): TraceLayer | null {
+  const weights = float32Tensor(file, 'attention.weights');
+  if (!weights) return null;
+  const [, queries, states] = weights.shape as [number, number, number];
+  const values = weights.data.subarray(0, queries * states);
+  return { key: attentionKey, index: Number.MAX_SAFE_INTEGER, reverse: false, cell: '', units: queries === 1 ? 1 : states, signals: [{ name: 'α', scale: 'openness', values }] };
 }
 
 /** A projected h has fewer units than its gates: those it lacks hold no number. */

@@ -6,7 +6,7 @@ import { orderByIndex, orderByLikeness, orderByResponse, type UnitOrder } from '
 import type { Ruler } from '../charts/signals';
 import { t } from '../locales';
 import { useDatasets } from './datasets';
-import { decodeTrace, drawnState, type TraceLayer, type TraceView } from './trace-view';
+import { attentionKey, decodeTrace, drawnState, type TraceLayer, type TraceView } from './trace-view';
 import { useWorkbench } from './workbench';
 
 /** Recorded traces kept after they were shown, so that dragging the scrubber back and forth reads each once. */
@@ -63,7 +63,8 @@ export const useTraces = defineStore('traces', () => {
     }
     orderedFor = key;
     orderedAt = now;
-    if (orderKind.value === 'index') order.value = orderByIndex(current.units);
+    // States that are looked at stand in the order of time, whatever is asked of units.
+    if (orderKind.value === 'index' || current.key === attentionKey) order.value = orderByIndex(current.units);
     else order.value = (orderKind.value === 'likeness' ? orderByLikeness : orderByResponse)(drawnState(current), time, current.units);
   }
 

@@ -18,8 +18,9 @@ export function widthText(block: StackBlock): string {
 }
 
 /** Block of a layer, the embedding or the head; a layer just added looks like the last one until the engine has described it. */
-export function blockOf(description: ModelDescription, place: number | 'embedding' | 'head'): StackBlock | null {
+export function blockOf(description: ModelDescription, place: number | 'embedding' | 'attention' | 'head'): StackBlock | null {
   if (place === 'embedding') return description.blocks.find((block) => block.kind === 'embedding') ?? null;
+  if (place === 'attention') return description.blocks.find((block) => block.kind === 'attention') ?? null;
   if (place === 'head') return description.blocks.find((block) => block.kind === 'head') ?? null;
   const layers = description.blocks.filter((block) => block.kind === 'recurrent');
   return layers[place] ?? layers.at(-1) ?? null;
@@ -36,6 +37,8 @@ const perUnit = new Set(['weight_hr', 'W_d', 'b_d', 'w_cd', 'w_ld', 'ln_c_gain',
 
 /** `W_{x}` for `recurrent.weight_ih_l0`, `p_{i}` for a peephole, and so on, with `reverse` told apart; `gates`: its rows are stacked by gate. */
 export function weightLabel(name: string): { symbol: string; reverse: boolean; gates: boolean } {
+  const attention = /^attention\.(\w+?)(?:_(\w))?$/.exec(name);
+  if (attention) return { symbol: attention[2] ? `${attention[1]}_{${attention[2]}}` : attention[1]!, reverse: false, gates: false };
   const norm = /^norm\.\d+\.(weight|bias)$/.exec(name);
   if (norm) return { symbol: norm[1] === 'weight' ? 'γ' : 'β', reverse: false, gates: false };
   const initial = /^initial\.(.+)_l\d+(_reverse)?$/.exec(name);

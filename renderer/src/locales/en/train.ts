@@ -110,6 +110,8 @@ export const messages = {
     titleSeries: 'Gates over the probe window',
     layer: 'layer {layer}',
     layerReverse: 'layer {layer}, backward',
+    attention: 'attention',
+    states: 'states {first}–{last} of {count}, those looked at',
     units: '{first}–{last} of {count} units',
     bands: '{bands} bands of {count} units',
     likeness: 'by likeness',

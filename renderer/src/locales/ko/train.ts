@@ -113,6 +113,8 @@ export const messages: Translated<typeof english> = {
     titleSeries: '탐침 구간 위의 게이트',
     layer: '{layer}층',
     layerReverse: '{layer}층 역방향',
+    attention: '어텐션',
+    states: '살펴본 상태 {count}개 중 {first}–{last}',
     units: '유닛 {count}개 중 {first}–{last}',
     bands: '유닛 {count}개를 {bands}개 띠로',
     likeness: '닮은 순서',

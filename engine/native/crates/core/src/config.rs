@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::cells::OptionValues;
 use crate::error::EngineError;
 use crate::spec::{
-    HeadMode, HeadSpec, InitialState, Initialization, InputSpec, LayerSpec, ModelOptions, ModelSpec, Optimizer, Update,
+    AttentionKind, HeadMode, HeadSpec, InitialState, Initialization, InputSpec, LayerSpec, ModelOptions, ModelSpec,
+    Optimizer, Update,
 };
 use crate::step::{Decay, StepOptions};
 
@@ -59,6 +60,8 @@ pub struct ModelConfig {
     pub layers: Vec<LayerConfig>,
     pub head: HeadConfig,
     #[serde(default)]
+    pub attention: AttentionConfig,
+    #[serde(default)]
     pub tie_weights: bool,
     #[serde(default)]
     pub embedding_dropout: f32,
@@ -66,6 +69,12 @@ pub struct ModelConfig {
     pub initial_state: InitialState,
     #[serde(default)]
     pub initialization: Initialization,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttentionConfig {
+    pub kind: AttentionKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -428,6 +437,7 @@ impl RunConfig {
             })
             .collect();
         let options = ModelOptions {
+            attention: self.model.attention.kind,
             initialization: self.model.initialization,
             tie_weights: self.model.tie_weights,
             initial_state: self.model.initial_state,

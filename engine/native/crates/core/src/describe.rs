@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::cells::{CellEntry, Extent, Further, FurtherTensor, choose_cell, lower_problem, name_in_layer};
 use crate::error::EngineError;
 use crate::options::check_options;
-use crate::spec::{HeadMode, InitialState, InputSpec, LayerSpec, ModelSpec};
+use crate::spec::{AttentionKind, HeadMode, InitialState, InputSpec, LayerSpec, ModelSpec};
 
 /// A parameter tensor by PyTorch's name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -96,6 +96,10 @@ pub fn describe(spec: &ModelSpec, work: Option<(usize, usize)>) -> Result<Descri
     if outputs == 0 {
         return invalid("head.outputSize".into(), "the head needs at least one output");
     }
+    for (name, shape) in spec.options.attention.tensors(width) {
+        add(format!("attention.{name}"), shape);
+    }
+    let attends = spec.options.attention != AttentionKind::None;
     if !spec.options.tie_weights {
         add("head.weight".into(), vec![outputs, width]);
     }
@@ -116,7 +120,10 @@ pub fn describe(spec: &ModelSpec, work: Option<(usize, usize)>) -> Result<Descri
             HeadMode::EveryStep => time * outputs,
             HeadMode::LastStep => outputs,
         };
-        batch * (time * kept + head)
+        let queries = if spec.head.mode == HeadMode::EveryStep { time } else { 1 };
+        // Weights of every query for every key; context and output with their derivatives, and what is compared.
+        let attention = if attends { queries * time + 4 * queries * width + 2 * (queries + time) * width } else { 0 };
+        batch * (time * kept + head + attention)
     });
     Ok(Description { parameters, tensors, training_bytes: 4 * (4 * parameters + activations) })
 }

@@ -3,7 +3,7 @@
 use crate::error::EngineError;
 use crate::model::Model;
 use crate::rng::{Purpose, Rng};
-use crate::spec::{Batch, Input};
+use crate::spec::{AttentionKind, Batch, Input};
 
 /// How tokens are drawn.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +22,9 @@ pub struct SampleRequest {
 
 /// Time steps of a prompt per forward pass.
 const PROMPT_CHUNK: usize = 512;
+
+/// How far back a token sees with attention: as far as an exported file without states is read.
+const ATTENTION_REACH: usize = 1024;
 
 /// The tokens after the prompt. The same seed gives the same tokens.
 ///
@@ -55,10 +58,20 @@ fn sample_on(model: &mut Model<f32>, vocabulary_size: usize, request: &SampleReq
         next.push(first);
     }
     let mut scratch = Vec::new();
-    let mut read = 0;
+    // Attention looks at states that a step leaves behind, so the whole text is read again for every token.
+    let attends = model.spec().options.attention != AttentionKind::None;
+    // Numbers of the next time step, and of the first that is read again.
+    let (mut read, mut first) = (0, 0);
     while tokens.len() < request.length {
         let mut logits = Vec::new();
-        for part in next.chunks(PROMPT_CHUNK) {
+        if attends {
+            states.clear();
+            let dropped = next.len().saturating_sub(ATTENTION_REACH);
+            next.drain(..dropped);
+            first += dropped;
+            read = first;
+        }
+        for part in next.chunks(if attends { ATTENTION_REACH } else { PROMPT_CHUNK }) {
             let batch = Batch { time: part.len(), batch: 1, input: Input::Tokens(part), lengths: None };
             model.count_from(read);
             logits = model.forward(&batch, &mut states, None)?;
@@ -67,7 +80,9 @@ fn sample_on(model: &mut Model<f32>, vocabulary_size: usize, request: &SampleReq
         let last = &logits[logits.len() - vocabulary_size..];
         let token = draw(last, request, rng.uniform(tokens.len() as u64), &mut scratch);
         tokens.push(token);
-        next.clear();
+        if !attends {
+            next.clear();
+        }
         next.push(token);
     }
     Ok(tokens)

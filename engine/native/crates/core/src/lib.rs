@@ -21,6 +21,7 @@ pub mod optim;
 pub mod options;
 pub mod params;
 pub mod parity;
+mod parity_attention;
 mod parity_training;
 pub mod pool;
 pub mod rng;

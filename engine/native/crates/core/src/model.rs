@@ -9,7 +9,7 @@ use crate::cells::Source as SignalSource;
 use crate::element::Element;
 use crate::error::EngineError;
 use crate::kernels::{KernelKind, Kernels};
-use crate::layers::{Direction, Embedding, Head, Kept, Pass, Source, Stack, initialize};
+use crate::layers::{Attention, Direction, Embedding, Head, Kept, Pass, Source, Stack, initialize};
 use crate::loss::{Rows, Scope, smoothed_row_losses};
 use crate::optim::Moments;
 use crate::options::check_options;
@@ -79,7 +79,7 @@ struct Done {
 
 impl<E: Element> Model<E> {
     /// A model with weights drawn from `seed`, by default as PyTorch draws them (uniform within 1/sqrt(H) in recurrent
-    /// layers and within 1/sqrt(fan-in) in the head, normal in the embedding).
+    /// layers and within 1/sqrt(fan-in) in head and attention, normal in the embedding).
     pub fn new(spec: ModelSpec, seed: u64, pool: Arc<Pool>) -> Result<Self, EngineError> {
         Self::with_kernel(spec, seed, pool, KernelKind::picked())
     }
@@ -119,7 +119,8 @@ impl<E: Element> Model<E> {
         };
         let mut stack = Stack::new(&spec.layers, input, &mut parameters, kernels, pool.threads())?;
         let top = stack.layers.last().expect("checked above").output_inner();
-        let head = Head::new(spec.head, top, &mut parameters);
+        let attention = Attention::new(spec.options.attention, top, top, top.size(), &mut parameters, kind);
+        let head = Head::new(spec.head, top, attention, &mut parameters);
         if let Some(embedding) = embedding.as_mut().filter(|_| spec.options.tie_weights) {
             embedding.share(&mut parameters);
         }
@@ -159,6 +160,8 @@ impl<E: Element> Model<E> {
             let tied = self.spec.options.tie_weights && tensor.name == "embedding.weight";
             let bound = if tensor.name.starts_with("head.") || tied {
                 1.0 / (fan_in as f64).sqrt()
+            } else if tensor.name.starts_with("attention.") {
+                1.0 / (*tensor.shape.last().expect("tensors have a shape") as f64).sqrt()
             } else {
                 let layer = self.stack.layers.iter().flat_map(|layer| &layer.directions);
                 let hidden = layer.filter(|d| tensor.name.ends_with(&format!("_{}", d.name))).map(|d| d.hidden).next();
@@ -490,7 +493,7 @@ impl<E: Element> Model<E> {
             input_gradient,
             kept: self.kept,
             whole_vocabulary,
-            narrow: !work.backward && self.stack.is_narrow(size, self.pool.threads()),
+            narrow: !work.backward && self.head.attention.is_none() && self.stack.is_narrow(size, self.pool.threads()),
         };
         let result = std::sync::Mutex::new(Done { loss: LossSum::default(), norm: 0.0 });
         let this = &*self;
@@ -555,7 +558,7 @@ impl<E: Element> Model<E> {
             let scale = (work.backward && count > 0).then(|| 1.0 / count as f64);
             // Without a valid target there is no gradient; a factor of 0 then makes all of them 0.
             let scale = if work.backward { Some(scale.unwrap_or(0.0)) } else { None };
-            for (first, rows) in head.blocks(pass, worker).stretches() {
+            for (first, rows) in head.blocks(stack, pass, worker).stretches() {
                 let out = Rows { values: head.values.at(0), width: head.width, losses: self.losses.at(0) };
                 let smoothing = work.options.label_smoothing;
                 smoothed_row_losses(&stack.kernels, scope, &target, first..first + rows, out, scale, smoothing);
@@ -655,6 +658,14 @@ impl<E: Element> Model<E> {
                             gates[(unit / LANES * rows + row) * line + slot * LANES + unit % LANES]
                         })
                     }
+                    SignalSource::Share(slot, other) => {
+                        let gates = direction.gates.slice(rows * line * direction.panels);
+                        self.batch_first(batch, direction.hidden, |row, unit| {
+                            let at = (unit / LANES * rows + row) * line + unit % LANES;
+                            let (own, rest) = (gates[at + slot * LANES], gates[at + other * LANES]);
+                            own / (own + rest)
+                        })
+                    }
                     SignalSource::State(s) => {
                         let width = direction.state_width(s);
                         let first = direction.block_after(0) * batch.batch;
@@ -669,7 +680,16 @@ impl<E: Element> Model<E> {
                 });
             }
         }
+        taps.entries.extend(self.attention_tap(batch));
         taps
+    }
+
+    /// `attention.weights` `[B, Tq, Tk]`, where the model has attention.
+    fn attention_tap(&self, batch: &Batch<E>) -> Option<Tap<E>> {
+        let attention = self.head.attention.as_ref()?;
+        let queries = self.head.rows(batch.time, batch.batch) / batch.batch;
+        let data = attention.read(&attention.weights, queries, batch.time, batch.batch);
+        Some(Tap { name: "attention.weights".into(), shape: [batch.batch, queries, batch.time], data })
     }
 
     fn read_state_gradients(&self, batch: &Batch<E>) -> Taps<E> {
@@ -766,6 +786,10 @@ impl<E: Element> Model<E> {
                             let value = match signal.source {
                                 SignalSource::Slot(slot) => {
                                     gates[(unit / LANES * rows + row) * line + slot * LANES + unit % LANES]
+                                }
+                                SignalSource::Share(slot, other) => {
+                                    let at = (unit / LANES * rows + row) * line + unit % LANES;
+                                    gates[at + slot * LANES] + gates[at + other * LANES]
                                 }
                                 SignalSource::State(s) => {
                                     let width = direction.state_width(s);

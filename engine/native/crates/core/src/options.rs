@@ -63,6 +63,7 @@ pub fn check_options(spec: &ModelSpec) -> Result<(), EngineError> {
             return invalid(format!("layers.{index}.{name}"), "the share must be at least 0 and below 1".into());
         }
     }
+    scanned_layers(spec)?;
     if !(0.0..1.0).contains(&options.embedding_dropout) {
         return invalid("options.embeddingDropout".into(), "the share must be at least 0 and below 1".into());
     }
@@ -87,6 +88,29 @@ pub fn check_options(spec: &ModelSpec) -> Result<(), EngineError> {
                 format!("options.initialization.{field}"),
                 "no layer has a gate that keeps the memory; choose another cell or leave this out".into(),
             );
+        }
+    }
+    Ok(())
+}
+
+/// A cell without a product from step to step is scanned: it has no weights to drop there, and no step at which to keep
+/// a state.
+fn scanned_layers(spec: &ModelSpec) -> Result<(), EngineError> {
+    for (index, layer) in spec.layers.iter().enumerate() {
+        let scanned = find_cell(&layer.cell).is_ok_and(|cell| cell.info().names.recurrent.is_none());
+        let cell = &layer.cell;
+        let weights = format!("{cell} has no recurrent weights to drop; set it to 0 or choose another cell");
+        let steps = format!(
+            "{cell} is scanned over all steps at once, where zoneout cannot keep a unit's state; set it to 0 or choose another cell"
+        );
+        for (name, share, message) in [
+            ("weightDrop", layer.weight_drop, &weights),
+            ("zoneoutHidden", layer.zoneout_hidden, &steps),
+            ("zoneoutCell", layer.zoneout_cell, &steps),
+        ] {
+            if scanned && share > 0.0 {
+                return Err(EngineError::at("MODEL_INVALID", format!("layers.{index}.{name}"), message));
+            }
         }
     }
     Ok(())

@@ -80,12 +80,19 @@ pub enum Packing {
     GateBias { hidden: usize, slots: &'static [usize] },
     /// `[out, inner]` as `[chunk of 64 outputs][inner][outputs of the chunk]`, the last chunk as narrow as it can be.
     Columns { outputs: usize, inner: Inner },
+    /// The same with the inner size of one input, or of two side by side; the outputs too may come in padded parts.
+    Joined { outputs: Inner, first: Inner, second: Option<Inner> },
     /// `[rows, columns]` with padded columns.
     Rows { rows: usize, columns: usize },
     /// `[size]`
     Vector { size: usize },
     /// `[inner]`, placed as the columns of a row.
     Parts { inner: Inner },
+}
+
+/// A size of one input, or of two together.
+fn joined(first: Inner, second: Option<Inner>, size: fn(Inner) -> usize) -> usize {
+    size(first) + second.map_or(0, size)
 }
 
 /// One parameter tensor.
@@ -113,6 +120,7 @@ impl Packing {
             }
             Packing::GateBias { hidden, slots } => padded(*hidden) * slots.len(),
             Packing::Columns { outputs, inner } => padded(*outputs) * inner.padded(),
+            Packing::Joined { outputs, first, second } => outputs.padded() * joined(*first, *second, Inner::padded),
             Packing::Rows { rows, columns } => rows * padded(*columns),
             Packing::Vector { size } => padded(*size),
             Packing::Parts { inner } => inner.padded(),
@@ -127,6 +135,7 @@ impl Packing {
             }
             Packing::GateBias { hidden, slots } => vec![slots.len() * hidden],
             Packing::Columns { outputs, inner } => vec![*outputs, inner.size()],
+            Packing::Joined { outputs, first, second } => vec![outputs.size(), joined(*first, *second, Inner::size)],
             Packing::Rows { rows, columns } => vec![*rows, *columns],
             Packing::Vector { size } => vec![*size],
             Packing::Parts { inner } => vec![inner.size()],
@@ -159,6 +168,17 @@ impl Packing {
                 let chunk = row / CHUNK_COLUMNS;
                 let width = (padded(*outputs) - chunk * CHUNK_COLUMNS).min(CHUNK_COLUMNS);
                 chunk * CHUNK_COLUMNS * inner.padded() + inner.place(column) * width + row % CHUNK_COLUMNS
+            }
+            Packing::Joined { outputs, first, second } => {
+                let row = outputs.place(row);
+                let chunk = row / CHUNK_COLUMNS;
+                let width = (outputs.padded() - chunk * CHUNK_COLUMNS).min(CHUNK_COLUMNS);
+                let inner = match second {
+                    Some(second) if column >= first.size() => first.padded() + second.place(column - first.size()),
+                    _ => first.place(column),
+                };
+                let all = joined(*first, *second, Inner::padded);
+                chunk * CHUNK_COLUMNS * all + inner * width + row % CHUNK_COLUMNS
             }
             Packing::Rows { columns, .. } => row * padded(*columns) + column,
             Packing::Vector { .. } => row,
@@ -305,6 +325,12 @@ mod tests {
             Packing::GateBias { hidden: 17, slots: &[2, 0, 1] },
             Packing::Columns { outputs: 65, inner: Inner::panels(5, 2) },
             Packing::Columns { outputs: 130, inner: Inner::plain(7) },
+            Packing::Joined { outputs: Inner::panels(35, 2), first: Inner::panels(5, 2), second: None },
+            Packing::Joined {
+                outputs: Inner::panels(9, 1),
+                first: Inner::panels(3, 1),
+                second: Some(Inner::panels(17, 2)),
+            },
             Packing::Rows { rows: 4, columns: 9 },
             Packing::Vector { size: 3 },
             Packing::Parts { inner: Inner::panels(19, 2) },

@@ -1,4 +1,5 @@
-//! Comparison with reference fixtures (`recurrent-fixture/1`): outputs, gates, states, gradients and their norms.
+//! Comparison with reference fixtures (`recurrent-fixture/1`; `attention-fixture/1` in `parity_attention`): outputs,
+//! gates, states, gradients and their norms.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use crate::error::EngineError;
 use crate::kernels::{KernelKind, Kernels};
 use crate::layers::{Kept, Pass, Source, Stack, Strided};
 use crate::params::{Inner, Parameters};
+use crate::parity_attention;
 use crate::parity_training;
 use crate::pool::Pool;
 use crate::simd::LANES;
@@ -212,6 +214,9 @@ pub fn run_fixture_with(json: &str, kind: KernelKind) -> Result<Vec<ParityResult
     let unreadable = |error: serde_json::Error| invalid(format!("The fixture cannot be read: {error}."));
     // What another kind of fixture lacks is not what is wrong with it.
     let Header { schema } = serde_json::from_str(json).map_err(unreadable)?;
+    if schema == parity_attention::SCHEMA {
+        return parity_attention::run(json, kind);
+    }
     if schema == "training-fixture/1" {
         let fixture = serde_json::from_str(json).map_err(unreadable)?;
         let single = parity_training::compare::<f32>(&fixture, kind)?;
@@ -219,7 +224,7 @@ pub fn run_fixture_with(json: &str, kind: KernelKind) -> Result<Vec<ParityResult
     }
     if schema != "recurrent-fixture/1" {
         return Err(invalid(format!(
-            "This is no recurrent fixture: its schema is \"{schema}\", not recurrent-fixture/1 or training-fixture/1."
+            "This is no fixture of a cell, of attention or of training: its schema is \"{schema}\"."
         )));
     }
     let fixture: Fixture = serde_json::from_str(json).map_err(unreadable)?;
@@ -425,6 +430,11 @@ fn compute<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<Computed, 
                         SignalSource::Slot(slot) => unsafe {
                             *direction.gates.at((unit / LANES * rows + row) * line + slot * LANES + unit % LANES)
                         },
+                        SignalSource::Share(slot, other) => unsafe {
+                            let at = (unit / LANES * rows + row) * line + unit % LANES;
+                            let own = *direction.gates.at(at + slot * LANES);
+                            own / (own + *direction.gates.at(at + other * LANES))
+                        },
                         SignalSource::State(s) => unsafe {
                             *direction.states[s]
                                 .at((direction.block_after(0) * batch + row) * direction.state_width(s) + unit)
@@ -483,7 +493,7 @@ mod tests {
         assert!(run_fixture(LSTM).is_ok());
         let wrong_cell = refusal(&LSTM.replacen("\"cell\": \"lstm\"", "\"cell\": \"gru\"", 1));
         assert!(wrong_cell.contains("numbers; the cell gru of these sizes needs"), "{wrong_cell}");
-        let another = refusal(r#"{"schema": "attention-fixture/1", "sizes": {"Tq": 2}}"#);
-        assert!(another.contains("no recurrent fixture") && another.contains("attention-fixture/1"), "{another}");
+        let another = refusal(r#"{"schema": "other-fixture/1", "losses": {}}"#);
+        assert!(another.contains("no fixture") && another.contains("other-fixture/1"), "{another}");
     }
 }

@@ -19,12 +19,50 @@ pub struct ModelSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ModelOptions {
+    pub attention: AttentionKind,
     pub initialization: Initialization,
     /// The head's matrix is the embedding's (Press & Wolf 2017; Inan et al. 2017).
     pub tie_weights: bool,
     pub initial_state: InitialState,
     /// Share of the vocabulary whose embeddings are zero in an update (Gal & Ghahramani 2016).
     pub embedding_dropout: f32,
+}
+
+/// How a query is compared with the states of the last recurrent layer (`layers/attention.rs`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttentionKind {
+    #[default]
+    None,
+    Additive,
+    Dot,
+    General,
+    Concat,
+    ScaledDot,
+}
+
+impl AttentionKind {
+    /// Scores come from a vector and a tanh.
+    pub fn has_vector(self) -> bool {
+        matches!(self, AttentionKind::Additive | AttentionKind::Concat)
+    }
+
+    /// Names and shapes of its tensors where queries and keys have `size` numbers.
+    pub fn tensors(self, size: usize) -> Vec<(&'static str, Vec<usize>)> {
+        let square = |name| (name, vec![size, size]);
+        let mut tensors = match self {
+            AttentionKind::None => return Vec::new(),
+            AttentionKind::Additive => vec![square("W_s"), square("W_h")],
+            AttentionKind::Concat => vec![("W_a", vec![size, 2 * size])],
+            AttentionKind::General => vec![square("W_a")],
+            AttentionKind::Dot | AttentionKind::ScaledDot => vec![],
+        };
+        if self.has_vector() {
+            tensors.push(("v", vec![size]));
+        }
+        tensors.push(("W_c", vec![size, 2 * size]));
+        tensors
+    }
 }
 
 /// How the weights begin.

@@ -34,6 +34,25 @@ fn every_cell_agrees_with_its_fixtures() {
 }
 
 #[test]
+fn every_kind_of_attention_agrees_with_its_fixtures() {
+    for name in ["bahdanau", "luong-dot", "luong-general", "luong-concat", "scaled-dot"] {
+        for case in ["tiny", "small"] {
+            let json = std::fs::read_to_string(fixtures().join(format!("attention-{name}.{case}.json"))).unwrap();
+            for kind in KernelKind::available() {
+                for result in run_fixture_with(&json, kind).unwrap() {
+                    println!("{name} {case} {kind:?} {result:?}");
+                    assert!(result.passed, "{name} {case} {kind:?}: {result:?}");
+                }
+            }
+            // One weight wrong, and it shows.
+            let mut wrong: serde_json::Value = serde_json::from_str(&json).unwrap();
+            wrong["params"]["W_c"][0][0] = 3.into();
+            assert!(run_fixture(&wrong.to_string()).unwrap().iter().all(|result| !result.passed), "{name}");
+        }
+    }
+}
+
+#[test]
 fn losses_optimisers_clipping_and_a_run_agree_with_their_fixture() {
     let json = std::fs::read_to_string(fixtures().join("training.json")).unwrap();
     for kind in KernelKind::available() {

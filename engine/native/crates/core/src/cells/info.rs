@@ -22,6 +22,8 @@ pub enum Source {
     Slot(usize),
     /// A state after the step.
     State(usize),
+    /// A slot's share of its sum with another.
+    Share(usize, usize),
 }
 
 /// A gate or state that traces show.
@@ -132,7 +134,8 @@ pub(super) const fn equation(signal: &'static str, right: &'static str, meaning:
 #[serde(rename_all = "camelCase")]
 pub struct TensorNames {
     pub input: &'static str,
-    pub recurrent: &'static str,
+    /// None where no product runs from step to step.
+    pub recurrent: Option<&'static str>,
     pub bias: &'static str,
     /// Bias of the recurrent product where it has one of its own.
     pub recurrent_bias: Option<&'static str>,
@@ -140,10 +143,16 @@ pub struct TensorNames {
 
 impl TensorNames {
     /// PyTorch's, for the cells that it has.
-    pub const TORCH: Self =
-        TensorNames { input: "weight_ih", recurrent: "weight_hh", bias: "bias_ih", recurrent_bias: Some("bias_hh") };
+    pub const TORCH: Self = TensorNames {
+        input: "weight_ih",
+        recurrent: Some("weight_hh"),
+        bias: "bias_ih",
+        recurrent_bias: Some("bias_hh"),
+    };
     /// Those of the literature: a = W x + U h + b.
-    pub const PLAIN: Self = TensorNames { input: "W", recurrent: "U", bias: "b", recurrent_bias: None };
+    pub const PLAIN: Self = TensorNames { input: "W", recurrent: Some("U"), bias: "b", recurrent_bias: None };
+    /// a = W x + b.
+    pub const INPUT_ONLY: Self = TensorNames { recurrent: None, ..Self::PLAIN };
 }
 
 /// What stands in the rows of one gate of an ONNX operator.
@@ -192,11 +201,9 @@ impl CellInfo {
         let rows = self.gate_order.len() * hidden_size;
         let fed_rows = rows - self.input_only.len() * hidden_size;
         let names = self.names;
-        let mut tensors = vec![
-            (names.input, vec![rows, input_size]),
-            (names.recurrent, vec![fed_rows, output_size]),
-            (names.bias, vec![rows]),
-        ];
+        let mut tensors = vec![(names.input, vec![rows, input_size])];
+        tensors.extend(names.recurrent.map(|name| (name, vec![fed_rows, output_size])));
+        tensors.push((names.bias, vec![rows]));
         tensors.extend(names.recurrent_bias.map(|name| (name, vec![fed_rows])));
         tensors.extend(self.vectors.iter().map(|&name| (name, vec![hidden_size])));
         tensors

@@ -17,11 +17,14 @@ mod lstm_peephole_cell_input;
 mod lstm_projection;
 mod memory;
 mod mgu;
+mod mingru;
+mod minlstm;
 pub mod normalised;
 mod options;
 mod phase;
 mod rnn_relu;
 mod rnn_tanh;
+mod scan;
 mod slstm;
 mod step;
 
@@ -43,6 +46,7 @@ use normalised::{NormalisedEntry, NormalisedNames};
 pub use options::{CellOption, Chosen, OptionValue, OptionValues, choose_cell};
 pub use phase::{Back, Phase, Second, SecondKernels};
 use phase::{ProjectedEntry, TwoPhaseEntry};
+pub use scan::{ScanCell, ScanKernels};
 pub use step::Op;
 use step::op;
 
@@ -65,6 +69,8 @@ static CELLS: &[&dyn CellEntry] = &[
     &ProjectedEntry::<lstm_projection::LstmProjection>(PhantomData),
     &Entry::<slstm::SLstm<{ slstm::SIGMOID }>>(PhantomData),
     &Entry::<gru::Gru>(PhantomData),
+    &scan::ScanEntry::<mingru::MinGru<false>>(PhantomData),
+    &scan::ScanEntry::<minlstm::MinLstm<false>>(PhantomData),
     &TwoPhaseEntry::<gru_reset_before::GruResetBefore>(PhantomData),
     &TwoPhaseEntry::<mgu::Mgu>(PhantomData),
     &LowerEntry::<dglstm::DgLstm>(PhantomData),
@@ -107,6 +113,11 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// Of a cell that is scanned: h is its only state, and only the input feeds it.
+    pub const fn scanned(slots: usize, input: Feed) -> Self {
+        Layout { slots, input, ..Self::BASE }
+    }
+
     /// Vectors of one number per unit that a step reads.
     #[inline(always)]
     pub const fn unit_vectors(&self) -> usize {
@@ -175,9 +186,32 @@ fn tanh_slope<E: Element, V: Lanes<E>>(value: V) -> V {
     V::splat(E::ONE).sub(value.mul(value))
 }
 
+/// The compiled equations of a cell.
+#[derive(Clone, Copy)]
+pub enum CellKernels<E> {
+    /// Step by step, with a recurrent product in each.
+    Steps(StepKernels<E>),
+    /// All steps at once, then a scan.
+    Scan(ScanKernels<E>),
+}
+
+impl<E> CellKernels<E> {
+    /// Those of a step; only of a cell that is computed step by step.
+    pub fn steps(&self) -> &StepKernels<E> {
+        match self {
+            CellKernels::Steps(steps) => steps,
+            CellKernels::Scan(_) => unreachable!("no step is run of a cell that is scanned"),
+        }
+    }
+
+    pub fn is_scanned(&self) -> bool {
+        matches!(self, CellKernels::Scan(_))
+    }
+}
+
 /// The compiled steps of a cell.
 #[derive(Clone, Copy)]
-pub struct CellKernels<E> {
+pub struct StepKernels<E> {
     pub forward: unsafe fn(ForwardStep<E>),
     pub backward: unsafe fn(BackwardStep<E>),
     /// The phase behind a second product.
@@ -233,13 +267,17 @@ impl<C: Cell> CellEntry for Entry<C> {
 }
 
 fn compiled<E: Element, C: Phase>(kind: KernelKind) -> CellKernels<E> {
+    CellKernels::Steps(compiled_steps::<E, C>(kind))
+}
+
+fn compiled_steps<E: Element, C: Phase>(kind: KernelKind) -> StepKernels<E> {
     let (forward, backward): (unsafe fn(ForwardStep<E>), unsafe fn(BackwardStep<E>)) = match kind {
         KernelKind::Avx512 => (forward::<E, C, Avx512>, backward::<E, C, Avx512>),
         KernelKind::Avx2 => (forward::<E, C, Avx2>, backward::<E, C, Avx2>),
         KernelKind::Neon => (forward::<E, C, Neon>, backward::<E, C, Neon>),
         KernelKind::Portable => (forward::<E, C, Portable>, backward::<E, C, Portable>),
     };
-    CellKernels { forward, backward, second: None }
+    StepKernels { forward, backward, second: None }
 }
 
 /// # Safety

@@ -6,7 +6,7 @@
 
 use std::marker::PhantomData;
 
-use super::{CellEntry, CellInfo, CellKernels, Layout};
+use super::{CellEntry, CellInfo, CellKernels, Layout, StepKernels};
 use crate::element::Element;
 use crate::kernels::KernelKind;
 use crate::kernels::normalised::{NormalisedBackward, NormalisedForward};
@@ -81,7 +81,7 @@ fn compiled<E: Element, C: Normalised>(kind: KernelKind) -> CellKernels<E> {
         KernelKind::Neon => (forward::<E, C, Neon>, backward::<E, C, Neon>),
         KernelKind::Portable => (forward::<E, C, Portable>, backward::<E, C, Portable>),
     };
-    CellKernels { forward, backward, second: None }
+    CellKernels::Steps(StepKernels { forward, backward, second: None })
 }
 
 /// # Safety

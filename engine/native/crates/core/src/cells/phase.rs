@@ -7,7 +7,10 @@
 use std::marker::PhantomData;
 
 use super::compiled;
-use super::{Cell, CellEntry, CellInfo, CellKernels, Feed, Layout, MAX_SAVED, MAX_SLOTS, MAX_STATES, MAX_VECTORS};
+use super::{
+    Cell, CellEntry, CellInfo, CellKernels, Feed, Layout, MAX_SAVED, MAX_SLOTS, MAX_STATES, MAX_VECTORS, StepKernels,
+    compiled_steps,
+};
 use crate::element::Element;
 use crate::kernels::KernelKind;
 use crate::kernels::recurrent::{BackwardStep, Derivatives, ForwardStep, Recorded};
@@ -119,8 +122,9 @@ impl<C: TwoPhase> CellEntry for TwoPhaseEntry<C> {
 }
 
 fn both<E: Element, C: TwoPhase>(kind: KernelKind) -> CellKernels<E> {
-    let CellKernels { forward, backward, .. } = compiled::<E, C::Then>(kind);
-    CellKernels { second: Some(SecondKernels { forward, backward }), ..compiled::<E, C::First>(kind) }
+    let StepKernels { forward, backward, .. } = compiled_steps::<E, C::Then>(kind);
+    let second = Some(SecondKernels { forward, backward });
+    CellKernels::Steps(StepKernels { second, ..compiled_steps::<E, C::First>(kind) })
 }
 
 pub(super) struct ProjectedEntry<C>(pub PhantomData<fn() -> C>);

@@ -3,6 +3,7 @@
 //! Letters: T time steps, B batch, H hidden size padded to a multiple of 16, P = H / 16 unit panels, S slots (vectors
 //! per unit panel in the gate tensor), r = t * B + b.
 
+pub mod attention;
 pub mod blend;
 pub mod elementwise;
 pub mod logistic;
@@ -11,6 +12,7 @@ pub mod outer;
 pub mod peak;
 pub mod product;
 pub mod recurrent;
+pub mod scan;
 pub mod tile;
 
 use crate::element::Element;

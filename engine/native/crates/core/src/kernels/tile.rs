@@ -3,11 +3,13 @@
 use crate::element::Element;
 use crate::simd::{LANES, Lanes};
 
-/// Most rows of a tile with `columns` vectors when `tile` sums fit into the registers.
+/// Most rows of a tile with `columns` vectors when `tile` sums fit into the registers. One or two vectors, what is left
+/// over of a layer, have fewer than would fit: every tile is compiled for every cell.
 pub const fn most_rows(tile: usize, columns: usize) -> usize {
+    let most = if columns < 3 { 6 } else { 8 };
     let rows = tile / columns;
-    if rows > 16 {
-        16
+    if rows > most {
+        most
     } else if rows == 0 {
         1
     } else {
@@ -93,7 +95,7 @@ pub unsafe fn multiply<E: Element, V: Lanes<E>, const M: usize, const N: usize>(
 macro_rules! with_tile_rows {
     ($rows:expr, $vector:ident, $columns:ident, $self:ident.$method:ident($($argument:expr),*)) => {
         crate::kernels::tile::with_tile_rows!(@arms $rows, $vector, $columns, $self, $method, ($($argument),*),
-            1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
+            1 2 3 4 5 6 7 8)
     };
     (@arms $rows:expr, $vector:ident, $columns:ident, $self:ident, $method:ident, $arguments:tt, $($m:literal)*) => {
         match $rows {

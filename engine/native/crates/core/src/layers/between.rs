@@ -120,12 +120,11 @@ impl<E: Element> Between<E> {
     pub(super) unsafe fn backward(&self, layer: &Layer<E>, pass: &Pass<E>, blocks: RowBlocks) {
         let (inner, width) = (self.inner, self.inner.padded());
         let dropped = pass.dropout.is_some() && layer.dropout > 0.0;
-        for step in 0..pass.time {
-            for b in blocks.first..blocks.first + blocks.count {
-                let row = step * pass.batch + b;
+        for (first, rows) in blocks.stretches() {
+            for row in first..first + rows {
                 let to = unsafe { std::slice::from_raw_parts_mut(self.above.at(row * width), width) };
                 to.fill(E::ZERO);
-                if !pass.is_valid(step, b) {
+                if !pass.is_valid(row / pass.batch, row % pass.batch) {
                     continue;
                 }
                 let from = unsafe { std::slice::from_raw_parts(layer.above.at(row * width), width) };
@@ -167,9 +166,8 @@ impl<E: Element> Between<E> {
         input: *mut E,
         input_row: usize,
     ) {
-        for step in 0..pass.time {
-            for b in (blocks.first..blocks.first + blocks.count).filter(|&b| pass.is_valid(step, b)) {
-                let row = step * pass.batch + b;
+        for (first, rows) in blocks.stretches() {
+            for row in (first..first + rows).filter(|row| pass.is_valid(row / pass.batch, row % pass.batch)) {
                 unsafe { self.add_back(layer, row, input.add(row * input_row)) };
             }
         }

@@ -3,6 +3,7 @@
 use super::initial::InitialStates;
 use super::lower::LowerPart;
 use super::normalised::NormalisedPart;
+use super::scan::ScanChunks;
 use super::second::SecondPart;
 use super::weight_drop::WeightDrop;
 use super::zoneout::Zoneout;
@@ -39,7 +40,7 @@ pub struct Direction<E: Element> {
     pub lower: Option<LowerPart<E>>,
     /// Input columns, padded.
     pub inputs: usize,
-    /// Offsets of the tensors in the flat arrays.
+    /// Offsets of the tensors in the flat arrays; `weight_hh` only counts where the recurrent product feeds a slot.
     pub weight_ih: usize,
     pub weight_hh: usize,
     /// The biases: the slots that each is added to, and its offset.
@@ -69,6 +70,8 @@ pub struct Direction<E: Element> {
     /// `[P][distinct tokens][slots fed * 16]`: their derivatives.
     pub table: Buffer<E>,
     pub table_gradient: Buffer<E>,
+    /// Of a cell that is scanned.
+    pub chunks: ScanChunks<E>,
     /// All initial states of this batch are zero.
     pub starts_at_zero: bool,
     pub initial: InitialStates,
@@ -111,7 +114,7 @@ impl<E: Element> Direction<E> {
             _ => Packing::Gates { hidden, slots: hh, inner },
         };
         let weight_ih = add(names.input, Packing::Gates { hidden, slots: ih, inner: input });
-        let weight_hh = add(names.recurrent, packing);
+        let weight_hh = names.recurrent.map_or(0, |name| add(name, packing));
         let mut biases = vec![(layout.input, add(names.bias, Packing::GateBias { hidden, slots: ih }))];
         if let Some(name) = names.recurrent_bias {
             biases.push((layout.recurrent, add(name, Packing::GateBias { hidden, slots: hh })));
@@ -126,7 +129,7 @@ impl<E: Element> Direction<E> {
                     add(name, Packing::Gates { hidden: output, slots: &[0], inner: Inner::panels(hidden, 1) })
                 }
             };
-            SecondPart::new(second, kernels.second, weights, width, output_width)
+            SecondPart::new(second, kernels.steps().second, weights, width, output_width)
         });
         let normalised = cell.normalised().map(|names| {
             // What is added stands behind the normalisations.
@@ -183,6 +186,7 @@ impl<E: Element> Direction<E> {
             ih_transposed: empty(),
             table: empty(),
             table_gradient: empty(),
+            chunks: ScanChunks::new(),
             starts_at_zero: true,
             initial: InitialStates::default(),
             weight_drop: WeightDrop::new(spec.weight_drop, place),
@@ -195,6 +199,9 @@ impl<E: Element> Direction<E> {
     pub fn reserve(&mut self, time: usize, batch: usize, traced: bool) {
         let rows = time * batch;
         self.gates.reserve(rows * self.width * self.layout.slots);
+        if self.kernels.is_scanned() {
+            self.chunks.reserve(time, batch * self.width);
+        }
         for s in 0..self.layout.states {
             let width = self.state_width(s);
             self.states[s].reserve((rows + batch) * width);
@@ -247,12 +254,13 @@ impl<E: Element> Direction<E> {
     /// Size of what a signal records per step.
     pub fn signal_size(&self, signal: &Signal) -> usize {
         match signal.source {
-            Source::Slot(_) => self.hidden,
+            Source::Slot(_) | Source::Share(..) => self.hidden,
             Source::State(s) => self.state_size(s),
         }
     }
 
-    /// Adds to h's `carry` what reaches it through the recurrent product of the step after this one.
+    /// Adds to the `carry` of the state that the recurrent product reads what reaches it through that product of the
+    /// step after this one.
     ///
     /// # Safety
     /// As in `layers`.
@@ -260,10 +268,11 @@ impl<E: Element> Direction<E> {
         if step.following.is_null() {
             return;
         }
-        let (width, run) = (self.output_width, self.recurrent_line());
+        let read = self.layout.reads;
+        let (width, run) = (self.state_width(read), self.recurrent_line());
         for chunk in (0..width).step_by(CHUNK_COLUMNS) {
             unsafe {
-                let carry = step.carry[0].add(chunk);
+                let carry = step.carry[read].add(chunk);
                 (kernels.product)(Product {
                     rows: step.rows,
                     columns: (width - chunk).min(CHUNK_COLUMNS) / LANES,

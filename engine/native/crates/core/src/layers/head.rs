@@ -1,5 +1,6 @@
-//! The linear head: outputs = W h + b, at every step or at the last.
+//! The linear head: outputs = W h + b, at every step or at the last; with attention, of what that makes of the states.
 
+use super::attention::{Attended, AttendedGradients, Attention};
 use super::dense::{Inputs, RowBlocks, dense, outer_blocks};
 use super::stack::{Layer, Pass, Stack, Strided};
 use crate::buffer::Buffer;
@@ -21,18 +22,23 @@ pub struct Head<E: Element> {
     pub width: usize,
     /// Padded columns of W.
     inner: usize,
+    /// The same of what the stack gives; differs with attention.
+    reads: usize,
+    pub attention: Option<Attention<E>>,
     weight: usize,
     bias: usize,
     /// `[N][width]`: outputs, later dL/d(outputs).
     pub values: Buffer<E>,
-    /// `[B][inner]`: final states and their derivatives; only with `LastStep`.
+    /// `[N][reads]`: final states, only with `LastStep`; derivatives of final states or queries.
     input: Buffer<E>,
     above: Buffer<E>,
     transposed: Buffer<E>,
 }
 
 impl<E: Element> Head<E> {
-    pub fn new(spec: HeadSpec, inner: Inner, parameters: &mut Parameters) -> Self {
+    /// `top`: what the stack gives.
+    pub fn new(spec: HeadSpec, top: Inner, attention: Option<Attention<E>>, parameters: &mut Parameters) -> Self {
+        let inner = attention.as_ref().map_or(top, Attention::output_inner);
         let mut add = |name: &str, packing| {
             let tensor = parameters.add(name.into(), packing);
             parameters.tensors[tensor].offset
@@ -45,6 +51,8 @@ impl<E: Element> Head<E> {
             outputs,
             width: padded(outputs),
             inner: inner.padded(),
+            reads: top.padded(),
+            attention,
             weight,
             bias,
             values: Buffer::new(0),
@@ -64,9 +72,15 @@ impl<E: Element> Head<E> {
 
     pub fn reserve(&mut self, time: usize, batch: usize, backward: bool) {
         self.values.reserve(self.rows(time, batch) * self.width);
+        let rows = self.rows(time, batch);
         if self.mode == HeadMode::LastStep {
-            self.input.reserve(batch * self.inner);
-            self.above.reserve(batch * self.inner);
+            self.input.reserve(batch * self.reads);
+        }
+        if self.mode == HeadMode::LastStep || (self.attention.is_some() && backward) {
+            self.above.reserve(rows * self.reads);
+        }
+        if let Some(attention) = &mut self.attention {
+            attention.reserve(rows / batch, time, batch, backward, false);
         }
         if backward {
             self.transposed.reserve(self.width * self.inner);
@@ -74,7 +88,12 @@ impl<E: Element> Head<E> {
     }
 
     /// Rows of the head's values that belong to the worker.
-    pub fn blocks(&self, pass: &Pass<E>, worker: &Worker) -> RowBlocks {
+    pub fn blocks(&self, stack: &Stack<E>, pass: &Pass<E>, worker: &Worker) -> RowBlocks {
+        if self.mode == HeadMode::EveryStep && stack.shares_time(pass, worker) {
+            let rows = pass.time * pass.batch;
+            let own = worker.share(rows);
+            return RowBlocks { time: 1, batch: rows, first: own.start, count: own.len() };
+        }
         let own = worker.share(pass.batch);
         let time = if self.mode == HeadMode::EveryStep { pass.time } else { 1 };
         RowBlocks { time, batch: pass.batch, first: own.start, count: own.len() }
@@ -91,16 +110,40 @@ impl<E: Element> Head<E> {
     /// # Safety
     /// As in `layers`.
     pub unsafe fn prepare(&self, pass: &Pass<E>, worker: &Worker) {
+        if let Some(attention) = &self.attention {
+            unsafe { attention.prepare(pass.weights, worker) };
+        }
         let panels: Vec<_> = self.chunks().map(|(first, columns)| (first * self.inner, columns)).collect();
         let own = worker.share(panels.len());
         unsafe { transpose(pass.weights.add(self.weight), &panels, own, self.inner, self.transposed.at(0)) };
     }
 
-    /// What the head reads: the last layer's output, or the final states copied side by side.
-    fn input(&self, stack: &Stack<E>, pass: &Pass<E>) -> Strided<E> {
+    /// What the stack gives: the last layer's output, or the final states copied side by side.
+    fn states(&self, stack: &Stack<E>, pass: &Pass<E>) -> Strided<E> {
         match self.mode {
             HeadMode::EveryStep => stack.output(stack.layers.len() - 1, pass),
-            HeadMode::LastStep => Strided { first: self.input.at(0), row: self.inner },
+            HeadMode::LastStep => Strided { first: self.input.at(0), row: self.reads },
+        }
+    }
+
+    /// What W multiplies.
+    fn input(&self, stack: &Stack<E>, pass: &Pass<E>) -> Strided<E> {
+        match &self.attention {
+            Some(attention) => Strided { first: attention.output.at(0), row: self.inner },
+            None => self.states(stack, pass),
+        }
+    }
+
+    /// The states are the queries, the last layer's outputs the keys. At every step only those before it are seen.
+    fn attended<'p>(&self, stack: &Stack<E>, pass: &Pass<'p, E>) -> Attended<'p, E> {
+        Attended {
+            queries: self.states(stack, pass),
+            keys: stack.output(stack.layers.len() - 1, pass),
+            query_steps: self.rows(pass.time, pass.batch) / pass.batch,
+            key_steps: pass.time,
+            batch: pass.batch,
+            lengths: pass.lengths,
+            causal: self.mode == HeadMode::EveryStep,
         }
     }
 
@@ -109,9 +152,16 @@ impl<E: Element> Head<E> {
     /// # Safety
     /// As in `layers`; the stack's `forward` must be done for these rows.
     pub unsafe fn forward(&self, stack: &Stack<E>, pass: &Pass<E>, worker: &Worker) {
-        let blocks = self.blocks(pass, worker);
+        let blocks = self.blocks(stack, pass, worker);
         unsafe {
             self.read_states(stack, pass, blocks);
+            if let Some(attention) = &self.attention {
+                let of = self.attended(stack, pass);
+                attention.forward(&stack.kernels, pass.weights, &of, false, worker);
+                if stack.shares_time(pass, worker) {
+                    worker.barrier();
+                }
+            }
             for chunk in self.chunks() {
                 self.multiply(stack, pass, blocks, chunk);
             }
@@ -140,7 +190,7 @@ impl<E: Element> Head<E> {
             return;
         }
         for b in blocks.first..blocks.first + blocks.count {
-            let mut column = b * self.inner;
+            let mut column = b * self.reads;
             let top = stack.layers.last().expect("at least one layer");
             for (d, direction) in top.directions.iter().enumerate() {
                 let h = if top.between.is_some() {
@@ -179,10 +229,11 @@ impl<E: Element> Head<E> {
     /// # Safety
     /// As in `layers`.
     pub unsafe fn backward(&self, stack: &Stack<E>, pass: &Pass<E>, worker: &Worker) {
-        let blocks = self.blocks(pass, worker);
-        let out = match self.mode {
-            HeadMode::EveryStep => stack.layers[stack.layers.len() - 1].above.at(0),
-            HeadMode::LastStep => self.above.at(0),
+        let blocks = self.blocks(stack, pass, worker);
+        let out = match (&self.attention, self.mode) {
+            (Some(attention), _) => attention.output_gradient.at(0),
+            (None, HeadMode::EveryStep) => stack.layers[stack.layers.len() - 1].above.at(0),
+            (None, HeadMode::LastStep) => self.above.at(0),
         };
         for chunk in (0..self.inner).step_by(CHUNK_COLUMNS) {
             unsafe {
@@ -198,9 +249,45 @@ impl<E: Element> Head<E> {
                 dense(&stack.kernels, blocks, product);
             }
         }
+        if let Some(attention) = &self.attention {
+            if stack.shares_time(pass, worker) {
+                worker.barrier();
+            }
+            unsafe { self.attend_back(attention, stack, pass, worker) };
+            return;
+        }
         let top = &stack.layers[stack.layers.len() - 1];
         if self.mode == HeadMode::LastStep && top.between.is_some() {
             unsafe { self.spread(top, pass, blocks) };
+        }
+    }
+
+    /// Derivatives of the last layer's outputs for the worker's sequences: as keys, and those that were queries.
+    unsafe fn attend_back(&self, attention: &Attention<E>, stack: &Stack<E>, pass: &Pass<E>, worker: &Worker) {
+        let top = &stack.layers[stack.layers.len() - 1];
+        let to = AttendedGradients {
+            queries: self.above.at(0),
+            query_row: self.reads,
+            keys: top.above.at(0),
+            key_row: self.reads,
+        };
+        unsafe { attention.backward(&stack.kernels, pass.weights, &self.attended(stack, pass), to, worker) };
+        for b in worker.share(pass.batch) {
+            for step in 0..self.rows(pass.time, pass.batch) / pass.batch {
+                let mut column = 0;
+                for (d, direction) in top.directions.iter().enumerate() {
+                    let from = (step * pass.batch + b) * self.reads + column;
+                    let place = match self.mode {
+                        HeadMode::EveryStep => from,
+                        HeadMode::LastStep => last_output(top, d, pass, b),
+                    };
+                    for k in 0..direction.output_width {
+                        let to = top.above.at(place + k);
+                        unsafe { *to = *to + *self.above.at(from + k) };
+                    }
+                    column += direction.output_width;
+                }
+            }
         }
     }
 
@@ -208,19 +295,21 @@ impl<E: Element> Head<E> {
     unsafe fn spread(&self, top: &Layer<E>, pass: &Pass<E>, blocks: RowBlocks) {
         for b in blocks.first..blocks.first + blocks.count {
             for step in 0..pass.time {
-                unsafe { top.above.at((step * pass.batch + b) * self.inner).write_bytes(0, self.inner) };
+                unsafe { top.above.at((step * pass.batch + b) * self.reads).write_bytes(0, self.reads) };
             }
             for (d, direction) in top.directions.iter().enumerate() {
-                let from = self.above.at(b * self.inner + d * direction.output_width);
+                let from = self.above.at(b * self.reads + d * direction.output_width);
                 let to = top.above.at(last_output(top, d, pass, b));
                 unsafe { to.copy_from_nonoverlapping(from, direction.output_width) };
             }
         }
     }
 
-    /// True when dL/d(output) of the last layer is in its `above`: the head reads every step, or past the final states.
+    /// True when dL/d(output) of the last layer is in its `above`: the head or attention reads every step, or the head
+    /// reads past the final states.
     pub fn reads_outputs(&self, stack: &Stack<E>) -> bool {
-        self.mode == HeadMode::EveryStep || stack.layers.last().is_some_and(|layer| layer.between.is_some())
+        let between = stack.layers.last().is_some_and(|layer| layer.between.is_some());
+        self.mode == HeadMode::EveryStep || self.attention.is_some() || between
     }
 
     /// With `LastStep`, where each direction of the last layer finds the derivative of its final h.
@@ -234,7 +323,7 @@ impl<E: Element> Head<E> {
             for direction in &layer.directions {
                 let mut states = [None; MAX_STATES];
                 if index + 1 == stack.layers.len() {
-                    states[0] = Some(Strided { first: self.above.at(column).cast_const(), row: self.inner });
+                    states[0] = Some(Strided { first: self.above.at(column).cast_const(), row: self.reads });
                     column += direction.output_width;
                 }
                 entries.push(states);
@@ -248,6 +337,10 @@ impl<E: Element> Head<E> {
     /// # Safety
     /// As in `layers`.
     pub unsafe fn weight_gradients(&self, stack: &Stack<E>, pass: &Pass<E>, worker: &Worker) {
+        if let Some(attention) = &self.attention {
+            let (of, pack) = (self.attended(stack, pass), stack.pack(worker));
+            unsafe { attention.weight_gradients(&stack.kernels, pass.gradients, &of, pack, worker) };
+        }
         let input = self.input(stack, pass);
         let rows = self.rows(pass.time, pass.batch);
         let inputs = Inputs { first: input.first, row: input.row, columns: self.inner };

@@ -44,7 +44,7 @@ pub fn initialize<'a, E: Element + 'a>(
             if let Some((number, tensor)) = named(info.names.input) {
                 glorot(tensor, direction.hidden, weights, &Rng::new(seed, Purpose::Initial, number as u32));
             }
-            if let Some((number, tensor)) = named(info.names.recurrent) {
+            if let Some((number, tensor)) = info.names.recurrent.and_then(named) {
                 let rng = Rng::new(seed, Purpose::Initial, number as u32);
                 orthogonal_blocks(tensor, direction.hidden, weights, &rng);
             }

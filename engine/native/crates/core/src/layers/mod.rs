@@ -3,6 +3,7 @@
 //! Every function here that takes a `Worker` is run by all workers of the pool together; each writes only its own part
 //! (rows of the batch, or unit panels) between two barriers.
 
+mod attention;
 mod between;
 mod dense;
 mod direction;
@@ -10,15 +11,18 @@ mod embedding;
 mod head;
 mod init;
 mod initial;
+mod linear;
 mod lower;
 mod masks;
 mod narrow;
 mod normalised;
+mod scan;
 mod second;
 mod stack;
 mod weight_drop;
 mod zoneout;
 
+pub use attention::{Attended, AttendedGradients, Attention};
 pub use between::Between;
 pub use direction::Direction;
 pub use embedding::Embedding;

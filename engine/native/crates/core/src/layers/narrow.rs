@@ -4,6 +4,7 @@
 use super::dense::RowBlocks;
 use super::direction::Direction;
 use super::head::Head;
+use super::scan::Part;
 use super::stack::{Pass, Source, Stack};
 use crate::element::Element;
 use crate::pool::Worker;
@@ -17,9 +18,12 @@ impl<E: Element> Stack<E> {
         let weights = |layer: &super::Layer<E>| {
             layer.directions.iter().map(|d| d.panels * d.width * d.recurrent_line()).max().unwrap_or(0)
         };
-        // Zoneout mixes whole rows of states; a step with several phases reads all units between them.
-        let whole =
-            |d: &Direction<E>| d.zoneout.is_some() || d.second.is_some() || d.normalised.is_some() || d.lower.is_some();
+        // Zoneout mixes whole rows of states; a step with several phases reads all units between them; a scan has no
+        // steps.
+        let whole = |d: &Direction<E>| {
+            let phases = d.second.is_some() || d.normalised.is_some() || d.lower.is_some();
+            phases || d.zoneout.is_some() || d.kernels.is_scanned()
+        };
         let mixes = self.layers.iter().flat_map(|layer| &layer.directions).any(whole);
         batch < workers && !mixes && self.layers.iter().any(|layer| weights(layer) >= LEAST_WEIGHTS)
     }
@@ -41,14 +45,14 @@ impl<E: Element> Stack<E> {
                     for step in direction.steps(pass.time) {
                         let mut forward = self.forward_step(direction, pass, all, tokens, step);
                         (forward.first_panel, forward.end_panel) = (own.start, own.end);
-                        (direction.kernels.forward)(forward);
+                        (direction.kernels.steps().forward)(forward);
                         worker.barrier();
                     }
                 }
             }
             if self.copies_output(index, pass) {
                 if worker.index == 0 {
-                    unsafe { self.copy_output(index, pass, all) };
+                    unsafe { self.copy_output(index, pass, &Part::rows(all)) };
                 }
                 worker.barrier();
             }

@@ -147,7 +147,7 @@ impl<E: Element> NormalisedPart<E> {
                 });
             }
             let normalisation = self.at(pass.weights, row, pass.rows());
-            (direction.kernels.forward)(ForwardStep { normalisation: &normalisation, ..step });
+            (direction.kernels.steps().forward)(ForwardStep { normalisation: &normalisation, ..step });
         }
     }
 
@@ -166,7 +166,7 @@ impl<E: Element> NormalisedPart<E> {
         unsafe {
             direction.reach_through_product(kernels, &step);
             let normalisation = self.at(pass.weights, row, pass.rows());
-            (direction.kernels.backward)(BackwardStep { normalisation: &normalisation, ..step });
+            (direction.kernels.steps().backward)(BackwardStep { normalisation: &normalisation, ..step });
         }
     }
 

@@ -118,7 +118,7 @@ impl<E: Element> SecondPart<E> {
                 }
                 first.next[0] = middle;
                 unsafe {
-                    (direction.kernels.forward)(first);
+                    (direction.kernels.steps().forward)(first);
                     (then.forward)(ForwardStep {
                         start: step.gates,
                         start_panel: step.gates_panel,
@@ -136,7 +136,7 @@ impl<E: Element> SecondPart<E> {
                 first.next[0] = middle;
                 let output = direction.output_width;
                 unsafe {
-                    (direction.kernels.forward)(first);
+                    (direction.kernels.steps().forward)(first);
                     for panel in 0..self.panels {
                         (kernels.product)(Product {
                             rows: step.rows,
@@ -204,7 +204,7 @@ impl<E: Element> SecondPart<E> {
                     }
                 }
             }
-            (direction.kernels.backward)(first);
+            (direction.kernels.steps().backward)(first);
         }
     }
 

@@ -5,8 +5,9 @@ use super::dense::{Inputs, RowBlocks, dense, outer_blocks};
 use super::direction::Direction;
 use super::lower::{C, LowerPart, source};
 use super::masks::{EVERY_STEP, Masks, kept};
+use super::scan::Part;
 use crate::buffer::Buffer;
-use crate::cells::{BELOW, MAX_SAVED, MAX_STATES, MAX_VECTORS, choose_cell, lower_problem, name_in_layer};
+use crate::cells::{BELOW, CellKernels, MAX_SAVED, MAX_STATES, MAX_VECTORS, choose_cell, lower_problem, name_in_layer};
 use crate::element::Element;
 use crate::error::EngineError;
 use crate::kernels::Kernels;
@@ -40,6 +41,11 @@ impl<E: Element> Layer<E> {
     /// Padded width of the output.
     pub fn output_width(&self) -> usize {
         self.directions.iter().map(|direction| direction.output_width).sum()
+    }
+
+    /// `[R][directions * W]`: dL/dh, after `Between::backward` where there is one.
+    pub(super) fn above_states(&self) -> &Buffer<E> {
+        self.between.as_ref().map_or(&self.above, |between| &between.above)
     }
 
     /// What the layer above reads: its columns come in one part per direction.
@@ -109,7 +115,7 @@ impl<E> Pass<'_, E> {
         self.time * self.batch
     }
 
-    fn blocks(&self, worker: &Worker) -> RowBlocks {
+    pub(super) fn blocks(&self, worker: &Worker) -> RowBlocks {
         let own = worker.share(self.batch);
         RowBlocks { time: self.time, batch: self.batch, first: own.start, count: own.len() }
     }
@@ -337,38 +343,43 @@ impl<E: Element> Stack<E> {
         }
     }
 
-    /// The forward pass of all layers for the worker's rows of the batch; no barrier inside.
+    /// The forward pass of all layers for the worker's rows of the batch; no barrier inside unless workers share time.
     ///
     /// # Safety
     /// As the module says; `prepare` (and `token_tables`) must be done, initial states must be in place.
     pub unsafe fn forward(&self, pass: &Pass<E>, worker: &Worker) {
-        let blocks = pass.blocks(worker);
-        if blocks.count == 0 {
-            return;
-        }
+        let shared = self.shares_time(pass, worker);
         for index in 0..self.layers.len() {
+            let part = self.part(index, pass, worker);
             unsafe {
                 for (d, direction) in self.layers[index].directions.iter().enumerate() {
                     let tokens = index == 0 && matches!(pass.source, Source::Tokens { .. });
                     if !tokens {
-                        self.project(index, direction, pass, blocks, 0..direction.panels);
+                        self.project(index, direction, pass, part.blocks, 0..direction.panels);
                     }
                     if let (Some(lower), Some(below)) = (&direction.lower, self.source_below(index, d)) {
                         let input = self.layer_input(index, pass);
-                        lower.inputs(&self.kernels, direction, below, pass, blocks, input);
+                        lower.inputs(&self.kernels, direction, below, pass, part.blocks, input);
                     }
                     if let Some(normalised) = &direction.normalised {
                         let tokens = match pass.source {
                             Source::Tokens { distinct, index, .. } if tokens => Some((distinct, index)),
                             _ => None,
                         };
-                        normalised.inputs(&self.kernels, direction, pass, blocks, tokens);
+                        normalised.inputs(&self.kernels, direction, pass, part.blocks, tokens);
                     }
-                    self.recur(direction, pass, blocks, tokens);
+                    match &direction.kernels {
+                        CellKernels::Steps(_) if part.count == 0 => {}
+                        CellKernels::Steps(_) => self.recur(direction, pass, part.blocks, tokens),
+                        CellKernels::Scan(scan) => self.scan(direction, scan, pass, worker, &part, tokens),
+                    }
                 }
                 if self.copies_output(index, pass) {
-                    self.copy_output(index, pass, blocks);
+                    self.copy_output(index, pass, &part);
                 }
+            }
+            if shared {
+                worker.barrier();
             }
         }
     }
@@ -442,7 +453,7 @@ impl<E: Element> Stack<E> {
             match (&direction.second, &direction.normalised) {
                 (Some(second), _) => second.forward(&self.kernels, direction, pass, row, forward),
                 (_, Some(normalised)) => normalised.forward(&self.kernels, direction, pass, row, forward),
-                _ => (direction.kernels.forward)(forward),
+                _ => (direction.kernels.steps().forward)(forward),
             }
         }
     }
@@ -463,7 +474,7 @@ impl<E: Element> Stack<E> {
             match (&direction.second, &direction.normalised) {
                 (Some(second), _) => second.backward(&self.kernels, direction, row, sequence, backward),
                 (_, Some(normalised)) => normalised.backward(&self.kernels, direction, pass, row, backward),
-                _ => (direction.kernels.backward)(backward),
+                _ => (direction.kernels.steps().backward)(backward),
             }
         }
     }
@@ -528,12 +539,12 @@ impl<E: Element> Stack<E> {
     }
 
     /// Joins the directions, zeroes padded steps, applies norm, dropout and residual connection.
-    pub(super) unsafe fn copy_output(&self, index: usize, pass: &Pass<E>, blocks: RowBlocks) {
+    pub(super) unsafe fn copy_output(&self, index: usize, pass: &Pass<E>, part: &Part) {
         let layer = &self.layers[index];
         let total = layer.output_width();
         let dropout = pass.dropout.filter(|_| layer.dropout > 0.0);
-        for step in 0..pass.time {
-            for b in blocks.first..blocks.first + blocks.count {
+        for step in part.steps.clone() {
+            for b in part.first..part.first + part.count {
                 let row = step * pass.batch + b;
                 let valid = pass.lengths.is_none_or(|lengths| step < lengths[b]);
                 let mut offset = row * total;
@@ -578,31 +589,39 @@ impl<E: Element> Stack<E> {
         }
     }
 
-    /// The backward pass of all layers for the worker's rows; no barrier inside. Leaves the derivatives of the sums in
-    /// the gate tensors for `weight_gradients`.
+    /// The backward pass of all layers for the worker's rows; no barrier inside unless workers share time. Leaves the
+    /// derivatives of the sums in the gate tensors for `weight_gradients`.
     ///
     /// # Safety
     /// As the module says; `forward` must be done for these rows.
     pub unsafe fn backward(&self, pass: &Pass<E>, worker: &Worker) {
-        let blocks = pass.blocks(worker);
-        if blocks.count == 0 {
-            return;
+        let shared = self.shares_time(pass, worker);
+        if shared {
+            worker.barrier();
         }
         let last = self.layers.len() - 1;
         let mut entry: usize = self.layers.iter().map(|layer| layer.directions.len()).sum();
         for index in (0..self.layers.len()).rev() {
             let layer = &self.layers[index];
             let above = index < last || pass.output_gradient;
+            let part = self.part(index, pass, worker);
+            let blocks = part.blocks;
             if let Some(between) = layer.between.as_ref().filter(|_| above) {
                 unsafe { between.backward(layer, pass, blocks) };
             }
             for (d, direction) in layer.directions.iter().enumerate().rev() {
                 entry -= 1;
                 unsafe {
-                    self.start_carry(direction, pass, blocks, pass.final_gradients.get(entry));
-                    self.recur_back(index, d, pass, blocks, above);
-                    if pass.traced || direction.initial.is_learned() {
-                        self.initial_gradient(direction, pass, blocks);
+                    self.start_carry(direction, pass, pass.blocks(worker), pass.final_gradients.get(entry));
+                    match &direction.kernels {
+                        CellKernels::Steps(_) if part.count == 0 => {}
+                        CellKernels::Steps(_) => {
+                            self.recur_back(index, d, pass, blocks, above);
+                            if pass.traced || direction.initial.is_learned() {
+                                self.initial_gradient(direction, pass, blocks);
+                            }
+                        }
+                        CellKernels::Scan(scan) => self.scan_back(index, d, scan, pass, worker, &part, above),
                     }
                 }
             }
@@ -628,6 +647,9 @@ impl<E: Element> Stack<E> {
                         between.add_input_gradient(layer, pass, blocks, pass.input_gradient, width);
                     }
                 }
+            }
+            if shared {
+                worker.barrier();
             }
         }
     }
@@ -659,7 +681,7 @@ impl<E: Element> Stack<E> {
         let direction = &layer.directions[d];
         let (batch, width, line) = (pass.batch, direction.width, direction.line());
         let total_width = layer.output_width();
-        let from_above = layer.between.as_ref().map_or(&layer.above, |between| &between.above);
+        let from_above = layer.above_states();
         let mut following = std::ptr::null();
         for step in direction.steps(pass.time).rev() {
             let row = step * batch + blocks.first;
@@ -814,7 +836,13 @@ impl<E: Element> Stack<E> {
                     continue;
                 }
                 unsafe {
-                    self.recurrent_gradient(direction, self.source_below(index, d), pass, worker, own.clone());
+                    match direction.kernels {
+                        CellKernels::Steps(_) => {
+                            let below = self.source_below(index, d);
+                            self.recurrent_gradient(direction, below, pass, worker, own.clone());
+                        }
+                        CellKernels::Scan(_) => self.scan_bias_gradient(direction, pass, own.clone()),
+                    }
                     if let Some(lower) = &direction.lower {
                         let input = self.layer_input(index, pass);
                         let pack = self.pack(worker);
@@ -915,6 +943,25 @@ impl<E: Element> Stack<E> {
                     let numbers = feed.gates.len() * LANES;
                     pass.gradients.add(tensor + panel * numbers).copy_from_nonoverlapping(from, numbers);
                 }
+            }
+        }
+    }
+
+    /// `out` = sums of `vectors` vectors over `rows` rows that are `row` apart, in ascending order.
+    pub(super) unsafe fn column_sums(&self, first: *const E, rows: usize, vectors: usize, row: usize, out: *mut E) {
+        for start in (0..rows).step_by(OUTER_BLOCK) {
+            unsafe {
+                (self.kernels.outer)(Outer {
+                    inputs: 1,
+                    columns: vectors,
+                    rows: (rows - start).min(OUTER_BLOCK),
+                    packed: self.ones(),
+                    right: first.add(start * row),
+                    right_row: row,
+                    out,
+                    out_row: vectors * LANES,
+                    add: start > 0,
+                });
             }
         }
     }
