@@ -18,6 +18,7 @@ use crate::step::{Decay, StepOptions};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LayerConfig {
     pub cell: String,
+    #[serde(default)]
     pub options: OptionValues,
     pub hidden_size: usize,
     pub bidirectional: bool,
