@@ -87,6 +87,30 @@ fn gradients_of_every_kind() {
     }
 }
 
+/// What attention reads is then not h, and the query of a last step not the final state.
+#[test]
+fn gradients_past_a_norm_and_a_residual_connection() {
+    for mode in [HeadMode::EveryStep, HeadMode::LastStep] {
+        let mut spec = spec(AttentionKind::General, "gru", 2, true, mode);
+        spec.layers.push(LayerSpec { layer_norm: true, residual: true, ..spec.layers[0].clone() });
+        check_gradients(&spec, 4, 3, Some(&[4, 2, 3]), 2);
+    }
+}
+
+#[test]
+fn a_batch_with_fewer_rows_than_workers_is_evaluated_alike() {
+    let series = normals(12 * 2, 1);
+    for kind in [AttentionKind::None, AttentionKind::Dot] {
+        let run = |threads: usize| {
+            let spec = spec(kind, "lstm", 128, false, HeadMode::EveryStep);
+            let mut model = Model::<f64>::new(spec, 2, Arc::new(Pool::new(threads))).unwrap();
+            let input = Batch { time: 12, batch: 1, input: Input::Series(&series), lengths: None };
+            model.forward(&input, &mut model.zero_states(1), None).unwrap()
+        };
+        assert_eq!(run(1), run(3), "{kind:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() })]
 

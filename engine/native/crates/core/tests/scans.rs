@@ -66,6 +66,9 @@ fn threads_do_not_change_a_bit() {
     let series = InputSpec::Series { input_size: 3 };
     let alone = vec![layer("mingru", 37, false, 0.3), layer("minlstm", 20, true, 0.2), layer("mingru", 16, false, 0.0)];
     let mixed = vec![layer("lstm", 9, true, 0.2), layer("minlstm", 33, true, 0.1), layer("gru", 5, false, 0.0)];
+    let between = |cell, residual| LayerSpec { layer_norm: true, residual, ..layer(cell, 16, false, 0.2) };
+    let between =
+        vec![between("mingru", false), between("minlstm", true), between("lstm", true), between("mingru", true)];
     let long = 4 * SCAN_CHUNK + 3;
     for (input, layers, mode, batch, time, lengths) in [
         (tokens, alone.clone(), HeadMode::EveryStep, 1, long, None),
@@ -73,6 +76,8 @@ fn threads_do_not_change_a_bit() {
         (series, alone, HeadMode::LastStep, 1, SCAN_CHUNK + 1, None),
         (series, mixed.clone(), HeadMode::EveryStep, 2, long, Some(vec![long - 5, long])),
         (tokens, mixed, HeadMode::LastStep, 3, 2 * SCAN_CHUNK, Some(vec![7, 64, 33])),
+        (tokens, between.clone(), HeadMode::EveryStep, 1, long, None),
+        (series, between, HeadMode::LastStep, 2, long, Some(vec![long - 5, long])),
     ] {
         let spec = spec(input, layers, 19, mode);
         let one = trained(&spec, 1, batch, time, lengths.as_deref());
@@ -149,10 +154,17 @@ proptest! {
 #[test]
 fn gradients_cross_the_borders_of_chunks() {
     let (time, batch) = (2 * SCAN_CHUNK + 5, 2);
-    for (cell, threads, lengths) in
-        [("mingru", 1, None), ("mingru", 3, Some([time - 1, SCAN_CHUNK + 2])), ("minlstm", 3, Some([time, 9]))]
-    {
-        let spec = spec(InputSpec::Series { input_size: 1 }, vec![layer(cell, 2, true, 0.0)], 1, HeadMode::EveryStep);
+    for (cell, threads, lengths, between) in [
+        ("mingru", 1, None, false),
+        ("mingru", 3, Some([time - 1, SCAN_CHUNK + 2]), false),
+        ("minlstm", 3, Some([time, 9]), false),
+        ("mingru", 3, Some([time, 9]), true),
+    ] {
+        let mut layers = vec![layer(cell, 2, true, 0.0)];
+        if between {
+            layers.push(LayerSpec { layer_norm: true, residual: true, ..layers[0].clone() });
+        }
+        let spec = spec(InputSpec::Series { input_size: 1 }, layers, 1, HeadMode::EveryStep);
         let mut model = Model::<f64>::new(spec, 4, Arc::new(Pool::new(threads))).unwrap();
         // Gates that keep much, so that derivatives reach far.
         let mut weights = model.parameters();
@@ -217,4 +229,32 @@ fn gradients_cross_the_borders_of_chunks() {
         // dL/dh of the first step must not have died out on the way, or the test says nothing.
         assert!(traced.initial.entries.iter().all(|entry| entry.data.iter().any(|g| g.abs() > 1e-7)));
     }
+}
+
+#[test]
+fn what_needs_steps_or_recurrent_weights_is_refused_at_its_field() {
+    let plain = layer("mingru", 4, false, 0.0);
+    for (field, layer) in [
+        ("weightDrop", LayerSpec { weight_drop: 0.1, ..plain.clone() }),
+        ("zoneoutHidden", LayerSpec { zoneout_hidden: 0.1, ..plain.clone() }),
+        ("zoneoutCell", LayerSpec { zoneout_cell: 0.1, ..plain }),
+    ] {
+        let spec = spec(InputSpec::Series { input_size: 2 }, vec![layer], 1, HeadMode::LastStep);
+        let error = Model::<f32>::new(spec, 1, Arc::new(Pool::new(1))).err().expect("refused");
+        assert_eq!(error.location, Some(format!("layers.0.{field}")), "{error:?}");
+    }
+}
+
+/// Workers share the units of a batch with few rows, but not where a layer is scanned.
+#[test]
+fn a_batch_with_fewer_rows_than_workers_is_evaluated_alike() {
+    let series = normals(50 * 2, 1);
+    let run = |threads: usize| {
+        let layers = vec![layer("lstm", 128, false, 0.0), layer("minlstm", 128, false, 0.0)];
+        let spec = spec(InputSpec::Series { input_size: 2 }, layers, 1, HeadMode::EveryStep);
+        let mut model = Model::<f64>::new(spec, 2, Arc::new(Pool::new(threads))).unwrap();
+        let input = Batch { time: 50, batch: 1, input: Input::Series(&series), lengths: None };
+        model.forward(&input, &mut model.zero_states(1), None).unwrap()
+    };
+    assert_eq!(run(1), run(3));
 }
