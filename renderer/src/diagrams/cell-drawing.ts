@@ -176,7 +176,7 @@ function lstm(parts: LstmParts): CellDrawing {
       { x: has.depth ? 262 : 330, y: 118, text: has.forget ? 'f ⊙ c_{t−1}' : 'c_{t−1}', anchor: 'start', tone: 'quiet' },
       { x: g + 28, y: 262, text: has.input ? `i ⊙ ${candidate}` : has.coupled ? `(1 − f) ⊙ ${candidate}` : candidate, anchor: 'start', tone: 'quiet' },
       ...(shows === 'tanhAfter' ? [] : [{ x: h + 28, y: 272, text: { tanh: 'tanh c_{t}', tanhOfNorm: 'tanh LN(c_{t})', normalised: 'c_{t} ⊘ n_{t}', plain: 'c_{t}' }[shows], anchor: 'start', tone: 'quiet' } as const]),
-      ...(has.depth ? [{ x: 40, y: 206, text: 'c_{low,t}', anchor: 'start', tone: 'strong' } as const, { x: d + 14, y: lowY + 34, text: 'd', anchor: 'start', tone: 'strong', gate: 'd' } as const] : []),
+      ...(has.depth ? [{ x: 40, y: 198, text: 'c_{low,t}', anchor: 'start', tone: 'strong' } as const, { x: d + 20, y: lowY + 42, text: 'd', anchor: 'start', tone: 'strong', gate: 'd' } as const] : []),
       ...(has.projected ? [{ x: 905, y: turn - 26, text: 'W_{hr}', anchor: 'middle', tone: 'quiet' } as const] : []),
     ],
     inputs: inputs(parts.reads),
