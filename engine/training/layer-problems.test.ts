@@ -22,6 +22,7 @@ describe('options of the layers', () => {
     expect(problems({ layers: [{ hiddenSize: 1, bidirectional: true, residual: true }] }, forecast)).toEqual([]);
     expect(problems({ initialization: { forgetBias: 1, chrono: 9 } })).toEqual(['model.initialization.forgetBias TWO_GATE_BIASES']);
     expect(problems({ layers: [{ cell: 'rnn-tanh' }], initialization: { chrono: 9 } })).toEqual(['model.initialization.chrono NO_MEMORY_GATE']);
+    expect(problems({ layers: [{ cell: 'mingru', weightDrop: 0.1, zoneoutHidden: 0.1, zoneoutCell: 0.1 }] })).toEqual(['model.layers.0.weightDrop SCAN_WEIGHT_DROP', 'model.layers.0.zoneoutHidden SCAN_ZONEOUT', 'model.layers.0.zoneoutCell SCAN_ZONEOUT']);
   });
 
   it('are refused where the engine refuses them', () => {

@@ -8,6 +8,7 @@ import { attentionKinds } from '../../engine/contracts';
 import { OnnxRuntime } from '../../engine/inference';
 import { buildModel, type ForecastScaling } from '../../engine/onnx/build';
 import { verifyExport } from '../../engine/onnx/verify';
+import type { SequenceBorder } from '../../engine/onnx/sequence-border';
 import { exportModel } from '../../engine/onnx/weights';
 
 /** Attention in exported files against the engine that trains, with weights it drew itself. */
@@ -19,13 +20,13 @@ afterAll(async () => {
   for (const folder of folders) await rm(folder, { recursive: true, force: true });
 });
 
-async function verified(spec: ModelSpec, forecast: ForecastScaling | null, opset: number) {
+async function verified(spec: ModelSpec, forecast: ForecastScaling | null, opset: number, sequences: SequenceBorder | null = null) {
   const directory = await mkdtemp(join(tmpdir(), 'sluice-attention-'));
   folders.push(directory);
   const drawn = await engine.randomModel(spec, 3);
   const model = exportModel(spec, drawn.tensors(), engine.cells());
   const random = await engine.randomModel(spec, 1);
-  const build = { model, stateful: false, gates: true, opset, forecast, metadata: {}, producerVersion: 'test' };
+  const build = { model, stateful: false, gates: true, opset, forecast, sequences, metadata: {}, producerVersion: 'test' };
   const path = join(directory, 'model.onnx');
   const built = buildModel(build);
   await writeFile(path, built.bytes);
@@ -38,6 +39,7 @@ async function verified(spec: ModelSpec, forecast: ForecastScaling | null, opset
     model,
     engine: drawn,
     forecast,
+    sequences,
     tokens: null,
     random: { engine: random, model: exportModel(spec, random.tensors(), engine.cells()) },
     build: (weights, stateful, gates) => buildModel({ ...build, model: weights, stateful, gates }).bytes,
@@ -65,3 +67,15 @@ describe.each(attentionKinds.filter((kind) => kind !== 'none'))('a file with att
     expect(outputs.find(({ name }) => name === 'attention.weights')?.shape).toEqual(['batch', 1, 'time']);
   }, 120_000);
 });
+
+it('a file for sequences attends past a norm and a residual connection', async () => {
+  const layers = [layer('mingru', 4, true), { ...layer('gru', 4, true), layerNorm: true, residual: true }];
+  const options = { attention: 'general', initialState: 'learned' } as const;
+  const scaled = { columns: ['a', 'b'], scaler: { mean: [3, -1], deviation: [2, 0.5] } };
+  const regress: ModelSpec = { input: { kind: 'series', inputSize: 2 }, layers, head: { outputSize: 2, mode: 'lastStep' }, options };
+  const values = await verified(regress, null, 15, { kind: 'values', inputs: scaled, targets: scaled });
+  expect([values.report.passed, values.outputs.find(({ name }) => name === 'attention.weights')?.shape]).toEqual([true, ['batch', 1, 'time']]);
+  const label: ModelSpec = { input: { kind: 'tokens', vocabularySize: 9, embeddingSize: 3 }, layers, head: { outputSize: 4, mode: 'everyStep' }, options };
+  const labels = await verified(label, null, 17, { kind: 'labels', symbols: [...'abcdefghi'], labels: [...'wxyz'] });
+  expect([labels.report.passed, labels.outputs.find(({ name }) => name === 'attention.weights')?.shape]).toEqual([true, ['batch', 'time', 'time']]);
+}, 120_000);

@@ -154,6 +154,7 @@ describe('weights for another framework', () => {
     const zoned = { ...text(layer('lstm', 4)), layers: [{ ...layer('lstm', 4), zoneoutHidden: 0.1 }] };
     expect(() => writtenWeights(targetModel(zoned, engine), {}, 'torch')).toThrow(/zoneout of layer 1/);
     expect(() => writtenWeights(targetModel({ ...text(layer('lstm', 4)), options: { initialState: 'learned' } }, engine), {}, 'keras')).toThrow(/trained initial states/);
+    expect(() => writtenWeights(targetModel({ ...text(layer('lstm', 4)), options: { attention: 'dot' } }, engine), {}, 'torch')).toThrow(/the attention \(dot\)/);
     // The ablations are forms of lstm that are no other framework's.
     for (const [without] of engine.cells().find(({ name }) => name === 'lstm')!.options.map(({ values }) => values.slice(1))) {
       const option = engine.cells().find(({ name }) => name === 'lstm')!.options[0]!.name;
@@ -174,7 +175,9 @@ describe('weights for another framework', () => {
   });
 
   it.each(known)('come back as they are, also where no other framework has the cell: %s', async (cell) => {
-    const spec = text(layer(cell, 6), layer(cell, 4));
+    // What adds the cell state of the layer below is as wide as that.
+    const addsBelow = Boolean(engine.cells().find(({ name }) => name === cell)!.further?.bottom);
+    const spec = text(layer(cell, 6), layer(cell, addsBelow ? 6 : 4));
     const drawn = (await engine.randomModel(spec, 11)).tensors();
     const path = join(folder, 'own.npz');
     await writeFile(path, encodeNpz(writtenWeights(targetModel(spec, engine), drawn, 'sluice').tensors));

@@ -517,7 +517,7 @@ impl<E: Element> Model<E> {
     /// Whether a pass takes the first layer's sums from a table of the whole vocabulary, which then serves further
     /// passes over the same weights.
     fn uses_whole_vocabulary(&self, work: &Work<E>) -> bool {
-        let Some(embedding) = &self.embedding else { return false };
+        let Some(embedding) = self.embedding.as_ref().filter(|embedding| !embedding.is_shared()) else { return false };
         let sums = |d: &Direction<E>| d.panels * d.line() * embedding.vocabulary;
         let fits = self.stack.layers[0].directions.iter().map(sums).sum::<usize>() <= MOST_KEPT;
         fits && !work.backward && work.dropout.is_none() && self.kept.passes >= PASSES_BEFORE_KEEPING

@@ -395,6 +395,10 @@ fn a_tied_head_is_the_embedding() {
     for (sum, (a, b)) in shared.iter().zip(apart) {
         assert!((sum - (a + b)).abs() < 1e-15);
     }
+    // Also once a table of the whole vocabulary would serve further evaluations.
+    let mut outputs = || tied.forward(&batch, &mut tied.zero_states(2), None).unwrap();
+    let first = outputs();
+    assert!((0..12).all(|_| outputs() == first));
 }
 
 #[test]

@@ -65,6 +65,11 @@ impl<E: Element> Embedding<E> {
         self.shared = Some(tensor.packing.clone());
     }
 
+    /// True when the table is the head's matrix, whose rows do not lie one after the other.
+    pub fn is_shared(&self) -> bool {
+        self.shared.is_some()
+    }
+
     /// Finds the distinct tokens; all must be below the vocabulary's size.
     pub fn read(&mut self, tokens: &[u32]) {
         for &token in &self.distinct {
