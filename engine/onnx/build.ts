@@ -158,7 +158,7 @@ function addStack(g: GraphBuilder, model: ExportModel, input: string, { stateful
     const begin = (state: string): string => (stateful ? g.input(`${state}0_l${index}`, 'float32', [bidirectional ? 2 : 1, 'batch', signalSize(sizes, state)]) : addInitialState(g, model, index, state, value));
     const initial = stateful || learned ? Object.fromEntries(states.map((state) => [state, begin(state)])) : null;
     const above = model.cells[index + 1];
-    const wanted = [...(gates ? signals.map(({ name }) => name) : []), ...(above ? readsBelow(above) : [])];
+    const wanted = [...new Set([...(gates ? signals.map(({ name }) => name) : []), ...(above ? readsBelow(above) : [])])];
     const layer = addLayer(g, model, index, value, initial, wanted, layers.at(-1) ?? null);
     layers.push(layer);
     if (index + 1 < model.spec.layers.length) value = addOutput(g, model, layer, opset);

@@ -1,4 +1,4 @@
-import { layerForm, outputSize, type CellInfo, type RunConfig } from '../contracts';
+import { outputSize, type CellInfo, type RunConfig } from '../contracts';
 import { problem, type FieldProblem } from './field-problems';
 
 /** Options of the model that do not go together or do not fit its sizes, each at the field to change. */
@@ -8,7 +8,7 @@ export function layerProblems(config: RunConfig, cells: readonly CellInfo[]): Fi
 
 function widthProblems({ model, task }: RunConfig, cells: readonly CellInfo[]): FieldProblem[] {
   const found: FieldProblem[] = [];
-  const outputs = model.layers.map((layer, index) => outputSize(layer, layerForm(cells, layer, index)) * (layer.bidirectional ? 2 : 1));
+  const outputs = model.layers.map((layer) => outputSize(layer, cells.find(({ name }) => name === layer.cell)) * (layer.bidirectional ? 2 : 1));
   const top = outputs.at(-1)!;
   if (model.tieWeights && task.kind !== 'language-model') {
     found.push(problem('model.tieWeights', 'TIE_WITHOUT_EMBEDDING', 'model.tieWeights is true, but only a language model has an embedding to tie to; set it to false', {}));

@@ -208,10 +208,20 @@ fn case() -> impl Strategy<Value = Case> {
 /// Stacks in which every layer is as wide as its input, in one or both directions.
 fn residual_case() -> impl Strategy<Value = Case> {
     (case(), size()).prop_map(|(mut case, half)| {
-        for layer in &mut case.spec.layers {
+        let layers = &mut case.spec.layers;
+        for index in 0..layers.len() {
+            let below = index.checked_sub(1).map(|below| layers[below].hidden_size);
+            let layer = &mut layers[index];
             layer.hidden_size = if layer.bidirectional { half } else { 2 * half };
             layer.residual = true;
             layer.layer_norm &= half > 1;
+            let cell = find_cell(&layer.cell).unwrap();
+            layer.projection_size = Some(layer.hidden_size);
+            // See `fit_cells`; here the sizes are given.
+            let too_narrow = cell.normalised().is_some() && layer.hidden_size < 5;
+            if too_narrow || (cell.lower().is_some() && below.is_some_and(|below| below != layer.hidden_size)) {
+                layer.cell = "lstm".into();
+            }
         }
         case.spec.input = match case.spec.input {
             InputSpec::Tokens { vocabulary_size, .. } => {

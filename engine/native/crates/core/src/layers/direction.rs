@@ -252,7 +252,8 @@ impl<E: Element> Direction<E> {
         }
     }
 
-    /// Adds to h's `carry` what reaches it through the recurrent product of the step after this one.
+    /// Adds to the `carry` of the state that the recurrent product reads what reaches it through that product of the
+    /// step after this one.
     ///
     /// # Safety
     /// As in `layers`.
@@ -260,10 +261,11 @@ impl<E: Element> Direction<E> {
         if step.following.is_null() {
             return;
         }
-        let (width, run) = (self.output_width, self.recurrent_line());
+        let read = self.layout.reads;
+        let (width, run) = (self.state_width(read), self.recurrent_line());
         for chunk in (0..width).step_by(CHUNK_COLUMNS) {
             unsafe {
-                let carry = step.carry[0].add(chunk);
+                let carry = step.carry[read].add(chunk);
                 (kernels.product)(Product {
                     rows: step.rows,
                     columns: (width - chunk).min(CHUNK_COLUMNS) / LANES,

@@ -113,7 +113,7 @@ impl<E: Element> Stack<E> {
     ) {
         let zoneout = direction.zoneout.as_ref().expect("called for directions with zoneout");
         unsafe {
-            // Of h, the recurrent product of the step after this one is still to be added, and what comes from above.
+            // The recurrent product of the step after this one is still to be added, and to h what comes from above.
             direction.reach_through_product(&self.kernels, &backward);
             for row in 0..blocks.count {
                 let b = blocks.first + row;
