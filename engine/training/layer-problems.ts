@@ -9,7 +9,9 @@ export function layerProblems(config: RunConfig, cells: readonly CellInfo[]): Fi
 /** A cell without a product from step to step is scanned: it has no weights to drop there, and no step at which to keep a state. */
 function scanProblems({ model }: RunConfig, cells: readonly CellInfo[]): FieldProblem[] {
   return model.layers.flatMap((layer, index) => {
-    if (layerForm(cells, layer, index)?.names.recurrent !== null) return [];
+    const form = layerForm(cells, layer, index);
+    if (form && form.states.length > 2) return scaledStates(layer, index);
+    if (form?.names.recurrent !== null) return [];
     const at = (field: string): string => `model.layers.${index}.${field}`;
     const { cell, weightDrop, zoneoutHidden, zoneoutCell } = layer;
     const found: FieldProblem[] = [];
@@ -19,6 +21,16 @@ function scanProblems({ model }: RunConfig, cells: readonly CellInfo[]): FieldPr
     }
     return found;
   });
+}
+
+/** States that are scaled by one another, as those of sLSTM, cannot be kept one by one. */
+function scaledStates({ cell, zoneoutHidden, zoneoutCell }: RunConfig['model']['layers'][number], index: number): FieldProblem[] {
+  return [['zoneoutHidden', zoneoutHidden] as const, ['zoneoutCell', zoneoutCell] as const]
+    .filter(([, share]) => share > 0)
+    .map(([field, share]) => {
+      const at = `model.layers.${index}.${field}`;
+      return problem(at, 'SCALED_ZONEOUT', `${at} is ${share}, but ${cell} scales its states by one another, so zoneout cannot keep some of them; set it to 0 or choose another cell`, { cell });
+    });
 }
 
 function widthProblems({ model, task }: RunConfig, cells: readonly CellInfo[]): FieldProblem[] {

@@ -254,6 +254,7 @@ export const messages = {
     RESIDUAL_WIDTH: 'The layer reads {input} values and gives {output}. A residual connection needs both to be equal.',
     TWO_GATE_BIASES: 'Forget bias and chrono set the same biases. Leave one of them empty.',
     SCAN_WEIGHT_DROP: 'This cell has no recurrent weights to drop. Set it to 0 or choose another cell.',
+    SCALED_ZONEOUT: 'This cell scales its states by one another, so zoneout cannot keep some of them. Set it to 0 or choose another cell.',
     SCAN_ZONEOUT: 'This cell is scanned over all steps at once, where zoneout cannot keep a unit’s state. Set it to 0 or choose another cell.',
     NO_MEMORY_GATE: 'No layer has a gate that keeps the memory. Choose another cell or leave this empty.',
     NO_END: 'The training would never end. Give a number of steps or epochs, or stop early.',

@@ -322,7 +322,10 @@ impl<E: Element> Model<E> {
         let done = self.pass(batch, states, work)?;
         let grad_norm = done.norm;
         let non_finite = if done.loss.sum.is_finite() && grad_norm.is_finite() {
-            self.store_states(states, options.carry_after.unwrap_or(batch.time));
+            // Carried from before the first step, the states stay as they are, also those that sequences begin with.
+            if options.carry_after != Some(0) {
+                self.store_states(states, options.carry_after.unwrap_or(batch.time));
+            }
             None
         } else {
             Some(self.find_non_finite(batch, states, Work { backward: false, update: None, ..work })?)

@@ -111,6 +111,16 @@ fn scanned_layers(spec: &ModelSpec) -> Result<(), EngineError> {
             if scanned && share > 0.0 {
                 return Err(EngineError::at("MODEL_INVALID", format!("layers.{index}.{name}"), message));
             }
+            // A unit's states are shares of each other: kept one by one they would no longer belong together.
+            if name != "weightDrop"
+                && share > 0.0
+                && find_cell(&layer.cell).is_ok_and(|cell| cell.info().states.len() > 2)
+            {
+                let message = format!(
+                    "{cell} scales its states by one another, so zoneout cannot keep some of them; set it to 0 or choose another cell"
+                );
+                return Err(EngineError::at("MODEL_INVALID", format!("layers.{index}.{name}"), message));
+            }
         }
     }
     Ok(())
