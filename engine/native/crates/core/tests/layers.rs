@@ -125,8 +125,10 @@ fn share() -> impl Strategy<Value = f32> {
 }
 
 fn layer() -> impl Strategy<Value = LayerSpec> {
-    let names: Vec<String> =
-        cells().iter().map(|cell| cell.name.to_string()).filter(|name| name != "rnn-relu").collect();
+    // The rectifier has a kink; h of an sLSTM is a quotient, bent so much where the divisor is small that differences
+    // lose their digits. `gradients.rs` has both at sizes where that does not show.
+    let smooth = |name: &String| name != "rnn-relu" && name != "slstm";
+    let names: Vec<String> = cells().iter().map(|cell| cell.name.to_string()).filter(smooth).collect();
     let shares = (share(), any::<bool>(), share(), share(), share());
     (proptest::sample::select(names), size(), any::<bool>(), shares, any::<bool>(), any::<bool>()).prop_map(
         |(cell, hidden_size, bidirectional, shares, layer_norm, residual)| LayerSpec {
@@ -158,6 +160,13 @@ fn fit_cells(layers: &mut [LayerSpec]) {
                 layers[index - 1].cell = "lstm".into();
             }
             layers[index].hidden_size = layers[index - 1].hidden_size;
+        }
+    }
+    for layer in layers {
+        let info = find_cell(&layer.cell).unwrap().info();
+        // Without a product from step to step a layer is scanned: there is nothing to drop and no step to keep a state at.
+        if info.names.recurrent.is_none() {
+            (layer.weight_drop, layer.zoneout_hidden, layer.zoneout_cell) = (0.0, 0.0, 0.0);
         }
     }
 }
@@ -323,6 +332,9 @@ fn the_gates_that_keep_the_memory_do_keep_it() {
         let memory = states.entries.len() - 1;
         let name = states.entries[memory.min(1)].name.clone();
         states.get_mut(&name).unwrap().copy_from_slice(&[0.5, -0.25, 0.75, 0.1, -0.9]);
+        for state in cell.positive_states {
+            states.get_mut(&format!("{state}0_l0")).unwrap().fill(1.0);
+        }
         let before = states.get(&name).unwrap().to_vec();
         let batch = Batch { time: 3, batch: 1, input: Input::Tokens(&[1, 2, 3]), lengths: None };
         keeping.forward(&batch, &mut states, None).unwrap();
