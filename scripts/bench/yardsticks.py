@@ -59,7 +59,7 @@ def stepping(shape):
     draw = np.random.default_rng(0)
     weights = {"embedding": (vocabulary, hidden), "head": (hidden, vocabulary)}
     inputs = [helper.make_tensor_value_info("token", TensorProto.INT64, [1, 1])]
-    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, None)]
+    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 1, vocabulary])]
     nodes = [helper.make_node("Gather", ["embedding", "token"], ["x0"])]
     for layer in range(shape["layers"]):
         weights[f"W{layer}"] = weights[f"R{layer}"] = (1, gates * hidden, hidden)
