@@ -66,6 +66,7 @@ test('a training is adjusted while it runs, and the curves show where', async ({
     await inside.click();
     await page.getByRole('option', { name }).click();
     await expect(page.getByRole('group', { name: new RegExp(`· ${name}$`) })).toBeVisible();
+    // For the picture only: the chart fades in, and nothing says when it is done.
     await page.waitForTimeout(400);
     await keepScreenshot(page, info, `train-${name.toLowerCase().replaceAll(' ', '-')}`);
   }

@@ -58,6 +58,7 @@ impl Kind {
 }
 
 #[derive(Debug, Deserialize)]
+// The letters are those of the fixture's file.
 #[allow(non_snake_case)]
 struct Sizes {
     Tq: usize,

@@ -80,6 +80,7 @@ struct Run {
 }
 
 #[derive(Debug, Deserialize)]
+// The letters are those of the fixture's file.
 #[allow(non_snake_case)]
 struct RunSizes {
     V: usize,

@@ -82,6 +82,7 @@ impl<E: Element> Linear<E> {
     ///
     /// # Safety
     /// As `dense`.
+    // Operands and places of a product: a struct for one call each would only name them twice.
     #[allow(clippy::too_many_arguments)]
     pub unsafe fn multiply(
         &self,
@@ -114,6 +115,7 @@ impl<E: Element> Linear<E> {
     ///
     /// # Safety
     /// As `dense`.
+    // Operands and places of a product: a struct for one call each would only name them twice.
     #[allow(clippy::too_many_arguments)]
     pub unsafe fn multiply_back(
         &self,
@@ -147,6 +149,7 @@ impl<E: Element> Linear<E> {
     ///
     /// # Safety
     /// As `outer_blocks`.
+    // Operands and places of a product: a struct for one call each would only name them twice.
     #[allow(clippy::too_many_arguments)]
     pub unsafe fn gradient(
         &self,
