@@ -124,7 +124,7 @@ export interface ModelDescription {
   tokensPerStep: number;
   /** Problems at fields of the configuration, empty when it can be trained. */
   problems: { path: string; code: string; message: string; details: Record<string, string | number | null> }[];
-  onnx: { layer: number; operator: string | null; cpu: boolean; cuda: boolean; reason: 'scan' | 'cpuOnly' | 'zoneout' | null }[];
+  onnx: { layer: number; operator: string; cpu: boolean; cuda: boolean; reason: 'scan' | 'cpuOnly' | 'zoneout' | null }[];
 }
 
 /** One step of a learning-rate range test. */

@@ -8,12 +8,13 @@ import { generateTokens, measureLatency, modelNotes, OnnxRuntime, readFeeds, run
 import type { DatasetService, ExportService, JobContext, Ports, RunService } from '../ports';
 import { checkName, ensureFolder, isTaken, moveToTrash, nameTaken, outputPlace, readJson, restoreFromTrash, syncFolder, temporaryPath, uniqueName, workspacePaths, writeError, writeJson } from '../workspace';
 import { attentionOf } from './attention';
-import { buildModel, modelMetadata, pairsOf, type BuildRequest, type ForecastScaling } from './build';
+import { buildModel, modelMetadata, type BuildRequest, type ForecastScaling } from './build';
 import { GraphBuilder } from './graph';
 import { encodeModel } from './proto';
 import { readModel } from './reader';
 import { borderOf } from './sequence-border';
 import { snippets } from './snippets';
+import { pairsOf } from './states';
 import { verifyExport } from './verify';
 import { exportModel, readWeights } from './weights';
 

@@ -147,7 +147,7 @@ export const messages = {
     layerNorm: 'The output is normalised over its units, with a gain and a bias of its own.',
     residual: 'The layer’s input is added to its output: x + dropout(norm(h)). Both have to be equally wide.',
     weightDrop: 'Share of the recurrent weights that is zero in an update, the same for all its steps (Merity et al. 2018).',
-    zoneout: 'Share of the units that keep their state from the step before (Krueger et al. 2017). Such a layer cannot be exported to ONNX.',
+    zoneout: 'Share of the units that keep their state from the step before (Krueger et al. 2017). In an ONNX file such a layer is a Scan.',
     tieWeights: 'The head uses the embedding’s matrix; the embedding has to be as wide as the last layer’s output.',
     embeddingDropout: 'Share of the vocabulary that has no embedding in an update.',
     gateBiases: 'A forget bias of 1 lets an LSTM remember from the start. Chrono draws it so that the units bridge lags up to so many steps. One of the two at most.',
@@ -216,7 +216,7 @@ export const messages = {
   onnxReason: {
     scan: 'no operator of ONNX holds this cell; it is written out as a Scan, which ONNX Runtime computes on the CPU',
     cpuOnly: 'the CUDA kernels have no such cell; ONNX Runtime computes it on the CPU',
-    zoneout: 'with zoneout the states in use are a mixture, which no operator computes',
+    zoneout: 'zoneout mixes the states after each step, which no operator does; the layer is written out as a Scan, which ONNX Runtime computes on the CPU',
   },
   weights: 'Weights of this block',
   reverse: 'reverse',

@@ -150,7 +150,7 @@ export const messages: Translated<typeof english> = {
     layerNorm: '출력을 유닛 전체에 걸쳐 정규화하고, 학습되는 이득과 편향을 적용합니다.',
     residual: '층의 입력을 출력에 더합니다: x + 드롭아웃(정규화(h)). 두 너비가 같아야 합니다.',
     weightDrop: '한 번 갱신하는 동안 0이 되는 순환 가중치의 비율입니다. 모든 스텝에서 같습니다 (Merity et al. 2018).',
-    zoneout: '앞 스텝의 상태를 그대로 지니는 유닛의 비율입니다 (Krueger et al. 2017). 이런 층은 ONNX로 내보낼 수 없습니다.',
+    zoneout: '앞 스텝의 상태를 그대로 지니는 유닛의 비율입니다 (Krueger et al. 2017). ONNX 파일에서 이런 층은 Scan이 됩니다.',
     tieWeights: '출력층이 임베딩 행렬을 함께 씁니다. 임베딩 크기가 마지막 층의 출력 너비와 같아야 합니다.',
     embeddingDropout: '한 번 갱신하는 동안 임베딩이 0이 되는 어휘의 비율입니다.',
     gateBiases: '망각 편향이 1이면 LSTM이 처음부터 기억을 지닙니다. 크로노 초기화는 이 길이까지의 지연을 이어 주도록 편향을 뽑습니다. 둘 가운데 하나만 정합니다.',
@@ -219,7 +219,7 @@ export const messages: Translated<typeof english> = {
   onnxReason: {
     scan: '이 셀을 담는 ONNX 연산이 없어 Scan으로 풀어 쓰며, ONNX Runtime이 CPU에서 계산합니다',
     cpuOnly: 'CUDA 커널에 이런 셀이 없어 ONNX Runtime이 CPU에서 계산합니다',
-    zoneout: '존아웃을 쓰면 추론 때 상태가 섞인 값이라 계산하는 연산이 없습니다',
+    zoneout: '존아웃은 스텝마다 상태를 섞는데 그런 연산이 없어 Scan으로 풀어 쓰며, ONNX Runtime이 CPU에서 계산합니다',
   },
   weights: '이 블록의 가중치',
   reverse: '역방향',
