@@ -55,8 +55,8 @@ describe('a model that carries a rounding to the second decimal', { timeout: 60_
     for (const seed of seeds) cases.push(...(await verified(seed)).cases);
     const open = cases.filter(({ rounding }) => rounding > 5e-4);
     expect(open.length).toBeGreaterThan(0);
-    // Only at the end of long calls.
-    expect(new Set(open.map(({ time }) => time))).toEqual(new Set([100]));
+    // Not in the shortest calls, by which the others are judged.
+    expect(open.every(({ time }) => time > 2)).toBe(true);
     expect(Math.max(...cases.map(({ boundShare }) => boundShare))).toBeLessThanOrEqual(1);
   });
 
