@@ -111,6 +111,7 @@ export const messages = {
     layer: 'layer {layer}',
     layerReverse: 'layer {layer}, backward',
     attention: 'attention',
+    lastLooks: 'what the last step looks at: {where}',
     states: 'states {first}–{last} of {count}, those looked at',
     units: '{first}–{last} of {count} units',
     bands: '{bands} bands of {count} units',

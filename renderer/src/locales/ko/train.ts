@@ -114,6 +114,7 @@ export const messages: Translated<typeof english> = {
     layer: '{layer}층',
     layerReverse: '{layer}층 역방향',
     attention: '어텐션',
+    lastLooks: '마지막 스텝이 살펴보는 곳: {where}',
     states: '살펴본 상태 {count}개 중 {first}–{last}',
     units: '유닛 {count}개 중 {first}–{last}',
     bands: '유닛 {count}개를 {bands}개 띠로',
