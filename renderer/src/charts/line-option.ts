@@ -12,7 +12,7 @@ export interface ChartLine {
   color: string;
   /**
    * `raw`: thin and faint under its smoothed `main`; `dotted`: with points (validation); `other`: another run;
-   * `planned`: what is still to come; `filled`: with the area below; `steps`: holds its value until the next point.
+   * `planned`: what is still to come; `filled`: with the area below; `steps`: a value of its own for each point, from halfway to halfway.
    */
   look: 'raw' | 'main' | 'dotted' | 'other' | 'planned' | 'filled' | 'steps';
   /** Written at the last point. */
@@ -30,7 +30,7 @@ export interface ChartSpec {
   x?: { min?: number; max?: number };
   y?: { min?: number; max?: number };
   /** Horizontal lines with a name: a clipping norm, a baseline. */
-  marks?: readonly { y: number; label: string; color: string; labelColor: string }[];
+  marks?: readonly { y: number; label: string; color: string; labelColor: string; at?: 'start' | 'end' }[];
   /** x from which on nothing has happened yet: a soft fill. */
   futureFrom?: number | null;
   futureColor?: string;
@@ -201,7 +201,7 @@ export function lineOption(spec: ChartSpec, view: [number, number] | null, size:
       symbolSize: 3.4,
       showSymbol: line.look === 'dotted' && data.length * 9 <= pixels,
       showAllSymbol: true,
-      ...(line.look === 'steps' && { step: 'end' }),
+      ...(line.look === 'steps' && { step: 'middle' }),
       lineStyle: {
         color: line.color,
         width: look.width,
@@ -300,7 +300,7 @@ function furniture(spec: ChartSpec, scales: ChartScales, theme: ChartTheme): Rec
       data: (scales.yTicks.length > 0 ? (spec.marks ?? []) : []).map((mark) => ({
         yAxis: transform(mark.y),
         lineStyle: { color: mark.color, type: [3, 3], width: 1, opacity: 1 },
-        label: { show: true, position: 'insideEndTop', distance: [0, 2], formatter: mark.label, color: mark.labelColor, fontFamily: theme.ui, fontSize: 10.5 },
+        label: { show: true, position: mark.at === 'start' ? 'insideStartTop' : 'insideEndTop', distance: [0, 2], formatter: mark.label, color: mark.labelColor, fontFamily: theme.ui, fontSize: 10.5, backgroundColor: theme.pane, padding: [1, 2] },
       })),
     },
     markArea: {

@@ -8,6 +8,8 @@ export interface TraceSignal {
   scale: SignalScale;
   /** `[time, units]`, row-major, after activation. */
   values: Float32Array;
+  /** The value that is drawn as fully open, where that is not 1. */
+  top?: number;
 }
 
 /** What stands under the plates: the characters or words of a text, or the series itself. */
@@ -40,6 +42,12 @@ export function minimumColumn(ruler: Ruler): number {
   if (ruler.kind === 'series') return 1;
   if (hasWords(ruler)) return 15;
   return ruler.texts.some(isWide) ? 13 : 8;
+}
+
+/** The signal as it is drawn: its own values over their `top`. */
+export function drawnSignal(signal: TraceSignal): TraceSignal {
+  const { top } = signal;
+  return top === undefined || !(top > 0) ? signal : { ...signal, values: signal.values.map((value) => value / top) };
 }
 
 /** A step in words: its number, and the token or the time and series that stand there. */

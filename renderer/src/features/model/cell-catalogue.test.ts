@@ -1,23 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import { loadEngine } from '../../../../engine/binding';
-import { cellSources, groupOf, matches } from './cell-catalogue';
 import { messages } from '../../locales/en/model';
+import { cellSources, groupOf, matches } from './cell-catalogue';
 
-/** Every cell that the engine has is found in the list, with what it does and where it comes from. */
 describe('list of cells', () => {
-  const cells = loadEngine().cells();
-
-  it('has words and a paper for each', () => {
-    for (const { name } of cells) {
-      expect(messages.cells, name).toHaveProperty(name);
-      expect(messages.cellNotes, name).toHaveProperty(name);
-      expect(cellSources, name).toHaveProperty(name);
-    }
+  it('has a sentence and a paper for every cell that has a name', () => {
+    const names = Object.keys(messages.cells).sort();
+    expect(Object.keys(messages.cellNotes).sort()).toEqual(names);
+    expect(Object.keys(cellSources).sort()).toEqual(names);
   });
 
-  it('puts each where it belongs', () => {
-    const group = (name: string) => groupOf(cells.find((cell) => cell.name === name)!);
-    expect(['lstm', 'slstm', 'gru', 'mgu', 'rnn-tanh', 'clockwork', 'mingru', 'minlstm'].map(group)).toEqual(['memory', 'memory', 'gated', 'gated', 'plain', 'plain', 'scanned', 'scanned']);
+  it('puts a cell where what the engine says of it belongs', () => {
+    const cell = (recurrent: string | null, states: string[], gates: string) =>
+      groupOf({ names: { input: 'W', recurrent, bias: 'b', recurrentBias: null }, states, signals: [...gates].map((name) => ({ name, kind: 'openness' as const })).concat({ name: 'h', kind: 'signed' as never }) });
+    expect([cell('U', ['h', 'c'], 'fio'), cell('U', ['h'], 'rz'), cell('U', ['h'], ''), cell(null, ['h'], 'z')]).toEqual(['memory', 'gated', 'plain', 'scanned']);
   });
 
   it('is searched by all that is said of a cell', () => {
