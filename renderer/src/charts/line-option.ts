@@ -69,6 +69,9 @@ export interface ChartScales {
   fromX(pixel: number): number;
 }
 
+/** Width of a digit of the axis, and the least room between two labels. */
+const labelAdvance = 6.3;
+const labelGap = 8;
 const defaultMargins: Margins = { left: 36, right: 12, top: 8, bottom: 18 };
 
 /** Ends, labels and pixel positions of a chart; `view` is the zoomed part of x, null for all. */
@@ -111,7 +114,7 @@ export function chartScales(spec: ChartSpec, view: [number, number] | null, size
   return {
     x,
     y,
-    xTicks: isEmpty ? [] : linearTicks(x[0], x[1], spec.ticks?.x ?? 4),
+    xTicks: isEmpty ? [] : roomyTicks(x, spec.ticks?.x ?? 4, width, spec.formatX),
     yTicks,
     margins,
     bottom: margins.top + height,
@@ -119,6 +122,16 @@ export function chartScales(spec: ChartSpec, view: [number, number] | null, size
     toY: (value) => margins.top + (1 - (transform(value) - y[0]) / (y[1] - y[0])) * height,
     fromX: (pixel) => x[0] + ((pixel - margins.left) / width) * (x[1] - x[0]),
   };
+}
+
+/** Labels of the x axis: as many as asked for, fewer where they would touch. */
+function roomyTicks(x: [number, number], most: number, width: number, format?: (value: number) => string): number[] {
+  for (let count = most; ; count--) {
+    const ticks = linearTicks(x[0], x[1], count);
+    if (ticks.length < 3 || count <= 1) return ticks;
+    const widest = Math.max(...(format ? ticks.map(format) : axisNumbers(ticks)).map((label) => label.length)) * labelAdvance;
+    if (((ticks[1]! - ticks[0]!) / (x[1] - x[0])) * width >= widest + labelGap) return ticks;
+  }
 }
 
 /** The whole x range of a chart. */

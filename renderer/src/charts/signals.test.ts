@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { hasWords, isUnknown, minimumColumn, shownToken, shownValue, signalKey, signalNumber, stepName, wordStep } from './signals';
+import { drawnSignal, hasWords, isUnknown, minimumColumn, shownToken, shownValue, signalKey, signalNumber, stepName, wordStep } from './signals';
 
 describe('ruler', () => {
   it('shows white space and widens columns for Hangul', () => {
@@ -48,6 +48,12 @@ describe('values', () => {
     expect(shownValue({ name: 'c', scale: 'tanh', values }, 2, 0, 0)).toBeCloseTo(Math.tanh(2));
     expect(shownValue({ name: 'h', scale: 'signed', values }, 2, 1, 0)).toBe(-1);
     expect(shownValue({ name: 'h', scale: 'signed', values }, 2, 0, 5)).toBeNaN();
+  });
+
+  it('of attention are drawn against the largest', () => {
+    const signal = { name: 'α', scale: 'openness' as const, values: Float32Array.of(0.01, 0.02), top: 0.02 };
+    expect([...drawnSignal(signal).values]).toEqual([0.5, 1]);
+    expect(drawnSignal({ ...signal, top: 0 }).values).toBe(signal.values);
   });
 
   it('are written with a real minus sign and no signed zero', () => {
