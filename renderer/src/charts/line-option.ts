@@ -69,9 +69,9 @@ export interface ChartScales {
   fromX(pixel: number): number;
 }
 
-/** Width of a digit of the axis, and the least room between two labels. */
+/** Width of a digit of the axis, and the least room between two labels; the last one is moved inwards by half of itself. */
 const labelAdvance = 6.3;
-const labelGap = 8;
+const labelGap = 4;
 const defaultMargins: Margins = { left: 36, right: 12, top: 8, bottom: 18 };
 
 /** Ends, labels and pixel positions of a chart; `view` is the zoomed part of x, null for all. */
@@ -130,7 +130,7 @@ function roomyTicks(x: [number, number], most: number, width: number, format?: (
     const ticks = linearTicks(x[0], x[1], count);
     if (ticks.length < 3 || count <= 1) return ticks;
     const widest = Math.max(...(format ? ticks.map(format) : axisNumbers(ticks)).map((label) => label.length)) * labelAdvance;
-    if (((ticks[1]! - ticks[0]!) / (x[1] - x[0])) * width >= widest + labelGap) return ticks;
+    if (((ticks[1]! - ticks[0]!) / (x[1] - x[0])) * width >= 1.5 * widest + labelGap) return ticks;
   }
 }
 

@@ -44,7 +44,7 @@ export function saturationSpec(insights: readonly InsightRecord[], x: ChartSpec[
       }),
     };
   });
-  return { lines: byName(rows, nameOf, colorOf), ...(x && { x }), y: { min: 0 }, ...frame };
+  return { lines: byName(rows, nameOf, colorOf), ...(x && { x }), y: { min: 0, max: 0.2 }, formatY: (share) => `${Math.round(share * 100)} %`, ...frame };
 }
 
 /** ‖dL/dh‖ over the lag at the newest validation. */
