@@ -114,7 +114,7 @@ export async function completeConfig(input: unknown, context: ConfigContext, pre
   }
 
   const cells = context.cells();
-  const problems = [...cellProblems(first.data, cells), ...optionProblems(first.data, cells), ...layerProblems(first.data, context.cells()), ...columnProblems(first.data, dataset)];
+  const problems = [...cellProblems(first.data, cells), ...optionProblems(first.data, cells), ...layerProblems(first.data, cells, dataset.kind === 'sequences' ? dataset.columns.length : 0), ...columnProblems(first.data, dataset)];
   problems.push(...trainingProblems(first.data));
   if (first.data.training.maxSteps === null && first.data.training.maxEpochs === null && first.data.earlyStopping.patience === null) {
     problems.push(problem('training.maxSteps', 'NO_END', 'the training would never end: give training.maxSteps, training.maxEpochs or earlyStopping.patience', {}));
