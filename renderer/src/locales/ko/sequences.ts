@@ -87,7 +87,7 @@ export const messages: Translated<typeof english> = {
   },
   train: {
     gates: '한 시퀀스에 대한 게이트',
-    lossRegress: '제곱 오차(스케일된 값)',
+    lossRegress: '{loss}, 스케일된 값',
     lossVectors: '벡터당 nat',
     lossLabel: '레이블당 nat',
     notesOn: '1의 수',

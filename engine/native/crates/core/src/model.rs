@@ -479,8 +479,12 @@ impl<E: Element> Model<E> {
             (Input::Tokens(_), None) => unreachable!("check_batch compares input and model"),
         };
         let last_step = self.head.mode == HeadMode::LastStep;
-        let scope =
-            Scope { batch: size, lengths: if last_step { None } else { batch.lengths }, outputs: self.head.outputs };
+        let scope = Scope {
+            batch: size,
+            lengths: if last_step { None } else { batch.lengths },
+            outputs: self.head.outputs,
+            values: self.spec.options.loss,
+        };
         let count = work.target.map_or(0, |target| scope.count(&target, self.head.rows(time, size)));
         let pass = Pass {
             time,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cells::{CellEntry, OptionValues, Second};
+use crate::loss::ValueLoss;
 
 /// The shape of a whole model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +27,8 @@ pub struct ModelOptions {
     pub initial_state: InitialState,
     /// Share of the vocabulary whose embeddings are zero in an update (Gal & Ghahramani 2016).
     pub embedding_dropout: f32,
+    /// What a difference costs where the targets are values.
+    pub loss: ValueLoss,
 }
 
 /// How a query is compared with the states of the last recurrent layer (`layers/attention.rs`).
@@ -220,7 +223,7 @@ pub const IGNORED: u32 = u32::MAX;
 pub enum Target<'a, E> {
     /// Softmax cross-entropy; `[T*B]` with `EveryStep`, `[B]` with `LastStep`; `IGNORED` entries do not count.
     Tokens(&'a [u32]),
-    /// Squared error; `[T*B*out]` with `EveryStep`, `[B*out]` with `LastStep`; NaN entries do not count.
+    /// Values, compared by the model's `ModelOptions::loss`; `[T*B*out]` with `EveryStep`, `[B*out]` with `LastStep`; NaN entries do not count.
     Values(&'a [E]),
     /// Sigmoid cross-entropy of every output, each 0 or 1; shapes as of `Values`. The loss is summed over the outputs of
     /// a row and its mean taken over the rows: nats per time step, as the music models of the literature are measured.
