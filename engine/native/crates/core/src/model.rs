@@ -257,11 +257,6 @@ impl<E: Element> Model<E> {
         self.moments = moments;
     }
 
-    /// The number of the next batches' first time step, 0 unless said otherwise: cells that count time steps begin there.
-    pub fn count_from(&mut self, step: usize) {
-        self.stack.first_step = step;
-    }
-
     /// States for a batch whose sequences all begin: zero, and marked so for learned initial states.
     pub fn zero_states(&self, batch: usize) -> States<E> {
         let mut entries = Vec::new();
@@ -276,7 +271,7 @@ impl<E: Element> Model<E> {
                 });
             }
         }
-        States { batch, entries }
+        States { batch, steps: 0, entries }
     }
 
     fn directions(&self) -> impl Iterator<Item = &Direction<E>> {
@@ -451,6 +446,7 @@ impl<E: Element> Model<E> {
             }
             _ => 0,
         };
+        self.stack.first_step = states.steps;
         self.stack.reserve(time, size, distinct, work.dropout.is_some(), work.backward, work.traced);
         self.head.reserve(time, size, work.backward);
         self.losses.reserve(self.head.rows(time, size));
@@ -628,8 +624,10 @@ impl<E: Element> Model<E> {
         Ok(())
     }
 
+    /// The states after `time` steps of the batch.
     fn store_states(&self, states: &mut States<E>, time: usize) {
         let batch = states.batch;
+        states.steps += time;
         let mut entries = states.entries.iter_mut();
         for direction in self.directions() {
             for s in 0..direction.layout.states {

@@ -312,6 +312,9 @@ pub struct NamedTensor<E> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct States<E> {
     pub batch: usize,
+    /// Time steps behind these states since their sequences began: cells that count time steps go on from there. The
+    /// sequences of a batch are read side by side and have one clock.
+    pub steps: usize,
     pub entries: Vec<StateEntry<E>>,
 }
 
@@ -347,15 +350,16 @@ impl<E: Copy + Default> States<E> {
         })
     }
 
-    /// Sets every state back to where sequences begin: zero, or what the model has learned.
+    /// Sets every state back to where sequences begin: zero, or what the model has learned, at time step 0.
     pub fn clear(&mut self) {
+        self.steps = 0;
         for entry in &mut self.entries {
             entry.data.fill(E::default());
             entry.begins.fill(true);
         }
     }
 
-    /// The same for one stream.
+    /// The same for one stream, whose clock stays that of the others.
     pub fn clear_row(&mut self, row: usize) {
         for entry in &mut self.entries {
             let width = entry.hidden_size;
