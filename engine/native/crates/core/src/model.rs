@@ -448,7 +448,7 @@ impl<E: Element> Model<E> {
         };
         self.stack.first_step = states.steps;
         self.stack.reserve(time, size, distinct, work.dropout.is_some(), work.backward, work.traced);
-        self.head.reserve(time, size, work.backward);
+        self.head.reserve(time, size, work.backward, self.pool.threads());
         self.losses.reserve(self.head.rows(time, size));
         self.load_states(states, time, size)?;
         let input_gradient = match (work.traced, self.spec.input) {
