@@ -319,7 +319,7 @@ impl<E: Element> Model<E> {
         let non_finite = if done.loss.sum.is_finite() && grad_norm.is_finite() {
             // Carried from before the first step, the states stay as they are, also those that sequences begin with.
             if options.carry_after != Some(0) {
-                self.store_states(states, options.carry_after.unwrap_or(batch.time));
+                self.store_states(states, batch, options.carry_after.unwrap_or(batch.time));
             }
             None
         } else {
@@ -341,7 +341,7 @@ impl<E: Element> Model<E> {
         if let Some(taps) = taps {
             *taps = self.read_taps(batch);
         }
-        self.store_states(states, batch.time);
+        self.store_states(states, batch, batch.time);
         Ok(self.outputs(batch))
     }
 
@@ -354,7 +354,7 @@ impl<E: Element> Model<E> {
     ) -> Result<LossSum, EngineError> {
         self.check_target(batch, target)?;
         let done = self.pass(batch, states, Work { target: Some(*target), ..Work::default() })?;
-        self.store_states(states, batch.time);
+        self.store_states(states, batch, batch.time);
         Ok(done.loss)
     }
 
@@ -624,10 +624,11 @@ impl<E: Element> Model<E> {
         Ok(())
     }
 
-    /// The states after `time` steps of the batch.
-    fn store_states(&self, states: &mut States<E>, time: usize) {
+    /// The states after `time` steps of the batch; padding is no step.
+    fn store_states(&self, states: &mut States<E>, of: &Batch<E>, time: usize) {
         let batch = states.batch;
-        states.steps += time;
+        let longest = of.lengths.and_then(|lengths| lengths.iter().copied().max());
+        states.steps += longest.map_or(time, |longest| longest.min(time));
         let mut entries = states.entries.iter_mut();
         for direction in self.directions() {
             for s in 0..direction.layout.states {
