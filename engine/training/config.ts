@@ -191,6 +191,10 @@ function trainingProblems({ task, training }: RunConfig): FieldProblem[] {
     const path = 'training.backwardLength';
     found.push(problem(path, 'TOO_SMALL', `${path} is ${backwardLength}; it must be at least training.sequenceLength, which is ${sequenceLength}`, { value: backwardLength, minimum: sequenceLength, usual: sequenceLength }));
   }
+  if (task.kind !== 'forecast' && task.kind !== 'regress' && training.loss.kind !== 'mse') {
+    const path = 'training.loss.kind';
+    found.push(problem(path, 'VALUES_ONLY', `${path} is ${training.loss.kind}; only forecast and regress learn values, the task ${task.kind} has a cross-entropy. Leave it at mse`, { value: training.loss.kind, usual: 'mse' }));
+  }
   return found;
 }
 

@@ -88,7 +88,7 @@ export const messages = {
   },
   train: {
     gates: 'Gates over a sequence',
-    lossRegress: 'squared error, scaled',
+    lossRegress: '{loss}, scaled',
     lossVectors: 'nats per vector',
     lossLabel: 'nats per label',
     notesOn: 'ones',

@@ -78,7 +78,8 @@ export const messages = {
   charts: {
     loss: 'Loss',
     lossUnitText: 'nats per character',
-    lossUnitSeries: 'squared error, standardized',
+    lossUnitSeries: '{loss}, standardized',
+    losses: { mse: 'squared error', mae: 'absolute error', huber: 'Huber loss (δ = {delta})' },
     train: 'train',
     validation: 'validation',
     linear: 'lin',

@@ -91,7 +91,7 @@ export const messages: Translated<typeof english> = {
   },
   train: {
     gates: '한 시퀀스에 대한 게이트',
-    lossRegress: '표준화한 값의 제곱 오차',
+    lossRegress: '{loss}, 표준화한 값',
     lossVectors: '벡터당 nat',
     lossLabel: '레이블당 nat',
     notesOn: '1의 수',

@@ -81,7 +81,8 @@ export const messages: Translated<typeof english> = {
   charts: {
     loss: '손실',
     lossUnitText: '글자당 nat',
-    lossUnitSeries: '표준화한 제곱 오차',
+    lossUnitSeries: '표준화한 {loss}',
+    losses: { mse: '제곱 오차', mae: '절대 오차', huber: '후버 손실(δ = {delta})' },
     train: '학습',
     validation: '검증',
     linear: '선형',
