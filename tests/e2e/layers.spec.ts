@@ -27,7 +27,7 @@ test('options of a layer and of the weights, with what is wrong at its field', a
   const zoneout = page.getByRole('textbox', { name: 'Zoneout of h', exact: true });
   await zoneout.fill('0.1');
   await zoneout.press('Enter');
-  await expect(page.getByText(/which no operator computes/).first()).toBeVisible();
+  await expect(page.getByText(/zoneout mixes the states/).first()).toBeVisible();
   await keepScreenshot(page, info, 'layer-light-en');
 
   await page.getByRole('radio', { name: 'Training', exact: true }).click();
