@@ -127,6 +127,7 @@ export const messages = {
     averageInterval: 'Worse than the best before',
     decayReaches: 'Decay reaches',
     labelSmoothing: 'Label smoothing',
+    products: 'Products in',
   },
   units: { steps: 'steps', epochs: 'epochs', ms: 'ms', seconds: 's', validations: 'validations', perEpoch: 'once per epoch', never: 'never', noLimit: 'no limit', same: 'one slice', batches: 'batches', triggered: 'when validation stalls', automatic: 'automatic', asDrawn: 'as drawn', off: 'off' },
   directions: { forward: 'forward', both: 'both' },
@@ -162,6 +163,7 @@ export const messages = {
     averageInterval: 'The newest validations are left out of that comparison, so many of them.',
     decayReaches: 'Biases, gains of norms and peepholes are usually left without weight decay.',
     labelSmoothing: 'This share of the probability is spread over all characters in the training loss. The validation loss is without it.',
+    products: 'bfloat16 rounds the two factors of every product to 8 bits; sums, weights and states stay float32. A step then takes a little more than half the time. Validation and exports are in float32. Needs a processor with AVX-512 BF16.',
   },
   slices: {
     title: 'One update on the text',
@@ -249,6 +251,7 @@ export const messages = {
     NO_CELL_STATE_BELOW: '{value} adds the cell state of the layer below, and {below} has none. Put an LSTM below it.',
     SIZE_BELOW: 'This layer adds the cell state of the one below, so it needs the same hidden size: {expected}.',
     LANGUAGE_MODEL_ONLY: 'Only a language model uses this.',
+    NO_BFLOAT16: 'This computer cannot multiply bfloat16: it takes a processor with AVX-512 BF16. Choose float32.',
     TIE_WIDTH: 'With tied weights the embedding has to be as wide as the last layer’s output: {wanted}.',
     TIE_WITHOUT_EMBEDDING: 'Only a language model has an embedding to tie the head to. Switch this off.',
     RESIDUAL_WIDTH: 'The layer reads {input} values and gives {output}. A residual connection needs both to be equal.',

@@ -230,8 +230,9 @@ const BATCH: usize = 5;
 
 fn update() -> Update {
     Update {
-        optimizer: Optimizer::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 },
-        learning_rate: 1e-3,
+        // Not Adam, whose first steps have the size of the rate however small and uncertain a gradient is.
+        optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: false, weight_decay: 0.0 },
+        learning_rate: 0.05,
         clip_norm: None,
         seed: 1,
     }
@@ -246,7 +247,8 @@ fn train(model: &mut Model<f32>, tokens: bool, every_step: bool, steps: u64) -> 
     let outputs = if every_step { rows } else { BATCH };
     let lengths = [9, 3, 1, 9, 6];
     let input = if tokens { Input::Tokens(&symbols[..rows]) } else { Input::Series(&series) };
-    let target = if tokens { Target::Tokens(&symbols[rows..][..outputs]) } else { Target::Values(&values[..outputs * 3]) };
+    let target =
+        if tokens { Target::Tokens(&symbols[rows..][..outputs]) } else { Target::Values(&values[..outputs * 3]) };
     let batch = Batch { time: TIME, batch: BATCH, input, lengths: Some(&lengths) };
     let (mut losses, mut gradients) = (Vec::new(), Vec::new());
     for step in 0..steps {
@@ -261,8 +263,14 @@ fn train(model: &mut Model<f32>, tokens: bool, every_step: bool, steps: u64) -> 
     (losses, gradients)
 }
 
-/// Every cell, over tokens and series, one and two directions: loss and gradients of a step lie as near to float32's as
-/// 8 bits of the operands allow, and the bits do not depend on the number of threads.
+/// Euclidean length of the difference of two tensors.
+fn distance(a: &NamedTensor<f32>, b: &NamedTensor<f32>) -> f64 {
+    a.data.iter().zip(&b.data).map(|(&a, &b)| (a as f64 - b as f64).powi(2)).sum::<f64>().sqrt()
+}
+
+/// Every cell, over tokens and series, one and two directions: a step's loss and gradients are off by no more than a few
+/// times what rounding the weights alone changes in float32 (much for a normalised cell, whose small first states are
+/// scaled up), and the bits do not depend on the number of threads.
 #[test]
 fn a_training_step_of_every_cell_follows_float32() {
     if PairKernels::<f32>::available().is_none() {
@@ -278,6 +286,9 @@ fn a_training_step_of_every_cell_follows_float32() {
             let what = format!("{} tokens {tokens} both {bidirectional} every {every_step}", info.name);
             let model = |threads| model_of(info.name, threads, tokens, bidirectional, every_step);
             let (plain, wanted) = train(&mut model(1), tokens, every_step, 4);
+            let mut near = model(1);
+            near.store_weights();
+            let (near_losses, near) = train(&mut near, tokens, every_step, 4);
             let run = |threads| {
                 let mut model = model(threads);
                 model.round_products().unwrap();
@@ -285,16 +296,18 @@ fn a_training_step_of_every_cell_follows_float32() {
                 (losses, gradients, model.parameters())
             };
             let (losses, gradients, weights) = run(1);
+            // Later losses of such a cell are those of another training.
             assert_ne!(losses, plain, "{what}: products were not rounded");
-            assert!((losses[0] - plain[0]).abs() <= 2e-3 * plain[0], "{what}: {} {}", losses[0], plain[0]);
-            assert!((losses[3] - plain[3]).abs() <= 5e-3 * plain[3], "{what}: {} {}", losses[3], plain[3]);
-            for (got, want) in gradients.iter().zip(&wanted) {
-                let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|v| (v as f64).powi(2)).sum::<f64>().sqrt();
-                let difference = norm(&mut got.data.iter().zip(&want.data).map(|(a, b)| a - b));
-                let size = norm(&mut want.data.iter().copied());
-                // A unit whose sum lies near 0 may be on the other side of ReLU's kink.
-                let share = if info.name == "rnn-relu" { 0.1 } else { 0.02 };
-                assert!(difference <= share * size + 1e-6, "{what} {}: {difference} of {size}", got.name);
+            for ((&loss, &plain), &near) in losses.iter().zip(&plain).zip(&near_losses).take(2) {
+                let allowed = 3.0 * (near - plain).abs() + 1e-2 * plain;
+                assert!((loss - plain).abs() <= allowed, "{what}: {loss}, not {plain}, allowed {allowed}");
+            }
+            // A unit whose sum lies near 0 may be on the other side of ReLU's kink.
+            let share = if info.name == "rnn-relu" { 0.1 } else { 0.01 };
+            for ((got, want), near) in gradients.iter().zip(&wanted).zip(&near) {
+                let size = want.data.iter().map(|&v| (v as f64).powi(2)).sum::<f64>().sqrt();
+                let (error, allowed) = (distance(got, want), 3.0 * distance(near, want) + share * size + 1e-6);
+                assert!(error <= allowed, "{what} {}: off by {error}, size {size}, allowed {allowed}", got.name);
             }
             for threads in [2, 3] {
                 let (other_losses, other, other_weights) = run(threads);
@@ -319,10 +332,10 @@ fn what_cannot_be_done_is_told() {
     let spec = model_of("lstm", 1, true, false, true).spec().clone();
     let mut model = Model::<f32>::with_kernel(spec.clone(), 1, Arc::new(Pool::new(1)), KernelKind::Portable).unwrap();
     let error = model.round_products().unwrap_err();
-    assert_eq!((error.code.as_str(), error.location.as_deref()), ("PRODUCTS_UNAVAILABLE", Some("training.products")));
-    assert!(error.message.contains("set training.products to float32"), "{}", error.message);
+    assert_eq!((error.code.as_str(), error.location.as_deref()), ("CONFIG_INVALID", Some("training.products")));
+    assert!(error.message.contains("take float32 for training.products"), "{}", error.message);
     let mut wide = Model::<f64>::new(spec, 1, Arc::new(Pool::new(1))).unwrap();
-    assert!(wide.round_products().unwrap_err().message.contains("float32 only"));
+    assert!(wide.round_products().unwrap_err().message.contains("these are in float64"));
 }
 
 fn outputs(model: &mut Model<f32>, time: usize, batch: usize) -> Vec<f32> {

@@ -7,6 +7,7 @@
 //! Operands lie in pairs along the inner index k: a left operand is a row-major matrix of bfloat16 as it is, a right one
 //! `[k / 2][columns][2]`.
 
+use super::KernelKind;
 use crate::element::Element;
 
 /// Row pairs that one block of a weight gradient sums over: a packed panel of 64 columns takes 28 KB.
@@ -130,8 +131,21 @@ impl<E: Element> PairKernels<E> {
     }
 }
 
+/// Why products of bfloat16 operands cannot be made, as a part of a sentence; none where they can.
+pub fn pairs_problem(kind: KernelKind, precision: &str) -> Option<String> {
+    if precision != "float32" {
+        Some(format!("their sums are in float32 and these are in {precision}"))
+    } else if !processor_has_pairs() {
+        Some("this processor has no AVX-512 BF16".to_string())
+    } else if kind != KernelKind::Avx512 {
+        Some(format!("the instruction set {} is in use, by SLUICE_KERNEL, and they need avx512", kind.name()))
+    } else {
+        None
+    }
+}
+
 /// Whether this processor multiplies pairs of bfloat16.
-pub fn processor_has_pairs() -> bool {
+fn processor_has_pairs() -> bool {
     #[cfg(target_arch = "x86_64")]
     {
         crate::simd::Avx512::available() && is_x86_feature_detected!("avx512bf16")
@@ -373,10 +387,7 @@ mod x86 {
             let mut rows = [[0u32; LANES / 2]; LANES];
             for (i, row) in rows.iter_mut().enumerate().take(transpose.known) {
                 unsafe {
-                    let from = _mm512_maskz_loadu_ps(
-                        mask as __mmask16,
-                        transpose.from.add(i * transpose.row + first),
-                    );
+                    let from = _mm512_maskz_loadu_ps(mask as __mmask16, transpose.from.add(i * transpose.row + first));
                     let rounded: __m256i = std::mem::transmute(_mm512_cvtneps_pbh(from));
                     _mm256_storeu_si256(row.as_mut_ptr().cast(), rounded);
                 }

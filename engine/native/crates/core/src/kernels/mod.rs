@@ -105,6 +105,11 @@ pub fn kernel_problem() -> Option<String> {
     KernelKind::forced_by(&wish()).err()
 }
 
+/// Why a training cannot round the operands of its products to bfloat16 here, as a part of a sentence; none where it can.
+pub fn bfloat16_problem() -> Option<String> {
+    bfloat16::pairs_problem(KernelKind::picked(), "float32")
+}
+
 /// One instruction set's kernels: the table behind which everything else is the same.
 #[derive(Clone, Copy)]
 pub struct Kernels<E: Element> {

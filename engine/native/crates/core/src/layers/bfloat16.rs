@@ -554,6 +554,7 @@ impl<E: Element> Stack<E> {
         index: usize,
         direction: &Direction<E>,
         pass: &Pass<E>,
+        blocks: RowBlocks,
         panels: std::ops::Range<usize>,
     ) -> bool {
         if !pass.stored || pass.rows() > MOST_ROWS || !direction.inputs.is_multiple_of(2) {
@@ -562,18 +563,20 @@ impl<E: Element> Stack<E> {
         let input = self.layer_input(index, pass);
         let (line, slot) = (direction.line(), direction.layout.input.first * LANES);
         for panel in panels {
-            unsafe {
-                (self.kernels.stored_product)(StoredProduct {
-                    rows: pass.rows(),
-                    columns: direction.layout.input.gates.len(),
-                    left: input.first,
-                    left_row: input.row,
-                    inner: direction.inputs,
-                    right: direction.pairs.ih.at(panel * direction.inputs * direction.input_line()),
-                    start: PairStart::rows(direction.bias.at(panel * line + slot), 0),
-                    out: direction.gates.at(panel * pass.rows() * line + slot),
-                    out_row: line,
-                });
+            for (row, rows) in blocks.stretches() {
+                unsafe {
+                    (self.kernels.stored_product)(StoredProduct {
+                        rows,
+                        columns: direction.layout.input.gates.len(),
+                        left: input.first.add(row * input.row),
+                        left_row: input.row,
+                        inner: direction.inputs,
+                        right: direction.pairs.ih.at(panel * direction.inputs * direction.input_line()),
+                        start: PairStart::rows(direction.bias.at(panel * line + slot), 0),
+                        out: direction.gates.at((panel * pass.rows() + row) * line + slot),
+                        out_row: line,
+                    });
+                }
             }
         }
         true

@@ -440,7 +440,7 @@ impl<E: Element> Stack<E> {
         blocks: RowBlocks,
         panels: std::ops::Range<usize>,
     ) {
-        if unsafe { self.project_stored(index, direction, pass, panels.clone()) } {
+        if unsafe { self.project_stored(index, direction, pass, blocks, panels.clone()) } {
             return;
         }
         let input = self.layer_input(index, pass);
@@ -461,14 +461,7 @@ impl<E: Element> Stack<E> {
         }
     }
 
-    unsafe fn recur(
-        &self,
-        direction: &Direction<E>,
-        pass: &Pass<E>,
-        blocks: RowBlocks,
-        tokens: bool,
-        worker: &Worker,
-    ) {
+    unsafe fn recur(&self, direction: &Direction<E>, pass: &Pass<E>, blocks: RowBlocks, tokens: bool, worker: &Worker) {
         for step in direction.steps(pass.time) {
             unsafe {
                 let mut forward = self.forward_step(direction, pass, blocks, tokens, step);

@@ -4,37 +4,23 @@
 use super::Model;
 use crate::element::Element;
 use crate::error::EngineError;
-use crate::kernels::KernelKind;
-use crate::kernels::bfloat16::{PairKernels, from_bfloat16, processor_has_pairs, to_bfloat16};
+use crate::kernels::bfloat16::{PairKernels, from_bfloat16, pairs_problem, to_bfloat16};
 use crate::layers::Kept;
 
 impl<E: Element> Model<E> {
     /// From now on training steps round the operands of their products to bfloat16; weights, moments, states, gates and
     /// sums stay in E. Evaluation is as before.
     ///
-    /// Errors: `PRODUCTS_UNAVAILABLE` where these kernels cannot do it.
+    /// Errors: `CONFIG_INVALID` where these kernels cannot do it.
     pub fn round_products(&mut self) -> Result<(), EngineError> {
-        let kind = self.kernel();
-        match PairKernels::available().filter(|_| kind == KernelKind::Avx512) {
-            Some(kernels) => {
-                self.pairs = Some(kernels);
-                Ok(())
-            }
-            None => {
-                let reason = if E::PRECISION != "float32" {
-                    "their sums are in float32 only".to_string()
-                } else if processor_has_pairs() {
-                    format!("SLUICE_KERNEL asks for the instruction set {}", kind.name())
-                } else {
-                    "this processor has no AVX-512 BF16".to_string()
-                };
-                let message = format!(
-                    "bfloat16 products are not possible here: {reason}; set training.products to float32{}",
-                    if processor_has_pairs() && E::PRECISION == "float32" { " or unset SLUICE_KERNEL" } else { "" },
-                );
-                Err(EngineError::at("PRODUCTS_UNAVAILABLE", "training.products", message))
-            }
+        if let Some(reason) = pairs_problem(self.kernel(), E::PRECISION) {
+            let message = format!(
+                "products of bfloat16 operands are not possible here: {reason}; take float32 for training.products"
+            );
+            return Err(EngineError::at("CONFIG_INVALID", "training.products", message));
         }
+        self.pairs = PairKernels::available();
+        Ok(())
     }
 
     /// Rounds every matrix to bfloat16 and keeps packed copies of half the size for steps with few rows, until the
