@@ -11,10 +11,6 @@ pub const MOST_ROWS: usize = 4;
 /// Rows of a tile: each has two sums per vector, of even and of odd k.
 const TILE_ROWS: usize = 2;
 
-/// How far ahead of its use memory is asked for.
-#[cfg(target_arch = "x86_64")]
-const AHEAD: usize = 4096;
-
 /// `out = start + left · right`.
 #[derive(Clone, Copy)]
 pub struct StoredProduct<E> {
@@ -62,9 +58,7 @@ impl<E: Element> StoredProduct<E> {
             let mut right = self.right;
             for _ in 0..self.inner / 2 {
                 for v in 0..N {
-                    let weights = right.add(v * 2 * LANES);
-                    ask_for(weights);
-                    let (low, high) = V::load_pairs(weights);
+                    let (low, high) = V::load_pairs(right.add(v * 2 * LANES));
                     for i in 0..M {
                         let x = a.add(i * self.left_row);
                         even[i][v] = V::splat(*x).mul_add(low, even[i][v]);
@@ -81,18 +75,6 @@ impl<E: Element> StoredProduct<E> {
             }
         }
     }
-}
-
-/// Brings memory that is read soon into the cache; beyond the end of the weights that does nothing.
-#[inline(always)]
-fn ask_for(weights: *const u16) {
-    #[cfg(target_arch = "x86_64")]
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(weights.cast::<i8>().wrapping_add(AHEAD));
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = weights;
 }
 
 impl<E: Element> Body<E> for StoredProduct<E> {
