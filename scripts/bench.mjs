@@ -1,5 +1,6 @@
 // npm run bench: the engine's speed at the shapes of scripts/bench/shapes.json as a table; in turns with PyTorch and ONNX
-// Runtime where SLUICE_PYTHON names a Python that has them. npm run bench -- FILE measures the shapes of another file.
+// Runtime where SLUICE_PYTHON names a Python that has them. npm run bench -- FILE measures the shapes of another file,
+// such as scripts/bench/bfloat16.json: the same with products or stored weights in bfloat16.
 import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import path from 'node:path';

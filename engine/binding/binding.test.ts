@@ -182,6 +182,14 @@ describe('a configuration', { timeout: 60_000 }, () => {
     else expect(metrics.loss).toBeLessThan(metrics.mse / 2);
   });
 
+  it('with products of bfloat16 is understood where the processor has them, and refused in one line elsewhere', async () => {
+    const { training, events } = watch(textJob({ training: { products: 'bfloat16', batchSize: 4, sequenceLength: 10, maxSteps: 2 } }));
+    await training.wait();
+    const reason = engine.bfloat16Problem();
+    expect(events.at(-1)).toMatchObject(reason === null ? { event: 'finished', steps: 2 } : { event: 'failed', error: { code: 'CONFIG_INVALID', where: 'training.products' } });
+    if (reason !== null) expect(JSON.stringify(events.at(-1))).toContain(reason);
+  });
+
   it('with every option of the layers is understood', async () => {
     const layer = { hiddenSize: 10, dropout: 0.2, dropoutKind: 'variational', weightDrop: 0.3, zoneoutHidden: 0.1, zoneoutCell: 0.2, layerNorm: true, residual: true } as const;
     const model: RunConfigInput['model'] = {

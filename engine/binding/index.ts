@@ -34,6 +34,7 @@ function bindingOf(native: Native): EngineBinding {
     version: () => native.version(),
     kernel: () => native.kernel(),
     kernelProblem: () => native.kernelProblem(),
+    bfloat16Problem: () => native.bfloat16Problem(),
     physicalCores: () => native.physicalCores(),
     cells: () => coded(() => JSON.parse(native.cells()) as CellInfo[]),
     describe: (model, work) =>
@@ -112,6 +113,7 @@ type OpenModel = NativeModel & { tensors(): Record<string, { shape: number[]; da
 function modelOf(model: NativeEngineModel): OpenModel {
   return {
     parameters: () => model.parameters(),
+    storeWeights: () => model.storeWeights(),
     tensors: () => Object.fromEntries(coded(() => model.tensors()).map(({ name, shape, data }) => [name, { shape, data }])),
     forward: ({ time, batch, tokens, series, states }) => codedLater(() => model.forward(time, batch, tokens, series, states)),
     sample: ({ prompt, length, temperature, topK, topP, seed }) =>

@@ -8,6 +8,7 @@ export interface Native {
   version(): string;
   kernel(): string;
   kernelProblem(): string | null;
+  bfloat16Problem(): string | null;
   physicalCores(): number;
   cells(): string;
   describeModel(specJson: string, time: number, batch: number): string;
@@ -24,6 +25,7 @@ export interface Native {
 
 export interface NativeEngineModel {
   parameters(): number;
+  storeWeights(): void;
   tensors(): { name: string; shape: number[]; data: Float32Array }[];
   forward(
     time: number,

@@ -161,6 +161,8 @@ export interface TraceRequest extends Omit<ForwardRequest, 'states'> {
 /** A checkpoint's weights, ready to run. Work happens on pool threads. */
 export interface NativeModel {
   parameters(): number;
+  /** Rounds every matrix to bfloat16 and reads it so at each step; everything else stays float32. */
+  storeWeights(): void;
   forward(request: ForwardRequest): Promise<ForwardResult>;
   /** Tokens after the prompt. `temperature` 0 = greedy; `topK` 0 and `topP` 1 = off. */
   sample(request: { prompt: Uint32Array; length: number; temperature: number; topK: number; topP: number; seed: number }): Promise<Uint32Array>;
@@ -176,6 +178,8 @@ export interface EngineBinding {
   kernel(): string;
   /** Why SLUICE_KERNEL is not followed, as a sentence; null where it is, or is not set. */
   kernelProblem(): string | null;
+  /** Why a training cannot round the operands of its products to bfloat16 here, as a part of a sentence; null where it can. */
+  bfloat16Problem(): string | null;
   physicalCores(): number;
   cells(): CellInfo[];
   /**

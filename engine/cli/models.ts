@@ -1,4 +1,4 @@
-import { SluiceError, type MethodInput } from '../contracts';
+import { SluiceError, type MethodInput, type NumberFormat } from '../contracts';
 import { cancellable, type Context } from './context';
 import { metricsTable } from './metrics-lines';
 import { count, figure, table } from './output';
@@ -13,6 +13,7 @@ export async function evaluate(context: Context, run: string, options: { split: 
 export interface SampleOptions {
   prompt: string;
   length: number;
+  weights: NumberFormat;
   temperature: number;
   topK: number;
   topP: number;

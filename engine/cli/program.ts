@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { generatedFrom, SluiceError, textEncoding, tunableFields } from '../contracts';
+import { generatedFrom, numberFormats, SluiceError, textEncoding, tunableFields } from '../contracts';
 import { createContext, type CommonOptions, type Context } from './context';
 import { generate, importFiles, type GenerateOptions, type ImportOptions } from './import';
 import { bench, benchServe, parity } from './measure';
@@ -186,9 +186,10 @@ export function createProgram(version: string, ran: (context: Context, debug: bo
     .option('--top-k <number>', 'choose among the k likeliest; 0 = all', wholeNumber(0), 0)
     .option('--top-p <share>', 'choose among the likeliest that hold this share; 1 = all', decimal(0, 1), 1)
     .option('--seed <number>', 'seed of the choice', wholeNumber(0), 1)
+    .addOption(new Option('--weights <format>', 'bfloat16 reads half as much per token and rounds every matrix to 8 bits').choices(numberFormats).default('float32'))
     .action((run: string, options: SampleOptions & CommonOptions) => {
-      const { prompt, length, temperature, topK, topP, seed } = options;
-      return sample(contextOf(options), run, { prompt, length, temperature, topK, topP, seed });
+      const { prompt, length, temperature, topK, topP, seed, weights } = options;
+      return sample(contextOf(options), run, { prompt, length, temperature, topK, topP, seed, weights });
     });
 
   command('forecast', ['<run>', 'id or name of a run'], 'Predictions with intervals, beside naive ones and what came.')

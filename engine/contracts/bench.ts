@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { layerConfig, trainingConfig } from './run-config';
 
 const { hiddenSize } = layerConfig.shape;
-const { threads } = trainingConfig.shape;
+const { threads, products } = trainingConfig.shape;
 const size = (most: number) => z.int().min(1).max(most);
 
 /** One shape that `bench` measures: a language model (vocabulary and embedding), or a series with a head on its last step (input and output). */
@@ -23,5 +23,8 @@ export const benchCase = z.strictObject({
   embeddingSize: size(8192).nullish(),
   inputSize: size(65_536).nullish(),
   outputSize: size(1_000_000).nullish(),
+  /** What a training step's products round their operands to, and what the weights are stored as in the other modes. */
+  products: products.unwrap().nullish(),
+  weights: products.unwrap().nullish(),
 });
 export type BenchCase = z.infer<typeof benchCase>;

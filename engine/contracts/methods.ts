@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { datasetChange, generateRequest, importRequest, type Dataset, type DatasetPage, type DatasetProfile, type FilePreview, type SampleInfo } from './dataset';
 import type { CellInfo, ModelDescription, RatePoint, RateTest } from './model';
 import { exportRequest, inferRequest, type DeviceObstacle, type ExportReport, type InferResult, type LatencyResult, type OpenedModel, type ProviderInfo } from './onnx';
-import { probeConfig, type PresetName, type RunConfig } from './run-config';
+import { numberFormats, probeConfig, type PresetName, type RunConfig } from './run-config';
 import type { MetricsRecord, Metrics, RunChange, RunDetails, RunEvent, RunSummary } from './run';
 import type { JobProgress, LogLine, SystemInfo } from './system';
 import { weightsExport, weightsSource, type WeightsExported, type WeightsReport } from './weights';
@@ -86,7 +86,7 @@ export const methodInputs = {
   'runs.metrics': z.strictObject({ id: name, after: z.int().min(-1).default(-1) }),
   'runs.trace': z.strictObject({ id: name, step: z.int().min(0) }),
   'runs.probe': z.strictObject({ id: name, probe: probeConfig }),
-  'runs.sample': z.strictObject({ id: name, prompt: z.string().max(100_000), length: z.int().min(1).max(100_000), ...sampling }),
+  'runs.sample': z.strictObject({ id: name, prompt: z.string().max(100_000), length: z.int().min(1).max(100_000), weights: z.enum(numberFormats).default('float32'), ...sampling }),
   'runs.forecast': z.strictObject({ id: name, split: z.enum(['train', 'validation', 'test', 'end']).default('test'), window: z.int().min(0).default(0), /** Last known time, as the table writes it; wins over split and window. */ at: z.string().nullable().default(null) }),
   /** Writes gates and states of a given sequence to a trace file. */
   'runs.record': z.strictObject({

@@ -188,6 +188,9 @@ export const lossConfig = z.discriminatedUnion('kind', [
 export const lossKinds = ['mse', 'mae', 'huber'] as const satisfies readonly LossConfig['kind'][];
 export type LossConfig = z.infer<typeof lossConfig>;
 
+export const numberFormats = ['float32', 'bfloat16'] as const;
+export type NumberFormat = (typeof numberFormats)[number];
+
 export const decayTargets = ['all', 'weights', 'weights-without-embedding'] as const;
 
 export const trainingConfig = z.strictObject({
@@ -216,6 +219,8 @@ export const trainingConfig = z.strictObject({
   /** null = all physical cores on the command line, physical cores − 1 in the window. */
   threads: z.int().min(1).max(256).nullable().default(null),
   precision: z.literal('float32').default('float32'),
+  /** What products round their operands to; sums, weights, moments and states are float32 either way. */
+  products: z.enum(numberFormats).default('float32'),
 });
 export type TrainingConfig = z.infer<typeof trainingConfig>;
 

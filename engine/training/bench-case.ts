@@ -27,7 +27,9 @@ export function requireBenchCase(given: unknown, engine: Pick<EngineBinding, 'ce
     const [first] = parsed.error.issues.flatMap((issue) => issueProblems(benchCase, issue, given, {}));
     throw invalid(first?.path, first?.path ? first.message : 'a shape is a JSON object with name, mode, cell, layers, hiddenSize, batchSize and sequenceLength');
   }
-  const { cell, sequenceLength, batchSize } = parsed.data;
+  const { cell, sequenceLength, batchSize, mode, products, weights } = parsed.data;
+  if (products === 'bfloat16' && mode !== 'train') throw invalid('products', 'products is bfloat16; products round their operands only in training, leave it out');
+  if (weights === 'bfloat16' && mode === 'train') throw invalid('weights', 'weights is bfloat16; weights are stored so only where nothing is trained, leave it out');
   const cells = engine.cells().map(({ name }) => name);
   if (!cells.includes(cell)) throw invalid('cell', `cell is ${cell}; there is no such cell, the nearest is ${nearestName(cell, cells)} (all: ${cells.join(', ')})`);
   const described = engine.describe(modelOf(parsed.data), { time: sequenceLength, batch: batchSize });

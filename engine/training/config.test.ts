@@ -36,6 +36,7 @@ const context: ConfigContext = {
   datasetNames: () => Promise.resolve(['novel', 'river']),
   cells: () => cells,
   describe: (model) => ({ parameters: 0, tensors: [], trainingBytes: 4 * Math.max(...model.layers.map(({ hiddenSize }) => hiddenSize)) ** 2 }),
+  bfloat16Problem: () => 'this processor has no AVX-512 BF16',
   memoryBytes: () => 100_000_000,
   trainingData: ({ dataset }) => Promise.resolve(dataset === 'novel' ? tokens : series),
 };
@@ -95,6 +96,9 @@ describe('completing a configuration', () => {
     expect(await problemsOf({ dataset: 'novel', training: { maxSteps: null } })).toMatchObject([{ path: 'training.maxSteps', code: 'NO_END' }]);
     expect(await problemsOf({ dataset: 'river', training: { labelSmoothing: 0.1, backwardLength: 9 } })).toMatchObject([{ path: 'training.labelSmoothing', code: 'LANGUAGE_MODEL_ONLY' }, { path: 'training.backwardLength' }]);
     expect(await problemsOf({ dataset: 'novel', training: { sequenceLength: 5, backwardLength: 4 } })).toMatchObject([{ path: 'training.backwardLength', code: 'TOO_SMALL', details: { minimum: 5 } }]);
+    const [products] = await problemsOf({ dataset: 'novel', training: { products: 'bfloat16' } });
+    expect(products).toMatchObject({ path: 'training.products', code: 'NO_BFLOAT16' });
+    expect(products?.message).toBe('training.products is bfloat16, which is not possible here: this processor has no AVX-512 BF16. Set it to float32');
   });
 
   it('takes a loss of values where values are learned, and names the field elsewhere', async () => {

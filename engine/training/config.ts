@@ -15,6 +15,7 @@ export interface ConfigContext {
   datasetNames(): Promise<string[]>;
   cells(): CellInfo[];
   describe: EngineBinding['describe'];
+  bfloat16Problem: EngineBinding['bfloat16Problem'];
   /** What a training may take on this machine. */
   memoryBytes(): number;
   /** What the engine trains on; throws a coded error with the field. */
@@ -115,7 +116,7 @@ export async function completeConfig(input: unknown, context: ConfigContext, pre
 
   const cells = context.cells();
   const problems = [...cellProblems(first.data, cells), ...optionProblems(first.data, cells), ...layerProblems(first.data, cells, dataset.kind === 'sequences' ? dataset.columns.length : 0), ...columnProblems(first.data, dataset)];
-  problems.push(...trainingProblems(first.data));
+  problems.push(...trainingProblems(first.data, context));
   if (first.data.training.maxSteps === null && first.data.training.maxEpochs === null && first.data.earlyStopping.patience === null) {
     problems.push(problem('training.maxSteps', 'NO_END', 'the training would never end: give training.maxSteps, training.maxEpochs or earlyStopping.patience', {}));
   }
@@ -179,11 +180,13 @@ export function reach({ sequenceLength, backwardLength }: Pick<RunConfig['traini
   return Math.max(sequenceLength, backwardLength ?? 0);
 }
 
-function trainingProblems({ task, training }: RunConfig): FieldProblem[] {
+function trainingProblems({ task, training }: RunConfig, { bfloat16Problem }: ConfigContext): FieldProblem[] {
   const found: FieldProblem[] = [];
   const textOnly = (path: string, off: string) =>
     problem(path, 'LANGUAGE_MODEL_ONLY', `${path} belongs to language models; the task ${task.kind} has no use for it, leave it at ${off}`, { usual: off });
-  const { sequenceLength, backwardLength, labelSmoothing } = training;
+  const { sequenceLength, backwardLength, labelSmoothing, products } = training;
+  const reason = products === 'bfloat16' ? bfloat16Problem() : null;
+  if (reason !== null) found.push(problem('training.products', 'NO_BFLOAT16', `training.products is bfloat16, which is not possible here: ${reason}. Set it to float32`, { reason }));
   if (task.kind !== 'language-model') {
     if (labelSmoothing > 0) found.push(textOnly('training.labelSmoothing', '0'));
     if (backwardLength !== null) found.push(textOnly('training.backwardLength', 'null'));

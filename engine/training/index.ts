@@ -56,6 +56,7 @@ function configContext(ports: Ports, datasets: DatasetService): ConfigContext {
     cells: () => ports.engine.cells(),
     describe: (model, work) => ports.engine.describe(model, work),
     memoryBytes: machineBytes,
+    bfloat16Problem: () => ports.engine.bfloat16Problem(),
     trainingData: (config) => datasets.trainingData(config),
   };
 }
@@ -511,12 +512,13 @@ export function createRunService(ports: Ports, datasets: DatasetService): RunSer
       return { tokens: probe.kind === 'tokens' ? probe.tokens.length : null };
     },
 
-    async sample({ id, prompt, length, temperature = 0.8, topK = 0, topP = 1, seed = 1 }) {
+    async sample({ id, prompt, length, weights = 'float32', temperature = 0.8, topK = 0, topP = 1, seed = 1 }) {
       const { run, directory, step, data, model: spec } = await checkpoint(id);
       const tokenizer = await tokenizerOf(data, run.config.dataset);
       if (!tokenizer) throw new SluiceError({ code: 'INPUT_INVALID', message: `run ${run.id} ${doing[run.config.task.kind]}; only a language model continues a text`, where: run.id });
       const tokens = prompt === '' ? Uint32Array.from(await samplePrompt({ ...run.config.probe, text: null }, data, tokenizer)) : encodeAt(tokenizer, prompt, 'prompt');
       const model = await loadModel(directory, spec);
+      if (weights === 'bfloat16') model.storeWeights();
       const generated = await model.sample({ prompt: tokens, length, temperature, topK, topP, seed });
       return { text: tokenizer.decode(generated), checkpoint: step, seed };
     },

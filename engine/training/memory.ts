@@ -23,9 +23,9 @@ export function trainingPeakBytes({ parameters, trainingBytes }: { parameters: n
 }
 
 /** Copies of the weights that a training keeps beside weights, gradients and moments: the last ones, summed gradients, an average. */
-export function besideBytes({ accumulate, average }: Pick<RunConfig['training'], 'accumulate' | 'average'>, parameters: number): number {
-  // With an average a checkpoint holds the weights twice.
-  const copies = 1 + (accumulate > 1 ? 1 : 0) + (average.kind === 'none' ? 0 : 2);
+export function besideBytes({ accumulate, average, products }: Pick<RunConfig['training'], 'accumulate' | 'average' | 'products'>, parameters: number): number {
+  // With an average a checkpoint holds the weights twice; rounded weights are held as they are and transposed, 2 bytes each.
+  const copies = 1 + (accumulate > 1 ? 1 : 0) + (average.kind === 'none' ? 0 : 2) + (products === 'bfloat16' ? 1 : 0);
   return copies * parameters * Float32Array.BYTES_PER_ELEMENT;
 }
 

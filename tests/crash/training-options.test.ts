@@ -1,6 +1,7 @@
 import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadEngine } from '../../engine/binding';
 import { decodeEvents } from '../../engine/training/tensorboard';
 import { fingerprint, fixtures, runCli, samples, startCli, succeed, temporaryFolder, type Line } from '../kit/cli';
 
@@ -63,6 +64,21 @@ describe('a training with everything that keeps state', () => {
     expect(await log(`${kind}-killed`)).toEqual(await log(`${kind}-whole`));
     expect(await boardTags(`${kind}-killed`)).toEqual(await boardTags(`${kind}-whole`));
     expect((await boardTags(`${kind}-whole`)).some((line) => line.includes('update/l0'))).toBe(true);
+  });
+});
+
+describe('a training with products of bfloat16', () => {
+  it.skipIf(loadEngine().bfloat16Problem() !== null)('killed and continued, and on any number of threads, reaches the same bits', async () => {
+    const settings = ['training.products=bfloat16', 'training.maxSteps=120', 'evaluation.everySteps=40'];
+    await succeed(train('bf16-whole', settings), workspace);
+    await succeed(train('bf16-three', [...settings, 'training.threads=3']), workspace);
+    await kill(startCli(train('bf16-killed', settings), workspace), checkpointFrom(40));
+    await succeed(['train', '--resume', 'bf16-killed'], workspace);
+    const whole = await weights('bf16-whole');
+    expect(await weights('bf16-three')).toEqual(whole);
+    expect(await weights('bf16-killed')).toEqual(whole);
+    await succeed(train('bf16-plain', settings.slice(1)), workspace);
+    expect(await weights('bf16-plain')).not.toEqual(whole);
   });
 });
 

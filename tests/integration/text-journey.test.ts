@@ -60,6 +60,13 @@ describe('a text, from the file to the verified ONNX file', () => {
     expect(await draw('4')).not.toBe(first);
   });
 
+  it('writes with weights stored as bfloat16, the same text again', async () => {
+    const write = async () => (await succeed(['sample', 'small', '--prompt', prompt, '--length', '40', '--temperature', '0', '--weights', 'bfloat16'], workspace))['text'] as string;
+    const first = await write();
+    expect([...first]).toHaveLength(40);
+    expect(await write()).toBe(first);
+  });
+
   it('exports, and the file gives in ONNX Runtime what the engine traced', async () => {
     const onnx = join(folder.path, 'small.onnx');
     const exported = await succeed(['export', 'small', '--out', onnx], workspace);

@@ -170,6 +170,28 @@ describe('an instruction set that cannot be had', () => {
   });
 });
 
+describe('products of bfloat16', () => {
+  const env = { SLUICE_KERNEL: 'portable' };
+
+  it('are refused before anything begins where the instruction set in use has none', async () => {
+    const before = await fingerprint(workspace);
+    const result = await runCli(['train', '--preset', 'char-lstm', '--dataset', 'play', '--set', 'training.products=bfloat16'], workspace, { env });
+    expect(result).toMatchObject({ status: 2, last: { code: 'CONFIG_INVALID', where: 'training.products' } });
+    expect(result.stderr.trim().split('\n').filter((line) => line.startsWith('error: '))).toEqual([expect.stringMatching(/^error: training\.products is bfloat16, which is not possible here: .*\. Set it to float32$/)]);
+    expect(await fingerprint(workspace)).toEqual(before);
+  });
+
+  it('are measured in training only, stored weights where nothing is trained', async () => {
+    const shape = { name: 'a', mode: 'infer-step', cell: 'lstm', layers: 1, inputSize: 2, outputSize: 1, hiddenSize: 4, batchSize: 1, sequenceLength: 2, threads: 1, steps: 1 };
+    const run = (fields: object) => runCli(['bench', '-'], workspace, { input: JSON.stringify({ ...shape, ...fields }), env });
+    expect(await run({ weights: 'bfloat16' })).toMatchObject({ status: 0, last: { kernel: 'portable' } });
+    expect(await run({ products: 'bfloat16' })).toMatchObject({ last: { code: 'USAGE' } });
+    expect(await run({ mode: 'train', weights: 'bfloat16' })).toMatchObject({ last: { code: 'USAGE' } });
+    expect(await run({ mode: 'train', products: 'bfloat16' })).not.toMatchObject({ status: 0 });
+    expect(await run({ products: 'bfloat' })).toMatchObject({ status: 2, last: { code: 'USAGE' } });
+  });
+});
+
 describe('a dataset that was hurt', () => {
   it('is named where its tokens are none, not the probe that reads them', async () => {
     await succeed(['import', join(folder.path, 'play.txt'), '--name', 'hurt'], workspace);

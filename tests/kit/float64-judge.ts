@@ -139,6 +139,9 @@ export function judgedModel(spec: ModelSpec, tensors: Tensors): NativeModel & { 
   return {
     parameters: () => Object.values(tensors).reduce((sum, { data }) => sum + data.length, 0),
     tensors: () => tensors,
+    storeWeights: () => {
+      throw new RangeError('the judge rounds nothing');
+    },
     forward,
     trace: ({ time, batch, tokens, series }) => Promise.resolve(writeSafetensors(judge(spec, tensors, { time, batch, tokens, series, states: {} }).trace)),
     traceSequence: () => Promise.reject(new RangeError('the judge has no files')),

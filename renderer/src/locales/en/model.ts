@@ -153,6 +153,7 @@ export const messages = {
     averageInterval: 'Worse than the best before',
     decayReaches: 'Decay reaches',
     labelSmoothing: 'Label smoothing',
+    products: 'Products in',
   },
   units: { steps: 'steps', epochs: 'epochs', ms: 'ms', seconds: 's', validations: 'validations', perEpoch: 'once per epoch', never: 'never', noLimit: 'no limit', same: 'one slice', batches: 'batches', triggered: 'when validation stalls', automatic: 'automatic', asDrawn: 'as drawn', off: 'off' },
   directions: { forward: 'forward', both: 'both' },
@@ -254,6 +255,7 @@ export const messages = {
     averageInterval: 'The newest validations are left out of that comparison, so many of them.',
     decayReaches: 'Biases, gains of norms and peepholes are usually left without weight decay.',
     labelSmoothing: 'This share of the probability is spread over all characters in the training loss. The validation loss is without it.',
+    products: 'bfloat16 rounds the two factors of every product to 8 bits; sums, weights and states stay float32. A step then takes a little more than half the time. Validation and exports are in float32. Needs a processor with AVX-512 BF16.',
   },
   slices: {
     title: 'One update on the text',
@@ -343,6 +345,7 @@ export const messages = {
     SIZE_BELOW: 'This layer adds the cell state of the one below, so it needs the same hidden size: {expected}.',
     VALUES_ONLY: 'Only a forecast or a value from a sequence uses this. Choose the squared error.',
     LANGUAGE_MODEL_ONLY: 'Only a language model uses this.',
+    NO_BFLOAT16: 'This computer cannot multiply bfloat16: it takes a processor with AVX-512 BF16. Choose float32.',
     TIE_WIDTH: 'With tied weights the embedding has to be as wide as the last layer’s output: {wanted}.',
     TIE_WITHOUT_EMBEDDING: 'Only a language model has an embedding to tie the head to. Switch this off.',
     RESIDUAL_WIDTH: 'The layer reads {input} values and gives {output}. A residual connection needs both to be equal.',

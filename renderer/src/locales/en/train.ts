@@ -175,6 +175,8 @@ export const messages = {
     topP: 'Top p',
     seed: 'Seed',
     length: 'Length',
+    weights: 'Weights as',
+    weightsHelp: 'bfloat16 rounds every matrix to 8 bits and reads half as much for each character; biases, states and sums stay float32.',
     off: '0 = off',
     generate: 'Generate',
     needsCheckpoint: 'Can be tried once there is a checkpoint',

@@ -156,6 +156,7 @@ export const messages: Translated<typeof english> = {
     averageInterval: '비교에서 뺄 검증',
     decayReaches: '감쇠 대상',
     labelSmoothing: '레이블 평활화',
+    products: '곱셈 정밀도',
   },
   units: { steps: '스텝', epochs: '에폭', ms: 'ms', seconds: '초', validations: '번 검증', perEpoch: '에폭마다', never: '하지 않음', noLimit: '제한 없음', same: '한 조각만큼', batches: '배치', triggered: '검증이 나아지지 않을 때', automatic: '자동', asDrawn: '뽑은 대로', off: '끔' },
   directions: { forward: '앞으로', both: '양쪽' },
@@ -257,6 +258,7 @@ export const messages: Translated<typeof english> = {
     averageInterval: '이 비교에서 최근 검증을 이만큼 뺍니다.',
     decayReaches: '편향, 정규화의 이득, 핍홀에는 보통 가중치 감쇠를 걸지 않습니다.',
     labelSmoothing: '학습 손실에서 확률의 이만큼을 모든 글자에 고루 나눕니다. 검증 손실에는 쓰지 않습니다.',
+    products: 'bfloat16은 곱하는 두 수를 유효 숫자 8비트로 반올림합니다. 합, 가중치, 상태는 float32 그대로입니다. 한 스텝이 절반보다 조금 더 걸립니다. 검증과 내보내기는 float32로 계산합니다. AVX-512 BF16이 있는 프로세서에서만 쓸 수 있습니다.',
   },
   slices: {
     title: '글 위에서 본 한 번의 갱신',
@@ -346,6 +348,7 @@ export const messages: Translated<typeof english> = {
     SIZE_BELOW: '아래층의 기억 셀을 더하므로 은닉 크기가 같아야 합니다: {expected}',
     VALUES_ONLY: '예측이나 시퀀스에서 값을 구할 때만 씁니다. 제곱 오차를 고르십시오.',
     LANGUAGE_MODEL_ONLY: '언어 모델에서만 씁니다.',
+    NO_BFLOAT16: '이 컴퓨터는 bfloat16 곱셈을 할 수 없습니다. AVX-512 BF16이 있는 프로세서가 필요합니다. float32를 고르세요.',
     TIE_WIDTH: '가중치를 공유하면 임베딩 크기가 마지막 층의 출력 너비({wanted})와 같아야 합니다.',
     TIE_WITHOUT_EMBEDDING: '출력층과 공유할 임베딩은 언어 모델에만 있습니다. 끄십시오.',
     RESIDUAL_WIDTH: '이 층은 값 {input}개를 읽고 {output}개를 냅니다. 잔차 연결에는 두 너비가 같아야 합니다.',

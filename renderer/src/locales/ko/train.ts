@@ -178,6 +178,8 @@ export const messages: Translated<typeof english> = {
     topP: '상위 p',
     seed: '시드',
     length: '길이',
+    weights: '가중치 형식',
+    weightsHelp: 'bfloat16은 모든 행렬을 유효 숫자 8비트로 반올림해 글자마다 읽는 양을 절반으로 줄입니다. 편향, 상태, 합은 float32 그대로입니다.',
     off: '0 = 끔',
     generate: '생성',
     needsCheckpoint: '체크포인트가 생기면 해 볼 수 있습니다',

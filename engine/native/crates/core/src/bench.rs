@@ -15,7 +15,9 @@ use crate::model::Model;
 use crate::pool::Pool;
 use crate::rng::{Purpose, Rng};
 use crate::simd::LANES;
-use crate::spec::{Batch, HeadMode, HeadSpec, Input, InputSpec, LayerSpec, ModelSpec, Optimizer, Target, Update};
+use crate::spec::{
+    Batch, HeadMode, HeadSpec, Input, InputSpec, LayerSpec, ModelSpec, NumberFormat, Optimizer, Target, Update,
+};
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +52,12 @@ pub struct BenchCase {
     /// How long to measure, or how many steps; 2 seconds when neither is given.
     pub seconds: Option<f64>,
     pub steps: Option<usize>,
+    /// What products of a training step round their operands to.
+    #[serde(default)]
+    pub products: Option<NumberFormat>,
+    /// What the weights are stored as where the model only runs.
+    #[serde(default)]
+    pub weights: Option<NumberFormat>,
 }
 
 /// One measurement.
@@ -130,7 +138,20 @@ impl Bench {
         let threads = case.threads.unwrap_or_else(physical_cores);
         let spec = ModelSpec { input, layers: vec![layer; case.layers], head, options: Default::default() };
         let pool = Arc::new(Pool::new(threads));
-        let model = Model::new(spec, 1, pool.clone())?;
+        let mut model = Model::new(spec, 1, pool.clone())?;
+        match (case.mode, case.products.unwrap_or_default(), case.weights.unwrap_or_default()) {
+            (_, NumberFormat::Float32, NumberFormat::Float32) => {}
+            (BenchMode::Train, _, NumberFormat::Float32) => {
+                model.round_products().map_err(|error| EngineError { location: Some("products".into()), ..error })?;
+            }
+            (BenchMode::Train, ..) => {
+                return invalid("weights", "Weights are stored as bfloat16 only where nothing is trained.");
+            }
+            (_, NumberFormat::Bfloat16, _) => {
+                return invalid("products", "Products round their operands only in training.");
+            }
+            _ => model.store_weights(),
+        }
         let rng = Rng::new(1, Purpose::Sample, 0);
         let rows = case.batch_size * case.sequence_length;
         let draw = |count: usize, limit: usize, from: usize| -> Vec<u32> {
@@ -303,6 +324,8 @@ mod tests {
             threads: Some(2),
             seconds: None,
             steps: Some(5),
+            products: None,
+            weights: None,
         }
     }
 

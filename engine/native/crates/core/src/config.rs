@@ -10,7 +10,7 @@ use crate::error::EngineError;
 use crate::loss::ValueLoss;
 use crate::spec::{
     AttentionKind, HeadMode, HeadSpec, InitialState, Initialization, InputSpec, LayerSpec, ModelOptions, ModelSpec,
-    Optimizer, Update,
+    NumberFormat, Optimizer, Update,
 };
 use crate::step::{Decay, StepOptions};
 
@@ -195,6 +195,9 @@ pub struct TrainingConfig {
     pub seed: u64,
     pub threads: Option<usize>,
     pub precision: Precision,
+    /// What products round their operands to.
+    #[serde(default)]
+    pub products: NumberFormat,
 }
 
 fn one() -> usize {

@@ -4,6 +4,7 @@ use std::ops::{Add, Div, Mul, Sub};
 
 use crate::cells::{CellEntry, CellKernels};
 use crate::kernels::KernelKind;
+use crate::kernels::bfloat16::{PairKernels, pair_kernels};
 use crate::simd::{Avx2Lanes, Avx512Lanes, NeonLanes, PortableLanes};
 
 /// f32 for training and inference, f64 for gradient checks and as the judge.
@@ -35,10 +36,12 @@ pub trait Element:
     fn finite(self) -> bool;
     /// The compiled equations of a cell for this type.
     fn cell_kernels(cell: &dyn CellEntry, kind: KernelKind) -> CellKernels<Self>;
+    /// Products of bfloat16 operands with sums of this type, where type and processor have them.
+    fn pair_kernels() -> Option<PairKernels<Self>>;
 }
 
 macro_rules! element {
-    ($type:ty, $precision:literal, $kernels:ident) => {
+    ($type:ty, $precision:literal, $kernels:ident, $pairs:expr) => {
         impl Element for $type {
             const PRECISION: &'static str = $precision;
             const ZERO: Self = 0.0;
@@ -62,9 +65,13 @@ macro_rules! element {
             fn cell_kernels(cell: &dyn CellEntry, kind: KernelKind) -> CellKernels<Self> {
                 cell.$kernels(kind)
             }
+
+            fn pair_kernels() -> Option<PairKernels<Self>> {
+                $pairs
+            }
         }
     };
 }
 
-element!(f32, "float32", kernels_f32);
-element!(f64, "float64", kernels_f64);
+element!(f32, "float32", kernels_f32, pair_kernels());
+element!(f64, "float64", kernels_f64, None);

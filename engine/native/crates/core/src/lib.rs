@@ -36,6 +36,7 @@ pub mod train;
 
 pub use cells::{CellInfo, all_variants, cells, describe_cells, variants};
 pub use error::EngineError;
+pub use kernels::bfloat16_problem;
 pub use kernels::{kernel_name, kernel_problem};
 pub use model::Model;
 pub use pool::Pool;

@@ -1,5 +1,6 @@
 //! A whole model: embedding or series, recurrent layers, head; training steps, evaluation, traces.
 
+mod bfloat16;
 mod update;
 
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use crate::buffer::Buffer;
 use crate::cells::Source as SignalSource;
 use crate::element::Element;
 use crate::error::EngineError;
+use crate::kernels::bfloat16::PairKernels;
 use crate::kernels::{KernelKind, Kernels};
 use crate::layers::{Attention, Direction, Embedding, Head, Kept, Pass, Source, Stack, initialize};
 use crate::loss::{Rows, Scope, smoothed_row_losses};
@@ -57,6 +59,10 @@ pub struct Model<E: Element> {
     /// Running average of the weights, and the weights before an update that is measured; both only where asked for.
     average: Buffer<E>,
     before: Buffer<E>,
+    /// Training steps round the operands of their products.
+    pairs: Option<PairKernels<E>>,
+    /// The weights are rounded and copied for steps with few rows.
+    stored: bool,
 }
 
 /// What a pass does after the forward part.
@@ -68,6 +74,7 @@ struct Work<'a, E> {
     update: Option<(Update, u64)>,
     dropout: Option<(u64, u64)>,
     traced: bool,
+    pairs: Option<PairKernels<E>>,
     options: StepOptions,
 }
 
@@ -145,6 +152,8 @@ impl<E: Element> Model<E> {
             summed: Summed::default(),
             average: Buffer::new(0),
             before: Buffer::new(0),
+            pairs: None,
+            stored: false,
             parameters,
             spec,
         };
@@ -211,6 +220,7 @@ impl<E: Element> Model<E> {
     /// Sets all weights; `PARAMETER_MISSING` or `PARAMETER_SHAPE` names the tensor, and then nothing has changed.
     pub fn load_parameters(&mut self, tensors: &[NamedTensor<E>]) -> Result<(), EngineError> {
         self.kept = Kept::default();
+        self.stored = false;
         self.parameters.write(self.weights.slice_mut(self.parameters.length), "", tensors)
     }
 
@@ -312,8 +322,10 @@ impl<E: Element> Model<E> {
             update: Some((*update, step)),
             dropout: Some((update.seed, options.draw.unwrap_or(step))),
             traced: false,
+            pairs: self.pairs,
             options: *options,
         };
+        self.stored = false;
         let done = self.pass(batch, states, work)?;
         let grad_norm = done.norm;
         let non_finite = if done.loss.sum.is_finite() && grad_norm.is_finite() {
@@ -449,6 +461,10 @@ impl<E: Element> Model<E> {
         self.stack.first_step = states.steps;
         self.stack.reserve(time, size, distinct, work.dropout.is_some(), work.backward, work.traced);
         self.head.reserve(time, size, work.backward, self.pool.threads());
+        if work.pairs.is_some() {
+            self.stack.reserve_pairs(time, size, distinct, self.head.widths());
+            self.head.reserve_pairs();
+        }
         self.losses.reserve(self.head.rows(time, size));
         self.load_states(states, time, size)?;
         let input_gradient = match (work.traced, self.spec.input) {
@@ -496,6 +512,8 @@ impl<E: Element> Model<E> {
             input_gradient,
             kept: self.kept,
             whole_vocabulary,
+            pairs: work.pairs,
+            stored: self.stored && !work.backward && work.dropout.is_none(),
             narrow: !work.backward && self.head.attention.is_none() && self.stack.is_narrow(size, self.pool.threads()),
         };
         let result = std::sync::Mutex::new(Done { loss: LossSum::default(), norm: 0.0 });

@@ -371,6 +371,8 @@ fn compute<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<Computed, 
         kept: Kept::default(),
         whole_vocabulary: false,
         narrow: false,
+        pairs: None,
+        stored: false,
     };
     let pool = Arc::new(Pool::new(1));
     pool.run(|worker| unsafe {

@@ -31,6 +31,15 @@ pub struct ModelOptions {
     pub loss: ValueLoss,
 }
 
+/// How the operands of products, or stored weights, are rounded; sums are in float32 either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NumberFormat {
+    #[default]
+    Float32,
+    Bfloat16,
+}
+
 /// How a query is compared with the states of the last recurrent layer (`layers/attention.rs`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

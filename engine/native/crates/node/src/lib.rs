@@ -46,6 +46,12 @@ pub fn kernel_problem() -> Option<String> {
     sluice_core::kernel_problem()
 }
 
+/// Why products of bfloat16 operands are not possible here, as a part of a sentence; nothing where they are.
+#[napi]
+pub fn bfloat16_problem() -> Option<String> {
+    sluice_core::bfloat16_problem()
+}
+
 /// Physical cores that this process may use.
 #[napi]
 pub fn physical_cores() -> u32 {

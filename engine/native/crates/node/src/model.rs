@@ -166,6 +166,12 @@ impl EngineModel {
             .collect()
     }
 
+    /// Rounds every matrix to bfloat16 and reads it so at each step.
+    #[napi]
+    pub fn store_weights(&self) {
+        lock(&self.model).store_weights();
+    }
+
     #[napi(ts_return_type = "Promise<ForwardResult>")]
     pub fn forward(
         &self,

@@ -4,6 +4,7 @@
 //! per unit panel in the gate tensor), r = t * B + b.
 
 pub mod attention;
+pub mod bfloat16;
 pub mod blend;
 pub mod elementwise;
 pub mod logistic;
@@ -13,6 +14,7 @@ pub mod peak;
 pub mod product;
 pub mod recurrent;
 pub mod scan;
+pub mod stored;
 pub mod tile;
 
 use crate::element::Element;
@@ -24,6 +26,7 @@ use normalised::NormaliseInputs;
 use outer::Outer;
 use peak::Peak;
 use product::Product;
+use stored::StoredProduct;
 
 /// The instruction sets the kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +105,11 @@ pub fn kernel_problem() -> Option<String> {
     KernelKind::forced_by(&wish()).err()
 }
 
+/// Why a training cannot round the operands of its products to bfloat16 here, as a part of a sentence; none where it can.
+pub fn bfloat16_problem() -> Option<String> {
+    bfloat16::pairs_problem(KernelKind::picked(), "float32")
+}
+
 /// One instruction set's kernels: the table behind which everything else is the same.
 #[derive(Clone, Copy)]
 pub struct Kernels<E: Element> {
@@ -110,6 +118,7 @@ pub struct Kernels<E: Element> {
     pub tile: usize,
     pub product: unsafe fn(Product<E>),
     pub outer: unsafe fn(Outer<E>),
+    pub stored_product: unsafe fn(StoredProduct<E>),
     pub softmax_row: unsafe fn(SoftmaxRow<E>),
     pub logistic_row: unsafe fn(LogisticRow<E>),
     pub adam: unsafe fn(AdamBlock<E>),
@@ -141,6 +150,7 @@ impl<E: Element> Kernels<E> {
             tile: <I::Vector as Lanes<E>>::TILE,
             product: I::call::<Product<E>>,
             outer: I::call::<Outer<E>>,
+            stored_product: I::call::<StoredProduct<E>>,
             softmax_row: I::call::<SoftmaxRow<E>>,
             logistic_row: I::call::<LogisticRow<E>>,
             adam: I::call::<AdamBlock<E>>,

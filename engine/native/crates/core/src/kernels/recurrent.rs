@@ -57,6 +57,8 @@ pub struct ForwardStep<E> {
     pub weights: *const E,
     /// False when the left operand is zero and the product can be left out.
     pub multiply: bool,
+    /// The product was made before: the sums of the slots it feeds are in `gates`.
+    pub summed: bool,
     /// States before this step, `[rows][width]`, h first.
     pub previous: [*const E; MAX_STATES],
     /// Out: states after it.
@@ -103,7 +105,13 @@ impl<E: Element, C: Phase> Forward<E, C> {
                 let start = start_row(first + i);
                 for (v, sum) in row.iter_mut().enumerate() {
                     let slot = fed.first + v;
-                    let from = if input.has(slot) { start } else { bias };
+                    let from = if step.summed {
+                        gates.add((first + i) * slots * LANES).cast_const()
+                    } else if input.has(slot) {
+                        start
+                    } else {
+                        bias
+                    };
                     *sum = V::load(from.add(slot * LANES));
                 }
             }

@@ -1,5 +1,6 @@
 //! One direction of one recurrent layer: its place in the weights and its workspace.
 
+use super::bfloat16::PairWeights;
 use super::initial::InitialStates;
 use super::lower::LowerPart;
 use super::normalised::NormalisedPart;
@@ -66,6 +67,8 @@ pub struct Direction<E: Element> {
     /// Transposed recurrent and input weights for the backward products.
     pub hh_transposed: Buffer<E>,
     pub ih_transposed: Buffer<E>,
+    /// The same in bfloat16, and the weights as they are, where products take them so.
+    pub pairs: PairWeights,
     /// `[P][distinct tokens][S * 16]`: sums of the distinct tokens of a batch (first layer behind an embedding), and
     /// `[P][distinct tokens][slots fed * 16]`: their derivatives.
     pub table: Buffer<E>,
@@ -184,6 +187,7 @@ impl<E: Element> Direction<E> {
             bias_gradient: Buffer::new(width * layout.slots),
             hh_transposed: Buffer::new(width * output_width * fed.gates.len()),
             ih_transposed: empty(),
+            pairs: PairWeights::new(),
             table: empty(),
             table_gradient: empty(),
             chunks: ScanChunks::new(),

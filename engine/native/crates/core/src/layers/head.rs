@@ -1,13 +1,16 @@
 //! The linear head: outputs = W h + b, at every step or at the last; with attention, of what that makes of the states.
 
 use super::attention::{Attended, AttendedGradients, Attention};
-use super::dense::{Inputs, RowBlocks, dense, outer_blocks};
+use super::bfloat16::{PairDense, pack_panels, round_rows, transpose_pairs};
+use super::dense::{Inputs, RowBlocks, dense};
 use super::stack::{Layer, Pass, Stack, Strided};
 use crate::buffer::Buffer;
 use crate::cells::MAX_STATES;
 use crate::element::Element;
+use crate::kernels::bfloat16::{PairKernels, PairLeft, PairStart};
 use crate::kernels::outer::Outer;
 use crate::kernels::product::{Product, Start};
+use crate::kernels::stored::{MOST_ROWS, StoredProduct, store_pairs};
 use crate::kernels::tile::Left;
 use crate::params::{CHUNK_COLUMNS, Inner, Packing, Parameters, padded, transpose};
 use crate::pool::Worker;
@@ -33,6 +36,9 @@ pub struct Head<E: Element> {
     input: Buffer<E>,
     above: Buffer<E>,
     transposed: Buffer<E>,
+    /// The weights in bfloat16, and those transposed, where products take them so.
+    pairs: Buffer<u16>,
+    pairs_transposed: Buffer<u16>,
 }
 
 impl<E: Element> Head<E> {
@@ -59,6 +65,8 @@ impl<E: Element> Head<E> {
             input: Buffer::new(0),
             above: Buffer::new(0),
             transposed: Buffer::new(0),
+            pairs: Buffer::new(0),
+            pairs_transposed: Buffer::new(0),
         }
     }
 
@@ -85,6 +93,28 @@ impl<E: Element> Head<E> {
         }
         if backward {
             self.transposed.reserve(self.width * self.inner);
+        }
+    }
+
+    /// Padded outputs, and columns of W.
+    pub fn widths(&self) -> (usize, usize) {
+        (self.width, self.inner)
+    }
+
+    /// Makes room for a training step with rounded operands.
+    pub fn reserve_pairs(&mut self) {
+        self.pairs.reserve(self.width * self.inner);
+        self.pairs_transposed.reserve(self.width * self.inner);
+    }
+
+    /// Stores a copy of the weights, which are rounded already, for steps with few rows.
+    pub fn store_pairs(&mut self, weights: &[E]) {
+        self.pairs.reserve(self.width * self.inner);
+        let chunks: Vec<_> = self.chunks().collect();
+        let to = self.pairs.slice_mut(self.width * self.inner);
+        for (first, columns) in chunks {
+            let numbers = first * self.inner..(first + columns) * self.inner;
+            store_pairs(&weights[self.weight..][numbers.clone()], columns, &mut to[numbers]);
         }
     }
 
@@ -122,6 +152,14 @@ impl<E: Element> Head<E> {
         }
         let panels: Vec<_> = self.chunks().map(|(first, columns)| (first * self.inner, columns)).collect();
         let own = worker.share(panels.len());
+        if let Some(kernels) = &pass.pairs {
+            let weights = pass.weights.wrapping_add(self.weight);
+            unsafe {
+                pack_panels(kernels, weights, &panels[own.clone()], self.inner, self.pairs.at(0));
+                transpose_pairs(kernels, weights, &panels, own, self.inner, self.pairs_transposed.at(0));
+            }
+            return;
+        }
         unsafe { transpose(pass.weights.add(self.weight), &panels, own, self.inner, self.transposed.at(0)) };
     }
 
@@ -170,8 +208,36 @@ impl<E: Element> Head<E> {
                     worker.barrier();
                 }
             }
+            if let Some(kernels) = &pass.pairs {
+                return self.forward_pairs(kernels, stack, pass, blocks, worker);
+            }
             for chunk in self.chunks() {
                 self.multiply(stack, pass, blocks, chunk);
+            }
+        }
+    }
+
+    unsafe fn forward_pairs(
+        &self,
+        kernels: &PairKernels<E>,
+        stack: &Stack<E>,
+        pass: &Pass<E>,
+        blocks: RowBlocks,
+        worker: &Worker,
+    ) {
+        let left = stack.pair_left(worker);
+        unsafe {
+            round_rows(kernels, blocks, self.input(stack, pass), self.inner, left);
+            for (first, columns) in self.chunks() {
+                PairDense {
+                    left: PairLeft { first: left, row: self.inner, run: self.inner, runs: 1, next_run: 0 },
+                    right: self.pairs.at(first * self.inner),
+                    columns: columns / LANES,
+                    start: PairStart::rows(pass.weights.add(self.bias + first), 0),
+                    out: self.values.at(first),
+                    out_row: self.width,
+                }
+                .run(kernels, blocks);
             }
         }
     }
@@ -217,6 +283,23 @@ impl<E: Element> Head<E> {
     unsafe fn multiply(&self, stack: &Stack<E>, pass: &Pass<E>, blocks: RowBlocks, chunk: (usize, usize)) {
         let (first, columns) = chunk;
         let input = self.input(stack, pass);
+        if pass.stored && blocks.time * blocks.batch <= MOST_ROWS {
+            let product = |row: usize, rows: usize| StoredProduct {
+                rows,
+                columns: columns / LANES,
+                left: input.first.wrapping_add(row * input.row),
+                left_row: input.row,
+                inner: self.inner,
+                right: self.pairs.at(first * self.inner),
+                start: PairStart::rows(pass.weights.wrapping_add(self.bias + first), 0),
+                out: self.values.at(row * self.width + first),
+                out_row: self.width,
+            };
+            for (row, rows) in blocks.stretches() {
+                unsafe { (stack.kernels.stored_product)(product(row, rows)) };
+            }
+            return;
+        }
         unsafe {
             let product = Product {
                 rows: 0,
@@ -238,12 +321,29 @@ impl<E: Element> Head<E> {
     /// As in `layers`.
     pub unsafe fn backward(&self, stack: &Stack<E>, pass: &Pass<E>, worker: &Worker) {
         let blocks = self.blocks(stack, pass, worker);
+        let left = stack.pair_left(worker);
+        if let Some(kernels) = &pass.pairs {
+            let values = Strided { first: self.values.at(0).cast_const(), row: self.width };
+            unsafe { round_rows(kernels, blocks, values, self.width, left) };
+        }
         let out = match (&self.attention, self.mode) {
             (Some(attention), _) => attention.output_gradient.at(0),
             (None, HeadMode::EveryStep) => stack.layers[stack.layers.len() - 1].above.at(0),
             (None, HeadMode::LastStep) => self.above.at(0),
         };
         for chunk in (0..self.inner).step_by(CHUNK_COLUMNS) {
+            if let Some(kernels) = &pass.pairs {
+                let product = PairDense {
+                    left: PairLeft { first: left, row: self.width, run: self.width, runs: 1, next_run: 0 },
+                    right: self.pairs_transposed.at(chunk * self.width),
+                    columns: (self.inner - chunk).min(CHUNK_COLUMNS) / LANES,
+                    start: PairStart::zero(),
+                    out: unsafe { out.add(chunk) },
+                    out_row: self.inner,
+                };
+                unsafe { product.run(kernels, blocks) };
+                continue;
+            }
             unsafe {
                 let product = Product {
                     rows: 0,
@@ -358,16 +458,17 @@ impl<E: Element> Head<E> {
         let inputs = Inputs { first: input.first, row: input.row, columns: self.inner };
         let chunks: Vec<_> = self.chunks().collect();
         let own = &chunks[worker.share(chunks.len())];
+        let outers = stack.outers(pass, worker, true);
         // Full chunks and the narrow last one are packed for different tiles.
         for vectors in 1..=CHUNK_COLUMNS / LANES {
             if !own.iter().any(|chunk| chunk.1 / LANES == vectors) {
                 continue;
             }
             unsafe {
-                outer_blocks(&stack.kernels, inputs, rows, vectors, stack.pack(worker), |row, outer| {
+                outers.blocks(inputs, rows, vectors, |row, outer| {
                     for &(first, columns) in own.iter().filter(|chunk| chunk.1 / LANES == vectors) {
                         let right = self.values.at(row * self.width + first).cast_const();
-                        (stack.kernels.outer)(Outer {
+                        outers.run(Outer {
                             right,
                             right_row: self.width,
                             out: pass.gradients.add(self.weight + first * self.inner),

@@ -5,6 +5,7 @@
 
 mod attention;
 mod between;
+mod bfloat16;
 mod dense;
 mod direction;
 mod embedding;

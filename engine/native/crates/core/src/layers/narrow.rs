@@ -45,6 +45,9 @@ impl<E: Element> Stack<E> {
                     for step in direction.steps(pass.time) {
                         let mut forward = self.forward_step(direction, pass, all, tokens, step);
                         (forward.first_panel, forward.end_panel) = (own.start, own.end);
+                        if pass.stored {
+                            self.stored_sums(direction, &mut forward);
+                        }
                         (direction.kernels.steps().forward)(forward);
                         worker.barrier();
                     }

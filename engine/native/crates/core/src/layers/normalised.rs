@@ -135,7 +135,7 @@ impl<E: Element> NormalisedPart<E> {
     ) {
         let width = step.width;
         unsafe {
-            for panel in 0..step.end_panel {
+            for panel in 0..if step.summed { 0 } else { step.end_panel } {
                 (kernels.product)(Product {
                     rows: step.rows,
                     columns: GATES,

@@ -127,6 +127,7 @@ impl<E: Element> SecondPart<E> {
                         left_width: width,
                         weights,
                         multiply: true,
+                        summed: false,
                         ..step
                     });
                 }

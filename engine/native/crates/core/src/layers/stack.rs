@@ -1,7 +1,8 @@
 //! All recurrent layers of a model and a pass over them.
 
 use super::between::Between;
-use super::dense::{Inputs, RowBlocks, dense, outer_blocks};
+use super::bfloat16::{PAIR_ROWS, PairScratch};
+use super::dense::{Inputs, RowBlocks, dense};
 use super::direction::Direction;
 use super::lower::{C, LowerPart, source};
 use super::masks::{EVERY_STEP, Masks, kept};
@@ -11,6 +12,7 @@ use crate::cells::{BELOW, CellKernels, MAX_SAVED, MAX_STATES, MAX_VECTORS, choos
 use crate::element::Element;
 use crate::error::EngineError;
 use crate::kernels::Kernels;
+use crate::kernels::bfloat16::PairKernels;
 use crate::kernels::elementwise::{PairSum, ScatterRows};
 use crate::kernels::outer::{MOST_COLUMNS, OUTER_BLOCK, Outer};
 use crate::kernels::product::{Product, Start};
@@ -94,6 +96,10 @@ pub struct Pass<'a, E> {
     pub whole_vocabulary: bool,
     /// The batch has so few rows that the workers share the units (evaluation only).
     pub narrow: bool,
+    /// Products round their operands to bfloat16 (training only).
+    pub pairs: Option<PairKernels<E>>,
+    /// The weights are stored as bfloat16 too (evaluation only).
+    pub stored: bool,
 }
 
 /// What passes over unchanged weights need not compute again: stepping through a text one token at a time would
@@ -140,6 +146,8 @@ pub struct Stack<E: Element> {
     packs: Vec<Buffer<E>>,
     /// A block of ones, the "input" of biases.
     ones: Buffer<E>,
+    /// One per worker: operands rounded to bfloat16.
+    pub(super) pair_scratch: Vec<PairScratch>,
 }
 
 impl<E: Element> Stack<E> {
@@ -189,9 +197,11 @@ impl<E: Element> Stack<E> {
                 above: Buffer::new(0),
             });
         }
-        let mut ones = Buffer::new(OUTER_BLOCK);
-        ones.slice_mut(OUTER_BLOCK).fill(E::ONE);
-        Ok(Stack { layers, kernels, first_step: 0, packs: (0..threads).map(|_| Buffer::new(0)).collect(), ones })
+        let mut ones = Buffer::new(PAIR_ROWS);
+        ones.slice_mut(PAIR_ROWS).fill(E::ONE);
+        let packs = (0..threads).map(|_| Buffer::new(0)).collect();
+        let pair_scratch = (0..threads).map(|_| PairScratch::new()).collect();
+        Ok(Stack { layers, kernels, first_step: 0, packs, ones, pair_scratch })
     }
 
     /// Makes room for a batch. `distinct`: number of distinct tokens, 0 for a series.
@@ -269,17 +279,24 @@ impl<E: Element> Stack<E> {
                         self.pack_bias(direction, pass, own.clone());
                     }
                     direction.drop_weights(pass, own.clone());
-                    if backward {
+                    if let Some(kernels) = &pass.pairs {
+                        direction.prepare_pairs(kernels, pass, own.clone(), backward);
+                    }
+                    let whole = pass.pairs.is_none();
+                    // The derivative of an initial state is made in full precision.
+                    if backward && (whole || direction.initial.is_learned()) {
                         let line = direction.recurrent_line();
                         let panels: Vec<_> =
                             (0..direction.panels).map(|p| (p * direction.output_width * line, line)).collect();
                         let weights = direction.recurrent_weights(pass);
                         transpose(weights, &panels, own.clone(), direction.output_width, direction.hh_transposed.at(0));
+                    }
+                    if backward {
                         if let Some(second) = &direction.second {
                             second.prepare(direction, pass, worker);
                         }
                         let tokens = matches!(pass.source, Source::Tokens { .. });
-                        if index > 0 || tokens || pass.traced {
+                        if whole && (index > 0 || tokens || pass.traced) {
                             let line = direction.input_line();
                             let panels: Vec<_> =
                                 (0..direction.panels).map(|p| (p * direction.inputs * line, line)).collect();
@@ -322,6 +339,9 @@ impl<E: Element> Stack<E> {
         let Source::Tokens { embedded, width, distinct, .. } = pass.source else {
             return;
         };
+        if let Some(kernels) = &pass.pairs {
+            return unsafe { self.token_tables_pairs(kernels, pass, worker) };
+        }
         for direction in &self.layers[0].directions {
             for panel in worker.share(direction.panels) {
                 unsafe {
@@ -354,8 +374,12 @@ impl<E: Element> Stack<E> {
             unsafe {
                 for (d, direction) in self.layers[index].directions.iter().enumerate() {
                     let tokens = index == 0 && matches!(pass.source, Source::Tokens { .. });
-                    if !tokens {
-                        self.project(index, direction, pass, part.blocks, 0..direction.panels);
+                    match &pass.pairs {
+                        _ if tokens => {}
+                        Some(kernels) if direction.pairs_input() => {
+                            self.project_pairs(kernels, index, direction, pass, part.blocks, worker);
+                        }
+                        _ => self.project(index, direction, pass, part.blocks, 0..direction.panels),
                     }
                     if let (Some(lower), Some(below)) = (&direction.lower, self.source_below(index, d)) {
                         let input = self.layer_input(index, pass);
@@ -370,7 +394,7 @@ impl<E: Element> Stack<E> {
                     }
                     match &direction.kernels {
                         CellKernels::Steps(_) if part.count == 0 => {}
-                        CellKernels::Steps(_) => self.recur(direction, pass, part.blocks, tokens),
+                        CellKernels::Steps(_) => self.recur(direction, pass, part.blocks, tokens, worker),
                         CellKernels::Scan(scan) => self.scan(direction, scan, pass, worker, &part, tokens),
                     }
                 }
@@ -416,6 +440,9 @@ impl<E: Element> Stack<E> {
         blocks: RowBlocks,
         panels: std::ops::Range<usize>,
     ) {
+        if unsafe { self.project_stored(index, direction, pass, blocks, panels.clone()) } {
+            return;
+        }
         let input = self.layer_input(index, pass);
         let slot = direction.layout.input.first * LANES;
         for panel in panels {
@@ -434,10 +461,15 @@ impl<E: Element> Stack<E> {
         }
     }
 
-    unsafe fn recur(&self, direction: &Direction<E>, pass: &Pass<E>, blocks: RowBlocks, tokens: bool) {
+    unsafe fn recur(&self, direction: &Direction<E>, pass: &Pass<E>, blocks: RowBlocks, tokens: bool, worker: &Worker) {
         for step in direction.steps(pass.time) {
             unsafe {
-                let forward = self.forward_step(direction, pass, blocks, tokens, step);
+                let mut forward = self.forward_step(direction, pass, blocks, tokens, step);
+                if let Some(kernels) = &pass.pairs {
+                    self.pair_sums(kernels, direction, worker, &mut forward);
+                } else if pass.stored {
+                    self.stored_sums(direction, &mut forward);
+                }
                 self.step(direction, pass, step * pass.batch + blocks.first, forward);
                 direction.mix_states(pass, blocks, step);
             }
@@ -529,6 +561,7 @@ impl<E: Element> Stack<E> {
             left_width: direction.output_width,
             weights: direction.recurrent_weights(pass),
             multiply: !(first_step && direction.starts_at_zero),
+            summed: false,
             previous,
             next,
             saved,
@@ -616,7 +649,7 @@ impl<E: Element> Stack<E> {
                     match &direction.kernels {
                         CellKernels::Steps(_) if part.count == 0 => {}
                         CellKernels::Steps(_) => {
-                            self.recur_back(index, d, pass, blocks, above);
+                            self.recur_back(index, d, pass, blocks, above, worker);
                             if pass.traced || direction.initial.is_learned() {
                                 self.initial_gradient(direction, pass, blocks);
                             }
@@ -629,7 +662,7 @@ impl<E: Element> Stack<E> {
                 if index > 0 {
                     let below = &self.layers[index - 1];
                     let width = below.output_width();
-                    self.input_gradient(index, pass, blocks, below.above.at(0), width);
+                    self.input_gradient(index, pass, blocks, below.above.at(0), width, worker);
                     if let Some(between) = &layer.between {
                         between.add_input_gradient(layer, pass, blocks, below.above.at(0), width);
                     }
@@ -642,7 +675,7 @@ impl<E: Element> Stack<E> {
                     }
                 } else if pass.traced && matches!(pass.source, Source::Series(_)) {
                     let width = self.layers[0].directions[0].inputs.next_multiple_of(LANES);
-                    self.input_gradient(0, pass, blocks, pass.input_gradient, width);
+                    self.input_gradient(0, pass, blocks, pass.input_gradient, width, worker);
                     if let Some(between) = &layer.between {
                         between.add_input_gradient(layer, pass, blocks, pass.input_gradient, width);
                     }
@@ -676,13 +709,23 @@ impl<E: Element> Stack<E> {
         }
     }
 
-    unsafe fn recur_back(&self, index: usize, d: usize, pass: &Pass<E>, blocks: RowBlocks, has_above: bool) {
+    unsafe fn recur_back(
+        &self,
+        index: usize,
+        d: usize,
+        pass: &Pass<E>,
+        blocks: RowBlocks,
+        has_above: bool,
+        worker: &Worker,
+    ) {
         let layer = &self.layers[index];
         let direction = &layer.directions[d];
         let (batch, width, line) = (pass.batch, direction.width, direction.line());
         let total_width = layer.output_width();
         let from_above = layer.above_states();
         let mut following = std::ptr::null();
+        // Place of the rows of `following` among the worker's own.
+        let (mut own, own_rows) = (0, pass.time * blocks.count);
         for step in direction.steps(pass.time).rev() {
             let row = step * batch + blocks.first;
             let before = direction.block_before(step) * batch + blocks.first;
@@ -729,9 +772,16 @@ impl<E: Element> Stack<E> {
                 for (lower, reader) in self.readers_above(index, d) {
                     lower.reach(reader, row, pass.rows(), blocks.count, backward.carry[C]);
                 }
+                if let Some(kernels) = &pass.pairs {
+                    self.pair_reach(kernels, d, direction, (own, own_rows), worker, &mut backward);
+                }
                 match &direction.zoneout {
                     None => self.step_back(direction, pass, row, blocks.first, backward),
                     Some(_) => self.zoned_backward(direction, pass, blocks, step, backward),
+                }
+                if let Some(kernels) = &pass.pairs {
+                    own = step * blocks.count;
+                    self.round_gates(kernels, d, direction, pass, (row, blocks.count), (own, own_rows), worker);
                 }
             }
             following = gates;
@@ -769,7 +819,15 @@ impl<E: Element> Stack<E> {
     }
 
     /// dL/d(input) of layer `index` for some rows, summed over its directions.
-    unsafe fn input_gradient(&self, index: usize, pass: &Pass<E>, blocks: RowBlocks, out: *mut E, out_row: usize) {
+    unsafe fn input_gradient(
+        &self,
+        index: usize,
+        pass: &Pass<E>,
+        blocks: RowBlocks,
+        out: *mut E,
+        out_row: usize,
+        worker: &Worker,
+    ) {
         for (d, direction) in self.layers[index].directions.iter().enumerate() {
             let line = direction.line();
             let slot = direction.layout.input.first * LANES;
@@ -781,7 +839,12 @@ impl<E: Element> Stack<E> {
                 next_run: pass.rows() * line,
             };
             unsafe {
-                self.times_input_weights(direction, left, blocks, d > 0, out, out_row);
+                match &pass.pairs {
+                    Some(kernels) => {
+                        self.input_gradient_pairs(kernels, d, direction, pass, blocks, worker, (out, out_row));
+                    }
+                    None => self.times_input_weights(direction, left, blocks, d > 0, out, out_row),
+                }
                 if let Some(lower) = &direction.lower {
                     lower.input_gradient(&self.kernels, direction, pass, blocks, (out, out_row));
                 }
@@ -886,11 +949,12 @@ impl<E: Element> Stack<E> {
         // The state before step t of row b, as one matrix: block t (forward) or t + 1 (reverse).
         let before = direction.states[layout.reads].at(direction.block_before(0) * pass.batch * left_width);
         let inputs = Inputs { first: before.cast_const(), row: left_width, columns: left_width };
+        let outers = self.outers(pass, worker, true);
         unsafe {
-            outer_blocks(&self.kernels, inputs, pass.rows(), fed.gates.len(), self.pack(worker), |row, outer| {
+            outers.blocks(inputs, pass.rows(), fed.gates.len(), |row, outer| {
                 for panel in own.clone() {
                     let derivatives = direction.gates.at((panel * pass.rows() + row) * line);
-                    (self.kernels.outer)(Outer {
+                    outers.run(Outer {
                         right: derivatives.add(fed.first * LANES),
                         right_row: line,
                         out: pass.gradients.add(direction.weight_hh + panel * left_width * direction.recurrent_line()),
@@ -980,10 +1044,11 @@ impl<E: Element> Stack<E> {
     ) {
         let fed = direction.layout.input;
         let line = direction.input_line();
+        let outers = self.outers(pass, worker, direction.pairs_input());
         unsafe {
-            outer_blocks(&self.kernels, input, rows, fed.gates.len(), self.pack(worker), |row, outer| {
+            outers.blocks(input, rows, fed.gates.len(), |row, outer| {
                 for panel in own.clone() {
-                    (self.kernels.outer)(Outer {
+                    outers.run(Outer {
                         right: right.first.add((panel * rows + row) * right.row),
                         right_row: right.row,
                         out: pass.gradients.add(direction.weight_ih + panel * direction.inputs * line),
@@ -1041,7 +1106,14 @@ impl<E: Element> Stack<E> {
                 runs: direction.panels,
                 next_run: distinct * line,
             };
-            unsafe { self.times_input_weights(direction, left, blocks, d > 0, out, width) };
+            unsafe {
+                match &pass.pairs {
+                    Some(kernels) => {
+                        self.embedding_gradient_pairs(kernels, d, direction, blocks, worker, (out, width));
+                    }
+                    None => self.times_input_weights(direction, left, blocks, d > 0, out, width),
+                }
+            }
         }
         if let Some(between) = &self.layers[0].between {
             unsafe { between.add_token_gradient(&self.layers[0], pass, worker, out) };

@@ -133,6 +133,15 @@ mod x86 {
         }
 
         #[inline(always)]
+        unsafe fn load_pairs(from: *const u16) -> (Self, Self) {
+            let half = |at: usize| unsafe { _mm256_loadu_si256(from.add(at).cast()) };
+            let first = |pairs| unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<16>(pairs)) };
+            let second = |pairs| unsafe { _mm256_castsi256_ps(_mm256_and_si256(pairs, _mm256_set1_epi32(-65536))) };
+            let (low, high) = (half(0), half(LANES));
+            (Pair(first(low), first(high)), Pair(second(low), second(high)))
+        }
+
+        #[inline(always)]
         fn add(self, other: Self) -> Self {
             both!(_mm256_add_ps(self, other))
         }

@@ -117,6 +117,15 @@ mod x86 {
         }
 
         #[inline(always)]
+        unsafe fn load_pairs(from: *const u16) -> (Self, Self) {
+            unsafe {
+                let pairs = _mm512_loadu_si512(from.cast());
+                let second = _mm512_and_si512(pairs, _mm512_set1_epi32(-65536));
+                (Zmm(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(pairs))), Zmm(_mm512_castsi512_ps(second)))
+            }
+        }
+
+        #[inline(always)]
         fn add(self, other: Self) -> Self {
             unsafe { Zmm(_mm512_add_ps(self.0, other.0)) }
         }

@@ -32,6 +32,23 @@ pub trait Lanes<E>: Copy {
     /// # Safety
     /// `to` must be writable for 16 elements.
     unsafe fn store(self, to: *mut E);
+    /// The first and the second numbers of 16 pairs of bfloat16.
+    ///
+    /// # Safety
+    /// `from` must be readable for 32 numbers.
+    #[inline(always)]
+    unsafe fn load_pairs(from: *const u16) -> (Self, Self)
+    where
+        E: Element,
+    {
+        let (mut first, mut second) = ([E::ZERO; LANES], [E::ZERO; LANES]);
+        for lane in 0..LANES {
+            let pair = unsafe { from.cast::<u32>().add(lane).read_unaligned() };
+            first[lane] = E::from_f64(f32::from_bits(pair << 16) as f64);
+            second[lane] = E::from_f64(f32::from_bits(pair & 0xffff_0000) as f64);
+        }
+        unsafe { (Self::load(first.as_ptr()), Self::load(second.as_ptr())) }
+    }
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;

@@ -11,6 +11,7 @@ use crate::error::EngineError;
 use crate::evaluate::Source;
 use crate::model::Model;
 use crate::pool::Pool;
+use crate::spec::NumberFormat;
 
 use super::feed::Feed;
 
@@ -74,6 +75,9 @@ pub fn rate_test(
     let training = &job.config.training;
     let source = Source::open(&job.data)?;
     let mut model = Model::new(job.config.model_spec(&job.data)?, training.seed, Arc::new(Pool::new(job.threads)))?;
+    if training.products == NumberFormat::Bfloat16 {
+        model.round_products()?;
+    }
     let mut feed = Feed::open(&job.data, training, &model)?;
     let keep = 1.0 - 1.0 / (job.steps as f64 * SMOOTHED_SHARE).max(1.0);
     let (mut mean, mut least) = (0.0, f64::INFINITY);

@@ -66,6 +66,7 @@ mod tests {
             seed: 1,
             threads: None,
             precision: Precision::Float32,
+            products: Default::default(),
         }
     }
 

@@ -18,7 +18,7 @@ use crate::metrics::{Metrics, MetricsRecord, StepRecord};
 use crate::model::Model;
 use crate::pool::Pool;
 use crate::rng::{Purpose, Rng};
-use crate::spec::{InputSpec, ModelSpec, NamedTensor, NonFinite, States};
+use crate::spec::{InputSpec, ModelSpec, NamedTensor, NonFinite, NumberFormat, States};
 use crate::tensor_file;
 use crate::trace::{self, TraceLabel};
 
@@ -137,6 +137,9 @@ impl<'a> Trainer<'a> {
         let spec = job.config.model_spec(&job.data)?;
         let source = Source::open(&job.data)?;
         let mut model = Model::new(spec.clone(), training.seed, Arc::new(Pool::new(job.threads)))?;
+        if training.products == NumberFormat::Bfloat16 {
+            model.round_products()?;
+        }
         let mut feed = Feed::open(&job.data, training, &model)?;
         let steps_per_epoch = feed.steps_per_epoch();
         let mut average_state = None;
