@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync, existsSy
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { averageKinds, float32Tensor, metricsRecord, readSafetensors, runConfig, type RunConfigInput, type SluiceError } from '../contracts';
+import { averageKinds, float32Tensor, lossConfig, lossKinds, metricsRecord, readSafetensors, runConfig, type RunConfigInput, type SluiceError } from '../contracts';
 import { loadEngine } from './index';
 import type { ModelSpec, NativeEvent, SeriesData, TokenData, TrainJob, TrainingHandle } from './types';
 
@@ -171,6 +171,17 @@ describe('a configuration', { timeout: 60_000 }, () => {
     expect(existsSync(path.join(job.directory, 'checkpoints', 'step-2', 'raw.safetensors'))).toBe(kind === 'ema');
   });
 
+  it.each(lossKinds)('with values learned under the loss %s is understood', async (kind) => {
+    const job = forecastJob(path.join(folder, `loss-${kind}`));
+    job.config.training = { ...job.config.training, loss: lossConfig.parse({ kind }), maxEpochs: 2 };
+    const events = await trained(job);
+    expect(events.at(-1)).toMatchObject({ event: 'finished', status: 'finished' });
+    const { metrics } = events.find((event) => event.event === 'evaluated')!;
+    if (!('raw' in metrics)) throw new Error('these are no metrics of a forecast');
+    if (kind !== 'huber') expect(metrics.loss).toBeCloseTo(metrics[kind], 12);
+    else expect(metrics.loss).toBeLessThan(metrics.mse / 2);
+  });
+
   it('with products of bfloat16 is understood where the processor has them, and refused in one line elsewhere', async () => {
     const { training, events } = watch(textJob({ training: { products: 'bfloat16', batchSize: 4, sequenceLength: 10, maxSteps: 2 } }));
     await training.wait();
@@ -190,7 +201,7 @@ describe('a configuration', { timeout: 60_000 }, () => {
   });
 
   it('with an unknown field is refused, wherever the field is', () => {
-    const paths = ['', 'task', 'model', 'model.layers.0', 'model.head', 'model.initialization', 'training', 'training.optimizer', 'training.schedule', 'training.clip', 'training.average', 'evaluation', 'checkpoint', 'earlyStopping', 'probe'];
+    const paths = ['', 'task', 'model', 'model.layers.0', 'model.head', 'model.initialization', 'training', 'training.loss', 'training.optimizer', 'training.schedule', 'training.clip', 'training.average', 'evaluation', 'checkpoint', 'earlyStopping', 'probe'];
     for (const place of paths) {
       const job = structuredClone(textJob());
       let target = job.config as unknown as Record<string, unknown>;

@@ -1,4 +1,4 @@
-import type { AttentionKind, CellInfo, CellOptions, ErrorShape, InsightRecord, Metrics, LayerConfig, MetricsRecord, ModelConfig, Range, RatePoint, RateTest, RunChange, RunConfig, Split, SplitName, TunableField } from '../contracts';
+import type { AttentionKind, CellInfo, CellOptions, ErrorShape, InsightRecord, Metrics, LayerConfig, MetricsRecord, ModelConfig, Range, RatePoint, RateTest, RunChange, RunConfig, Split, SplitName, TrainingConfig, TunableField } from '../contracts';
 
 /**
  * What the native engine is given and gives: the same JSON is read by serde on the other side
@@ -207,7 +207,7 @@ export interface ModelSpec {
   layers: LayerSpec[];
   head: { outputSize: number; mode: 'everyStep' | 'lastStep' };
   /** What concerns the whole model; missing ones are off. */
-  options?: { attention?: AttentionKind } & Partial<Pick<ModelConfig, 'tieWeights' | 'embeddingDropout' | 'initialState' | 'initialization'>>;
+  options?: { attention?: AttentionKind } & Partial<Pick<ModelConfig, 'tieWeights' | 'embeddingDropout' | 'initialState' | 'initialization'> & Pick<TrainingConfig, 'loss'>>;
 }
 
 /** `output = x + dropout(norm(h))`, of which only h is always there. */

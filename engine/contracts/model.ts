@@ -56,6 +56,27 @@ export function layerForm(cells: readonly CellInfo[], layer: Parameters<typeof c
   return cellForm(cells, bottom ? { cell: bottom } : layer);
 }
 
+/** Options around a cell that some cells cannot have, and why they cannot. */
+export type RefusableOption = 'weightDrop' | 'zoneoutHidden' | 'zoneoutCell';
+export type Refusal = 'SCAN_WEIGHT_DROP' | 'SCAN_ZONEOUT' | 'SCALED_ZONEOUT';
+
+/**
+ * Which of them a cell refuses. A cell without a product from step to step is
+ * scanned: it has no weights to drop there, and no step at which to keep a state. States that are scaled by one
+ * another, as those of sLSTM, cannot be kept one by one.
+ */
+export function refusedOptions(form: Pick<CellForm, 'names' | 'states'> | undefined): Partial<Record<RefusableOption, Refusal>> {
+  if (!form) return {};
+  if (form.states.length > 2) return { zoneoutHidden: 'SCALED_ZONEOUT', zoneoutCell: 'SCALED_ZONEOUT' };
+  if (form.names.recurrent === null) return { weightDrop: 'SCAN_WEIGHT_DROP', zoneoutHidden: 'SCAN_ZONEOUT', zoneoutCell: 'SCAN_ZONEOUT' };
+  return {};
+}
+
+/** Whether a cell has a gate that keeps the memory, whose bias can be set. The engine knows which; here its name is enough. */
+export function keepsMemory({ gateOrder }: Pick<CellForm, 'gateOrder'>): boolean {
+  return gateOrder.includes('f') || gateOrder.includes('z');
+}
+
 /** Size of a layer's h in each direction. */
 export function outputSize({ hiddenSize, projectionSize }: { hiddenSize: number; projectionSize?: number | null | undefined }, cell: Pick<CellForm, 'further'> | undefined): number {
   return cell?.further?.projected ? (projectionSize ?? Math.ceil(hiddenSize / 2)) : hiddenSize;
@@ -124,7 +145,7 @@ export interface ModelDescription {
   tokensPerStep: number;
   /** Problems at fields of the configuration, empty when it can be trained. */
   problems: { path: string; code: string; message: string; details: Record<string, string | number | null> }[];
-  onnx: { layer: number; operator: string | null; cpu: boolean; cuda: boolean; reason: 'scan' | 'cpuOnly' | 'zoneout' | null }[];
+  onnx: { layer: number; operator: string; cpu: boolean; cuda: boolean; reason: 'scan' | 'cpuOnly' | 'zoneout' | null }[];
 }
 
 /** One step of a learning-rate range test. */

@@ -179,12 +179,23 @@ export const averageConfig = z.discriminatedUnion('kind', [
 export const averageKinds = ['none', 'ema', 'asgd'] as const satisfies readonly AverageConfig['kind'][];
 export type AverageConfig = z.infer<typeof averageConfig>;
 
+/** What a difference costs where values are learned (forecast, regress): its square, its absolute value, or half its square up to `delta` and a straight line from there on (Huber 1964). */
+export const lossConfig = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('mse') }),
+  z.strictObject({ kind: z.literal('mae') }),
+  z.strictObject({ kind: z.literal('huber'), delta: z.number().positive().max(1e6).default(1) }),
+]);
+export const lossKinds = ['mse', 'mae', 'huber'] as const satisfies readonly LossConfig['kind'][];
+export type LossConfig = z.infer<typeof lossConfig>;
+
 export const numberFormats = ['float32', 'bfloat16'] as const;
 export type NumberFormat = (typeof numberFormats)[number];
 
 export const decayTargets = ['all', 'weights', 'weights-without-embedding'] as const;
 
 export const trainingConfig = z.strictObject({
+  /** Of values alone; the other tasks have their cross-entropies. */
+  loss: lossConfig.prefault({ kind: 'mse' }),
   optimizer: optimizerConfig.prefault({ kind: 'adam' }),
   schedule: scheduleConfig.prefault({ kind: 'constant' }),
   /** Global L2 norm above which gradients are scaled down, then the absolute value to which each is cut; null = never. */

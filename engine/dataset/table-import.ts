@@ -1,18 +1,17 @@
 import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { rowInFile, type ColumnInfo, type FilePreview, type Gap, type ImportRequest, type Problem, type TableDataset } from '../contracts';
 import type { JobContext } from '../ports';
-import { ensureFolder, nameFromFile, writeError } from '../workspace';
+import { ensureFolder, nameFromFile } from '../workspace';
 import { readBlocks, readHead } from './encoding';
-import { Checksum } from './integrity';
 import { columnStatistics, fillGaps, longestFilledGap } from './series';
 import { defaultShares, splitRanges } from './split';
 import { columnsAtOnce } from './column-inspection';
 import { analyseTable, isInput, roleOf, type TableAnalysis } from './table-analysis';
 import { convertColumns, databaseError, openTable, quoteName, quoteText, removeFolder, streamColumns, type TableFormat, type TableSource } from './table-source';
 import { planWindows, rowMarks } from './table-windows';
+import { writeBinary } from './write-binary';
 
 /** Rows that a preview reads; a longer file is only guessed at until it is imported. */
 const previewRows = 50_000;
@@ -212,7 +211,7 @@ export async function importTable(
     }
 
     report('writing', 0.85);
-    dataset.checksum = await writeValues(join(folder, 'values.bin'), data, signal);
+    dataset.checksum = await writeBinary(join(folder, 'values.bin'), data, signal);
     const typed = source.columns.map((column, index) => {
       const kind = columns[index]?.kind;
       return (kind === 'time' ? column.time : kind === 'number' ? column.number : column.text) ?? 'NULL';
@@ -267,28 +266,4 @@ function columnProblems(column: Pick<ColumnInfo, 'name' | 'statistics'>, gaps: G
     problems.push({ severity: 'warning', code: 'CONSTANT_COLUMN', message: `Column ${column.name} never changes; nothing can be learned from it.`, row: null, column: column.name, count: null });
   }
   return problems;
-}
-
-/** Little-endian on every platform; all platforms that Node 20 runs on are. Gives the checksum. */
-async function writeValues(path: string, data: Float32Array, signal: AbortSignal): Promise<string> {
-  const blockBytes = 4 * 1024 * 1024;
-  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  const checksum = new Checksum();
-  try {
-    const file = await open(path, 'wx');
-    try {
-      for (let start = 0; start < bytes.length; start += blockBytes) {
-        signal.throwIfAborted();
-        const block = bytes.subarray(start, start + blockBytes);
-        checksum.add(block);
-        await file.writeFile(block);
-      }
-      await file.sync();
-      return checksum.text;
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    throw writeError(error, path);
-  }
 }

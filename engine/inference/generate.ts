@@ -1,8 +1,9 @@
 import type { OnnxSession, RuntimeTensor } from './runtime';
+import { toTensor } from './tensors';
 
 /**
  * Pairs of a stateful model: what goes in, and the output that is the next call's input; with learned initial states
- * also where every sequence begins, `[directions × hiddenSize]`.
+ * also where every sequence begins, `[directions × width]`.
  */
 export type StatePairs = [input: string, output: string, start?: number[]][];
 
@@ -31,13 +32,13 @@ export const statelessContext = 1024;
 export function initialStates(session: OnnxSession, pairs: StatePairs, batch: number): Record<string, RuntimeTensor> {
   return Object.fromEntries(
     pairs.map(([input, , start]) => {
-      const described = session.inputs.find(({ name }) => name === input);
-      const shape = (described?.shape ?? []).map((size) => (typeof size === 'number' ? size : batch));
+      const described = session.inputs.find(({ name }) => name === input) ?? { name: input, type: 'float32', shape: [] };
+      const shape = described.shape.map((size) => (typeof size === 'number' ? size : batch));
       const data = new Float32Array(shape.reduce((product, size) => product * size, 1));
-      // `[directions, batch, hiddenSize]`: every sequence of a direction begins alike.
-      const size = shape.at(-1) ?? 1;
-      if (start) for (let k = 0; k < data.length; k++) data[k] = start[Math.floor(k / (batch * size)) * size + (k % size)] ?? 0;
-      return [input, { type: 'float32', shape, data }];
+      // `[directions, batch, width]`: every sequence of a direction begins alike.
+      const width = shape.at(-1) ?? 1;
+      if (start) for (let k = 0; k < data.length; k++) data[k] = start[Math.floor(k / (batch * width)) * width + (k % width)] ?? 0;
+      return [input, toTensor({ shape, data }, described)];
     }),
   );
 }

@@ -1,6 +1,5 @@
 export { generateTokens, randomNumbers, sampler, initialStates, type StatePairs } from './generate';
 export { modelNotes, readFeeds, type ModelNotes } from './inputs';
 export { measureLatency } from './latency';
-export { half, readNpz } from './npz';
 export { OnnxRuntime, runtimeVersion, type Device, type OnnxSession, type RuntimeTensor } from './runtime';
 export { toNumbers } from './tensors';

@@ -2,10 +2,10 @@ import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { z } from 'zod';
+import { readNpz, type NumberArray } from '../arrays';
 import { readSafetensors, SluiceError, tensorBytes, type InferRequest, type Safetensors, type SafetensorsEntry } from '../contracts';
 import { readError } from '../workspace';
 import { initialStates, type StatePairs } from './generate';
-import { readNpz, type NumberArray } from './npz';
 import type { OnnxSession, RuntimeTensor, TensorDescription } from './runtime';
 import { invalidInput, toTensor } from './tensors';
 

@@ -1,6 +1,5 @@
 import type { GraphBuilder } from './graph';
-import type { RecurrentLayer } from './layer';
-import { addLayerOutput } from './recurrent';
+import { addLayerOutput, type RecurrentLayer } from './layer';
 import type { ExportModel, NamedTensor } from './weights';
 
 /** From this operator set on ONNX has LayerNormalization, whose usual axis and epsilon (the last, 1e-5) are the engine's. */
@@ -32,24 +31,6 @@ export function addLastOutput(g: GraphBuilder, layer: RecurrentLayer, output: st
   const first = g.node('Gather', 'hidden.first', [output, g.index(0)], { axis: 0 });
   const half = (name: string, value: string, from: number): string => g.node('Slice', name, [value, g.integers(from), g.integers(from + layer.outputSize), g.integers(1)]);
   return g.node('Concat', 'hidden', [half('hidden.forward', last, 0), half('hidden.reverse', first, layer.outputSize)], { axis: 1 });
-}
-
-/** A learned initial state for every sequence of the batch: `[directions, batch, hiddenSize]`. */
-export function addInitialState(g: GraphBuilder, model: ExportModel, index: number, state: string, input: string): string {
-  const start = initialState(model, index, state)!;
-  const directions = model.spec.layers[index]!.bidirectional ? 2 : 1;
-  const width = start.length / directions;
-  const name = `layer.${index}.${state}0`;
-  const batch = g.node('Slice', `${name}.batch`, [g.node('Shape', `${name}.shape`, [input]), g.integers(1), g.integers(2)]);
-  const size = g.node('Concat', `${name}.size`, [g.integers(directions), batch, g.integers(width)], { axis: 0 });
-  return g.node('Expand', name, [g.constant(`${name}.learned`, [directions, 1, width], start), size]);
-}
-
-/** A learned initial state, `[directions × hiddenSize]`, forward before reverse; null where sequences begin at zero. */
-export function initialState(model: ExportModel, index: number, state: string): Float32Array | null {
-  if (model.spec.options?.initialState !== 'learned') return null;
-  const suffixes = model.spec.layers[index]!.bidirectional ? ['', '_reverse'] : [''];
-  return Float32Array.from(suffixes.flatMap((suffix) => Array.from(tensorOf(model, `initial.${state}_l${index}${suffix}`).data)));
 }
 
 /** The same as LayerNormalization, from older operators. */

@@ -2,7 +2,8 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { ModelSpec } from '../binding/types';
 import { OnnxRuntime, type RuntimeTensor } from '../inference';
 import { drawTensors, judge, judgedCells } from '../../tests/kit/float64-judge';
-import { buildModel, statePairs, type ForecastScaling } from './build';
+import { buildModel, type ForecastScaling } from './build';
+import { statePairs } from './states';
 import { exportModel } from './weights';
 
 const runtime = new OnnxRuntime();

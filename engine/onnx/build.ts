@@ -1,14 +1,15 @@
 import type { SeriesData } from '../binding/types';
-import { outputSize, type TaskConfig, type TensorInfo } from '../contracts';
+import type { TaskConfig, TensorInfo } from '../contracts';
 import type { StatePairs } from '../inference';
 import { addAttention, addAttentionOutput, attentionOf } from './attention';
-import { addInitialState, addLastOutput, addOutput, hasBetween, initialState } from './between';
+import { addLastOutput, addOutput, hasBetween } from './between';
 import { GraphBuilder } from './graph';
-import { encodeModel, type GraphProto } from './proto';
-import { signalSize, type RecurrentLayer } from './layer';
+import { dataTypes, encodeModel, type GraphProto } from './proto';
+import { addGateOutputs, type RecurrentLayer } from './layer';
 import { addPrediction, addProbabilities, addVectors, borderMetadata, type SequenceBorder } from './sequence-border';
-import { addGateOutputs, addLayer } from './recurrent';
+import { addLayer } from './recurrent';
 import { readsBelow } from './scan';
+import { addClock, addFinalStates, addInitialStates, countsSteps } from './states';
 import { transposed, type ExportModel } from './weights';
 
 /** How a forecast's raw values become the model's inputs and its outputs raw values again. */
@@ -39,25 +40,6 @@ export interface BuiltModel {
   inputs: TensorInfo[];
   outputs: TensorInfo[];
   nodes: { operator: string; name: string; outputs: string[] }[];
-}
-
-/** Names of a stateful model's states: what goes in, what comes out for the next call, and where sequences begin (null = zero). */
-export function statePairs(model: ExportModel): { state: string; input: string; output: string; engine: string; layer: number; start: Float32Array | null }[] {
-  return model.spec.layers.flatMap((_, layer) =>
-    model.cells[layer]!.states.map((state) => ({
-      state,
-      input: `${state}0_l${layer}`,
-      output: `${state}n_l${layer}`,
-      engine: `${state}_l${layer}`,
-      layer,
-      start: initialState(model, layer, state),
-    })),
-  );
-}
-
-/** What a file says of its states, and what runs it with them: input, output, and the learned start where there is one. */
-export function pairsOf(model: ExportModel): StatePairs {
-  return statePairs(model).map(({ input, output, start }) => (start ? [input, output, Array.from(start)] : [input, output]));
 }
 
 /**
@@ -139,7 +121,7 @@ function addSeries(g: GraphBuilder, forecast: Pick<ForecastScaling, 'columns' | 
   const { mean, deviation } = forecast.scaler;
   const size = forecast.columns.length;
   const series = g.input('series', 'float32', ['batch', 'time', size]);
-  const exact = g.node('Cast', 'series.exact', [series], { to: 11 });
+  const exact = g.node('Cast', 'series.exact', [series], { to: dataTypes.float64 });
   const centred = g.node('Sub', 'series.centred', [exact, g.constant('scaler.mean', [size], Float64Array.from(mean))]);
   let scaled = g.node('Div', 'series.scaled', [centred, g.constant('scaler.deviation', [size], Float64Array.from(deviation))]);
   let last: string | null = null;
@@ -147,25 +129,27 @@ function addSeries(g: GraphBuilder, forecast: Pick<ForecastScaling, 'columns' | 
     last = g.node('Slice', 'series.last', [scaled, g.integers(-1), g.integers(Number.MAX_SAFE_INTEGER), g.integers(1)]);
     scaled = g.node('Sub', 'series.without_last', [scaled, last]);
   }
-  const single = g.node('Cast', 'series.single', [scaled], { to: 1 });
+  const single = g.node('Cast', 'series.single', [scaled], { to: dataTypes.float32 });
   return { value: g.node('Transpose', 'series.time_first', [single], { perm: [1, 0, 2] }), last };
 }
 
 function addStack(g: GraphBuilder, model: ExportModel, input: string, { stateful, gates, opset }: Pick<BuildRequest, 'stateful' | 'gates' | 'opset'>): RecurrentLayer[] {
   const layers: RecurrentLayer[] = [];
+  const clock = model.cells.some(countsSteps) ? addClock(g, stateful, input) : null;
   let value = input;
-  for (const [index, spec] of model.spec.layers.entries()) {
-    const { hiddenSize, bidirectional } = spec;
-    const sizes = { hiddenSize, outputSize: outputSize(spec, model.cells[index]) };
-    const { signals, states } = model.cells[index]!;
-    const learned = model.spec.options?.initialState === 'learned';
-    const begin = (state: string): string => (stateful ? g.input(`${state}0_l${index}`, 'float32', [bidirectional ? 2 : 1, 'batch', signalSize(sizes, state)]) : addInitialState(g, model, index, state, value));
-    const initial = stateful || learned ? Object.fromEntries(states.map((state) => [state, begin(state)])) : null;
+  for (const [index, { signals }] of model.cells.entries()) {
     const above = model.cells[index + 1];
-    const wanted = [...new Set([...(gates ? signals.map(({ name }) => name) : []), ...(above ? readsBelow(above) : [])])];
-    const layer = addLayer(g, model, index, value, initial, wanted, layers.at(-1) ?? null);
+    const layer = addLayer(g, {
+      model,
+      index,
+      input: value,
+      initial: addInitialStates(g, model, index, stateful, value),
+      clock,
+      wanted: [...new Set([...(gates ? signals.map(({ name }) => name) : []), ...(above ? readsBelow(above) : [])])],
+      lower: layers.at(-1) ?? null,
+    });
     layers.push(layer);
-    if (index + 1 < model.spec.layers.length) value = addOutput(g, model, layer, opset);
+    if (above) value = addOutput(g, model, layer, opset);
   }
   return layers;
 }
@@ -220,7 +204,7 @@ function addForecast(g: GraphBuilder, model: ExportModel, forecast: ForecastScal
   const weight = tensor(model, 'head.weight');
   const bias = tensor(model, 'head.bias');
   const head = g.node('Gemm', 'head', [hidden, g.constant('head.weight', weight.shape, weight.data), g.constant('head.bias', bias.shape, bias.data)], { transB: 1 });
-  const exact = g.node('Cast', 'forecast.exact', [head], { to: 11 });
+  const exact = g.node('Cast', 'forecast.exact', [head], { to: dataTypes.float64 });
   let scaled = g.node('Reshape', 'forecast.scaled', [exact, g.integers(-1, horizon, targetCount)]);
   if (last !== null) {
     const lastTargets = g.node('Slice', 'forecast.last', [last, g.integers(0), g.integers(targetCount), g.integers(2)]);
@@ -229,24 +213,15 @@ function addForecast(g: GraphBuilder, model: ExportModel, forecast: ForecastScal
   const deviation = g.constant('scaler.target_deviation', [targetCount], Float64Array.from(scaler.deviation.slice(0, targetCount)));
   const mean = g.constant('scaler.target_mean', [targetCount], Float64Array.from(scaler.mean.slice(0, targetCount)));
   const raw = g.node('Add', 'forecast.raw', [g.node('Mul', 'forecast.spread', [scaled, deviation]), mean]);
-  g.node('Cast', 'forecast', [raw], { to: 1 });
+  g.node('Cast', 'forecast', [raw], { to: dataTypes.float32 });
   g.output('forecast', 'float32', ['batch', horizon, targetCount]);
-}
-
-function addFinalStates(g: GraphBuilder, model: ExportModel, layers: RecurrentLayer[]): void {
-  for (const { output, state, layer: index } of statePairs(model)) {
-    const layer = layers[index]!;
-    const { final, directions } = layer;
-    g.node('Identity', output, [final[state]!]);
-    g.output(output, 'float32', [directions, 'batch', signalSize(layer, state)]);
-  }
 }
 
 function describeGraph(graph: GraphProto): { inputs: TensorInfo[]; outputs: TensorInfo[] } {
   const describe = (values: GraphProto['input']): TensorInfo[] =>
     values.map(({ name, type: { tensorType } }) => ({
       name,
-      type: tensorType.elemType === 7 ? 'int64' : 'float32',
+      type: tensorType.elemType === dataTypes.int64 ? 'int64' : 'float32',
       shape: tensorType.shape.dim.map((dimension) => ('dimParam' in dimension ? dimension.dimParam : dimension.dimValue)),
     }));
   return { inputs: describe(graph.input), outputs: describe(graph.output) };

@@ -1,27 +1,26 @@
-import { open as openFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { rename, rm, stat, writeFile } from 'node:fs/promises';
 import { webcrypto } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import type { SeriesData, TokenData } from '../binding/types';
-import { exportReport, exportRequest, inferRequest, methodInputs, SluiceError, type ExportReport, type InferResult, type OpenedModel, type ProviderInfo, type RunConfig } from '../contracts';
+import { exportReport, exportRequest, inferRequest, methodInputs, SluiceError, type ExportReport, type InferResult, type OpenedModel, type ProviderInfo } from '../contracts';
 import { generateTokens, measureLatency, modelNotes, OnnxRuntime, readFeeds, runtimeVersion, sampler, toNumbers, initialStates, type OnnxSession, type RuntimeTensor } from '../inference';
 import type { DatasetService, ExportService, JobContext, Ports, RunService } from '../ports';
-import { checkName, ensureFolder, isTaken, moveToTrash, nameTaken, outputPlace, readJson, restoreFromTrash, syncFolder, temporaryPath, uniqueName, workspacePaths, writeError, writeJson } from '../workspace';
+import { checkName, ensureFolder, moveToTrash, readJson, restoreFromTrash, syncFolder, temporaryPath, workspacePaths, writeError, writeJson } from '../workspace';
 import { attentionOf } from './attention';
-import { buildModel, modelMetadata, pairsOf, type BuildRequest, type ForecastScaling } from './build';
+import { buildModel, modelMetadata, type BuildRequest } from './build';
 import { GraphBuilder } from './graph';
+import { choosePlace, extension, namesIn, reportSuffix } from './place';
 import { encodeModel } from './proto';
 import { readModel } from './reader';
+import { examplePrompt, scalingOf, symbolsOf, validationTokens, windowOf } from './run-data';
 import { borderOf } from './sequence-border';
 import { snippets } from './snippets';
+import { pairsOf } from './states';
 import { verifyExport } from './verify';
 import { exportModel, readWeights } from './weights';
 
 export { onnxGateOrder } from './gate-order';
 export { readWeights, type NamedTensor } from './weights';
-
-const extension = '.onnx';
-const reportSuffix = '.onnx.report.json';
 
 /**
  * Exports of runs and anything that is done with ONNX files. An export lies in its run's folder
@@ -248,80 +247,6 @@ export function createExportService(ports: Ports, datasets: DatasetService, runs
   };
 }
 
-interface Place {
-  id: string;
-  /** As it was asked for. */
-  path: string;
-  /** What is written: where `path` leads. */
-  file: string;
-  report: string;
-}
-
-/** Where the file goes: the given path, the given name if it is free, or a free name after the run. */
-async function choosePlace(request: { out: string | null; name: string | null; stateful: boolean; gates: boolean }, run: string, folder: string): Promise<Place> {
-  const { out } = request;
-  if (out !== null) return { id: `${run}/${basename(out, extension)}`, path: out, file: await outputPlace(out), report: await outputPlace(`${out}.report.json`) };
-  const own = (name: string): Place => {
-    const path = join(folder, `${name}${extension}`);
-    return { id: `${run}/${name}`, path, file: path, report: `${path}.report.json` };
-  };
-  const taken = (await namesIn(folder)).filter((file) => file.endsWith(extension)).map((file) => basename(file, extension));
-  if (request.name !== null) {
-    const name = checkName(request.name);
-    if (isTaken(name, taken)) throw nameTaken(name);
-    return own(name);
-  }
-  return own(uniqueName(`${run}${request.stateful ? '-stateful' : ''}${request.gates ? '-gates' : ''}`.slice(0, 76), taken));
-}
-
-async function symbolsOf(datasets: DatasetService, id: string): Promise<{ symbols: string[]; labels: string[] }> {
-  const dataset = await datasets.get({ id });
-  return dataset.kind === 'sequences' ? dataset : { symbols: [], labels: [] };
-}
-
-function scalingOf({ task }: RunConfig, data: SeriesData): ForecastScaling {
-  const columns = task.kind === 'forecast' ? [...task.targets, ...task.covariates] : [];
-  return { horizon: data.horizon, columns, targetCount: data.targetCount, scaler: data.scaler, subtractLast: data.subtractLast };
-}
-
-/** Raw values of a test window's lookback, `[1, lookback, inputs]`. */
-async function windowOf(datasets: DatasetService, data: SeriesData, run: string, window: number, runs: RunService): Promise<RuntimeTensor> {
-  const { config } = await runs.get({ id: run });
-  const { data: values } = await datasets.values(config.dataset);
-  let left = window;
-  const range = data.windows.test.find(([start, end]) => {
-    if (left < end - start) return true;
-    left -= end - start;
-    return false;
-  });
-  if (!range) throw new SluiceError({ code: 'INPUT_INVALID', message: `The test part has no window ${window}.`, where: 'window' });
-  const first = range[0] + left;
-  const size = data.inputs.length;
-  const rows = Float32Array.from({ length: data.lookback * size }, (_, k) => values[(first + Math.floor(k / size)) * data.columns + data.inputs[k % size]!]!);
-  return { type: 'float32', shape: [1, data.lookback, size], data: rows };
-}
-
-/** The first tokens of the validation part: what the file will be used on, and what training never saw. */
-async function validationTokens({ path, bytesPerToken, split }: TokenData): Promise<Uint32Array> {
-  const [start, end] = split.validation;
-  const count = Math.min(end - start, 50_000);
-  const bytes = new Uint8Array(count * bytesPerToken);
-  const file = await openFile(path, 'r');
-  try {
-    const { bytesRead } = await file.read(bytes, 0, bytes.length, start * bytesPerToken);
-    const tokens = bytesPerToken === 2 ? new Uint16Array(bytes.buffer) : new Uint32Array(bytes.buffer);
-    return Uint32Array.from(tokens.subarray(0, Math.floor(bytesRead / bytesPerToken)));
-  } finally {
-    await file.close();
-  }
-}
-
-function examplePrompt(config: RunConfig, vocabulary: string[] | null): string {
-  const probe = config.probe.text?.split('\n').find((line) => line.trim() !== '');
-  if (probe) return Array.from(probe).slice(0, 40).join('');
-  return vocabulary?.includes('\n') ? '\n' : (vocabulary?.[0] ?? '');
-}
-
 /** More numbers than this cannot be handed on as JSON; they would fill the memory. */
 const mostOutputValues = 10_000_000;
 
@@ -360,10 +285,6 @@ function throwIfAborted({ signal }: JobContext): void {
 
 function exportNotFound(id: string): SluiceError {
   return new SluiceError({ code: 'EXPORT_NOT_FOUND', message: `There is no export ${id}. List the exports to see their names.`, where: id });
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  return readdir(folder).catch(() => []);
 }
 
 function isFile(path: string): Promise<boolean> {

@@ -72,7 +72,7 @@ const descriptor = {
 const modelProto = protobuf.Root.fromJSON(descriptor).lookupType('ModelProto');
 
 /** Numbers of TensorProto.DataType. */
-export const dataTypes = { float32: 1, int64: 7, float64: 11 } as const;
+export const dataTypes = { float32: 1, int64: 7, bool: 9, float64: 11 } as const;
 export type DataType = keyof typeof dataTypes;
 
 /** Numbers of AttributeProto.AttributeType. */

@@ -1,24 +1,28 @@
-import { GraphBuilder } from './graph';
+import type { GraphBuilder } from './graph';
 import { onnxGateOrder, operatorRows, type ExportCell } from './gate-order';
-import { addInitialState, directionName, layerTensor, layerTensorOrNull, signalSize, type RecurrentLayer } from './layer';
-import { addScanLayer } from './scan';
+import { directionName, layerTensor, layerTensorOrNull, type LayerRequest, type RecurrentLayer } from './layer';
+import { addLoop } from './loop';
+import { addScanLayer, keptShares } from './scan';
+import { addStart } from './states';
 import { addLines, linesFor, namesRead } from './step';
-import { transposed, type ExportModel } from './weights';
+import { transposed } from './weights';
 
 /** The logistic function of it is 1 in float32: a gate that is always open. */
 const openBias = 100;
 
-/** Adds one layer; `wanted` names the gates and states that will be asked of it, `lower` is the layer below. */
-export function addLayer(g: GraphBuilder, model: ExportModel, index: number, input: string, initial: RecurrentLayer['initial'], wanted: readonly string[], lower: RecurrentLayer | null): RecurrentLayer {
-  const { onnx } = model.cells[index]!;
-  return onnx === null ? addScanLayer(g, model, index, input, initial, wanted, lower) : addOperatorLayer(g, model, index, { ...model.cells[index]!, onnx }, input, initial, wanted);
+/** Adds one recurrent layer: as ONNX's own operator where one computes exactly this, else step by step. */
+export function addLayer(g: GraphBuilder, request: LayerRequest): RecurrentLayer {
+  const { model, index } = request;
+  const cell = model.cells[index]!;
+  const { onnx } = cell;
+  return onnx === null || keptShares(model.spec.layers[index]!, cell).size > 0 ? addScanLayer(g, request) : addOperatorLayer(g, request, { ...cell, onnx });
 }
 
 /**
  * Adds one layer as an ONNX operator. `layout` stays 0 (time first): ONNX Runtime refuses 1.
- * `initial` gives all states or none. What of `wanted` is asked for is computed once, by whoever asks first.
+ * What of `wanted` is asked for is computed once, by whoever asks first.
  */
-function addOperatorLayer(g: GraphBuilder, model: ExportModel, index: number, cell: ExportCell, input: string, initial: RecurrentLayer['initial'], wanted: readonly string[]): RecurrentLayer {
+function addOperatorLayer(g: GraphBuilder, { model, index, input, initial, wanted }: LayerRequest, cell: ExportCell): RecurrentLayer {
   const { hiddenSize, bidirectional } = model.spec.layers[index]!;
   const { names, onnx, states } = cell;
   const directions = bidirectional ? 2 : 1;
@@ -78,33 +82,12 @@ interface OperatorWeights {
   p: string | null;
 }
 
-/** The layer's output as the next layer takes it: `[time, batch, directions × hiddenSize]`, forward half first. */
-export function addLayerOutput(g: GraphBuilder, layer: RecurrentLayer): string {
-  const prefix = `layer.${layer.index}`;
-  if (layer.directions === 1) return g.node('Squeeze', `${prefix}.output`, [layer.sequence, g.integers(1)]);
-  const together = g.node('Transpose', `${prefix}.directions`, [layer.sequence], { perm: [0, 2, 1, 3] });
-  return g.node('Reshape', `${prefix}.output`, [together, g.integers(0, 0, -1)]);
-}
-
-/** Adds the layer's gates and states as graph outputs `l0.i`, `l0_reverse.h` … `[batch, time, hiddenSize]`, after activation. */
-export function addGateOutputs(g: GraphBuilder, layer: RecurrentLayer): void {
-  const names = layer.cell.signals.map(({ name }) => name);
-  for (let direction = 0; direction < layer.directions; direction++) {
-    const trace = directionName(layer.index, direction);
-    const signals = layer.signals(direction, names);
-    for (const name of names) {
-      g.node('Transpose', `${trace}.${name}`, [signals[name]!], { perm: [1, 0, 2] });
-      g.output(`${trace}.${name}`, 'float32', ['batch', 'time', signalSize(layer, name)]);
-    }
-  }
-}
-
 /**
  * Gates and states of one direction of an operator, which gives none of them: they are computed again from the file's
  * own weights, the layer's input and the hidden states moved by one step, by the cell's own step. Where it carries
  * more than h, that is a `Scan` over the sums; else it holds for all time steps at once.
  */
-function operatorSignals(g: GraphBuilder, model: ExportModel, layer: Omit<RecurrentLayer, 'signals'>, cell: ExportCell, weights: OperatorWeights, direction: number, wanted: readonly string[]): Record<string, string> {
+function operatorSignals(g: GraphBuilder, model: LayerRequest['model'], layer: Omit<RecurrentLayer, 'signals'>, cell: ExportCell, weights: OperatorWeights, direction: number, wanted: readonly string[]): Record<string, string> {
   const { hiddenSize, input } = layer;
   const { onnx } = cell;
   const prefix = directionName(layer.index, direction);
@@ -114,7 +97,7 @@ function operatorSignals(g: GraphBuilder, model: ExportModel, layer: Omit<Recurr
   const lines = linesFor(cell.step, [...carried, ...wanted.filter((signal) => signal !== 'h')]);
   if (lines.length === 0) return { h };
 
-  const initial = (state: string): string => addInitialState(g, prefix, state, layer.initial?.[state], direction, input, hiddenSize);
+  const initial = (state: string): string => addStart(g, name(`${state}0`), layer.initial?.[state], direction, input, hiddenSize);
   const first = g.node('Unsqueeze', name('h0.step'), [initial('h'), g.integers(0)]);
   const shifted =
     direction === 0
@@ -166,24 +149,16 @@ function operatorSignals(g: GraphBuilder, model: ExportModel, layer: Omit<Recurr
     const get = addLines({ nodes: g, constants: g, prefix: name(''), given: (part) => given.get(part) ?? vectors.get(part) ?? constant(part) }, cell, hiddenSize, lines);
     return Object.fromEntries(wanted.map((signal) => [signal, signal === 'h' ? h : get(signal)]));
   }
-  const body = new GraphBuilder(name('step'), g.opset);
-  const inside = (part: string): string => `${prefix}/step.${part}`;
   const shape = ['batch', hiddenSize];
-  const entering = new Map(carried.map((state) => [`${state}_before`, body.input(inside(`${state}_before`), 'float32', shape)]));
-  const sequences = namesRead(lines).filter((part) => given.has(part));
-  for (const part of sequences) entering.set(part, body.input(inside(`${part}_t`), 'float32', shape));
-  const outputs = wanted.filter((signal) => signal !== 'h');
-  const get = addLines({ nodes: body, constants: g, prefix: inside(''), given: (part) => entering.get(part) ?? vectors.get(part) ?? null }, cell, hiddenSize, lines);
-  for (const state of carried) body.output(body.node('Identity', inside(`${state}_after`), [get(state)]), 'float32', shape);
-  for (const signal of outputs) body.output(body.node('Identity', inside(`${signal}_out`), [get(signal)]), 'float32', shape);
-  g.node(
-    'Scan',
-    name('scan'),
-    [...carried.map(initial), ...sequences.map((part) => given.get(part)!)],
-    { num_scan_inputs: sequences.length, body: body.build(), scan_input_directions: sequences.map(() => direction), scan_output_directions: outputs.map(() => direction) },
-    [...carried.map((state) => name(`${state}.last`)), ...outputs.map((signal) => name(`${signal}.sequence`))],
-  );
-  return { ...Object.fromEntries(outputs.map((signal) => [signal, name(`${signal}.sequence`)])), ...(wanted.includes('h') && { h }) };
+  const { sequences } = addLoop(g, {
+    prefix,
+    direction,
+    states: carried.map((state) => ({ name: state, shape, start: initial(state) })),
+    sequences: namesRead(lines).flatMap((part) => (given.has(part) ? [{ name: part, shape, type: 'float32' as const, value: given.get(part)! }] : [])),
+    outputs: wanted.filter((signal) => signal !== 'h').map((signal) => ({ name: signal, shape })),
+    step: (body, entering) => addLines({ nodes: body, constants: g, prefix: name('step.'), given: (part) => entering.get(part) ?? vectors.get(part) ?? null }, cell, hiddenSize, lines),
+  });
+  return { ...sequences, ...(wanted.includes('h') && { h }) };
 }
 
 function concatenate(parts: Float32Array[]): Float32Array {

@@ -1,6 +1,8 @@
 import { outputSize, usualOption, type CellForm } from '../contracts';
-import { GraphBuilder } from './graph';
-import { addInitialState, directionName, layerTensor, layerTensorOrNull, signalSize, type RecurrentLayer } from './layer';
+import type { GraphBuilder, Shape } from './graph';
+import { directionName, layerTensor, layerTensorOrNull, signalSize, type LayerRequest, type RecurrentLayer } from './layer';
+import { addLoop, type Loop } from './loop';
+import { addStart } from './states';
 import { addLines, linesFor, namesRead } from './step';
 import { transposed, type ExportModel } from './weights';
 
@@ -13,15 +15,16 @@ export function readsBelow({ step }: Pick<CellForm, 'step'>): string[] {
 }
 
 /**
- * Adds one layer as a `Scan` over its time step, a direction at a time: for cells that no operator of ONNX holds. The
- * product of the input over all steps stands before the loop. `wanted` names the gates and states that leave it.
+ * Adds one layer as a `Scan` over its time step, a direction at a time: for cells that no operator of ONNX holds, and for
+ * layers whose states are mixed by zoneout. The product of the input over all steps stands before the loop.
  */
-export function addScanLayer(g: GraphBuilder, model: ExportModel, index: number, input: string, initial: RecurrentLayer['initial'], wanted: readonly string[], lower: RecurrentLayer | null): RecurrentLayer {
-  const { hiddenSize, bidirectional } = model.spec.layers[index]!;
+export function addScanLayer(g: GraphBuilder, request: LayerRequest): RecurrentLayer {
+  const { model, index, input, initial, wanted } = request;
+  const spec = model.spec.layers[index]!;
   const cell = model.cells[index]!;
-  const directions = bidirectional ? 2 : 1;
+  const directions = spec.bidirectional ? 2 : 1;
   const outputs = [...new Set(['h', ...wanted])];
-  const halves = [...Array(directions).keys()].map((direction) => addDirection(g, model, index, direction, input, initial, outputs, lower));
+  const halves = [...Array(directions).keys()].map((direction) => addDirection(g, request, direction, outputs));
   const together = (name: string, values: string[], axis: number): string => {
     const apart = values.map((value, direction) => g.node('Unsqueeze', `${name}.${direction}`, [value, g.integers(axis)]));
     return g.node('Concat', name, apart, { axis });
@@ -30,8 +33,8 @@ export function addScanLayer(g: GraphBuilder, model: ExportModel, index: number,
   return {
     index,
     cell,
-    hiddenSize,
-    outputSize: outputSize(model.spec.layers[index]!, cell),
+    hiddenSize: spec.hiddenSize,
+    outputSize: outputSize(spec, cell),
     directions,
     input,
     initial,
@@ -41,93 +44,109 @@ export function addScanLayer(g: GraphBuilder, model: ExportModel, index: number,
   };
 }
 
-function addDirection(g: GraphBuilder, model: ExportModel, index: number, direction: number, input: string, initial: RecurrentLayer['initial'], outputs: string[], lower: RecurrentLayer | null): { last: Record<string, string>; sequences: Record<string, string> } {
-  const { hiddenSize, options } = model.spec.layers[index]!;
+function addDirection(g: GraphBuilder, request: LayerRequest, direction: number, outputs: string[]): { last: Record<string, string>; sequences: Record<string, string> } {
+  const { model, index, input, initial } = request;
+  const spec = model.spec.layers[index]!;
   const cell = model.cells[index]!;
-  const sizes = { hiddenSize, outputSize: outputSize(model.spec.layers[index]!, cell) };
-  const shape = (name: string): (string | number)[] => ['batch', signalSize(sizes, name)];
-  const { names, states } = cell;
+  const sizes = { hiddenSize: spec.hiddenSize, outputSize: outputSize(spec, cell) };
   const prefix = directionName(index, direction);
-  const name = (part: string): string => `${prefix}/${part}`;
-  const lines = linesFor(cell.step, [...states, ...outputs]);
-  const read = namesRead(lines);
+  const lines = linesFor(cell.step, [...cell.states, ...outputs]);
+  const constant = layerConstants(g, model, index, direction);
+  const sized = (name: string): { name: string; shape: Shape } => ({ name, shape: ['batch', signalSize(sizes, name)] });
+  return addLoop(g, {
+    prefix,
+    direction,
+    states: cell.states.map((state) => ({ ...sized(state), start: addStart(g, `${prefix}/${state}0`, initial?.[state], direction, input, signalSize(sizes, state)) })),
+    sequences: enteringSequences(g, request, direction, namesRead(lines), constant),
+    outputs: outputs.map(sized),
+    step(body, entering) {
+      const inside = (part: string): string => `${prefix}/step.${part}`;
+      const made = new Map<string, string>();
+      const once = (part: string, make: () => string): string => {
+        if (!made.has(part)) made.set(part, make());
+        return made.get(part)!;
+      };
+      const { names, inputOnly, recurrentState } = cell;
+      /** Sums and weights by the names that lines use (`cells/step.rs`). */
+      const given = (part: string, get: (part: string) => string): string | null => {
+        const known = entering.get(part);
+        if (known !== undefined) return known;
+        if (part === 'Uh') return once(part, () => body.node('MatMul', inside('Uh'), [entering.get(`${recurrentState}_before`)!, constant(names.recurrent!)!]));
+        if (part === 'u') return once(part, () => (names.recurrentBias === null ? get('Uh') : body.node('Add', inside('u'), [get('Uh'), constant(names.recurrentBias)!])));
+        if (part === 'a' && inputOnly.length === 0) return once(part, () => body.node('Add', inside('a'), [get('x'), get('u')]));
+        if (part.startsWith('a.') && inputOnly.length > 0) {
+          const gate = part.slice(2);
+          if (inputOnly.includes(gate)) return get(`x.${gate}`);
+          return once(part, () => body.node('Add', inside(part), [get(`x.${gate}`), get(`u.${gate}`)]));
+        }
+        return constant(part);
+      };
+      const get = addLines({ nodes: body, constants: g, prefix: inside(''), given }, cell, spec.hiddenSize, lines);
+      const kept = keptShares(spec, cell);
+      return (name) => {
+        const share = kept.get(name);
+        return share === undefined ? get(name) : once(`${name}.mixed`, () => addMixture(g, body, inside(name), share, entering.get(`${name}_before`)!, get(name)));
+      };
+    },
+  });
+}
 
-  /** The layer's tensors as constants: matrices turned for `MatMul`. */
-  const constants = new Map<string, string>();
-  const constant = (stem: string): string | null => {
-    if (constants.has(stem)) return constants.get(stem)!;
-    const tensor = layerTensorOrNull(model, index, stem, direction);
-    if (!tensor) return null;
-    const [rows, columns] = tensor.shape as [number, number | undefined];
-    const value = columns === undefined ? g.constant(name(stem), tensor.shape, tensor.data) : g.constant(name(stem), [columns, rows], transposed(tensor.data, rows, columns));
-    constants.set(stem, value);
-    return value;
-  };
-  const perUnit = (option: string): string | null => {
-    const known = cell.options.find((one) => one.name === option);
-    const list = options?.[option] ?? (known && usualOption(known, hiddenSize));
+/** The layer's tensors (matrices turned for `MatMul`) and its options' lists as constants by name, each written once; null for an unknown one. */
+function layerConstants(g: GraphBuilder, model: ExportModel, index: number, direction: number): (name: string) => string | null {
+  const { hiddenSize, options } = model.spec.layers[index]!;
+  const written = new Map<string, string>();
+  const write = (name: string): string | null => {
+    const title = `${directionName(index, direction)}/${name}`;
+    const tensor = layerTensorOrNull(model, index, name, direction);
+    if (tensor) {
+      const [rows, columns] = tensor.shape as [number, number | undefined];
+      return columns === undefined ? g.constant(title, tensor.shape, tensor.data) : g.constant(title, [columns, rows], transposed(tensor.data, rows, columns));
+    }
+    const option = model.cells[index]!.options.find((one) => one.name === name);
+    const list = options?.[name] ?? (option && usualOption(option, hiddenSize));
     if (!Array.isArray(list)) return null;
-    if (!constants.has(option)) constants.set(option, g.constant(name(option), [hiddenSize], Float32Array.from({ length: hiddenSize }, (_, unit) => list[Math.floor((unit * list.length) / hiddenSize)]!)));
-    return constants.get(option)!;
+    const perUnit = BigInt64Array.from({ length: hiddenSize }, (_, unit) => BigInt(list[Math.floor((unit * list.length) / hiddenSize)]!));
+    return g.constant(title, [hiddenSize], perUnit);
   };
+  return (name) => {
+    const known = written.get(name) ?? write(name);
+    if (known !== null) written.set(name, known);
+    return known;
+  };
+}
 
-  // What comes in step by step.
-  const sequences: [name: string, value: string, axes: (string | number)[]][] = [];
-  const usesInput = (part: string): boolean => read.some((one) => one === part || one.startsWith(`${part}.`));
-  if (usesInput('Wx') || usesInput('x') || usesInput('a')) {
-    const product = g.node('MatMul', name('Wx'), [input, constant(names.input)!]);
-    const rows = layerTensor(model, index, names.input, direction).shape[0]!;
-    if (usesInput('Wx')) sequences.push(['Wx', product, ['batch', rows]]);
-    if (usesInput('x') || usesInput('a')) sequences.push(['x', g.node('Add', name('x'), [product, constant(names.bias)!]), ['batch', rows]]);
+/** What the step reads of `read` that comes in from outside of the loop, step by step. */
+function enteringSequences(g: GraphBuilder, { model, index, input, lower, clock }: LayerRequest, direction: number, read: readonly string[], constant: (name: string) => string | null): Loop['sequences'] {
+  const cell = model.cells[index]!;
+  const name = (part: string): string => `${directionName(index, direction)}/${part}`;
+  const [rows, columns] = layerTensor(model, index, cell.names.input, direction).shape as [number, number];
+  const found: Loop['sequences'] = [];
+  const add = (part: string, width: number, value: string): void => void found.push({ name: part, shape: ['batch', width], type: 'float32', value });
+  const reads = (part: string): boolean => read.some((one) => one === part || one.startsWith(`${part}.`));
+  if (reads('Wx') || reads('x') || reads('a')) {
+    const product = g.node('MatMul', name('Wx'), [input, constant(cell.names.input)!]);
+    if (reads('Wx')) add('Wx', rows, product);
+    if (reads('x') || reads('a')) add('x', rows, g.node('Add', name('x'), [product, constant(cell.names.bias)!]));
   }
-  if (read.includes('input')) sequences.push(['input', input, ['batch', layerTensor(model, index, names.input, direction).shape[1]!]]);
-  if (read.includes('t')) {
-    const time = g.node('Gather', name('time'), [g.node('Shape', name('shape'), [input]), g.index(0)], { axis: 0 });
-    const range = g.node('Range', name('steps'), [g.index(0), time, g.index(1)]);
-    sequences.push(['t', g.node('Cast', name('t'), [range], { to: 1 }), []]);
-  }
+  if (reads('input')) add('input', columns, input);
+  // One number for all sequences, or one for each.
+  if (reads('t')) found.push({ name: 't', shape: ['clocks', 1], type: 'int64', value: clock! });
   for (const state of readsBelow(cell)) {
     if (!lower) throw new RangeError(`${cell.name} reads the layer below, and there is none`);
-    sequences.push([`${state}${below}`, lower.signals(Math.min(direction, lower.directions - 1), [state])[state]!, ['batch', signalSize(lower, state)]]);
+    add(`${state}${below}`, signalSize(lower, state), lower.signals(Math.min(direction, lower.directions - 1), [state])[state]!);
   }
+  return found;
+}
 
-  const body = new GraphBuilder(name('step'), g.opset);
-  const inside = (part: string): string => `${prefix}/step.${part}`;
-  const before = new Map(states.map((state) => [`${state}_before`, body.input(inside(`${state}_before`), 'float32', shape(state))]));
-  const entering = new Map(sequences.map(([part, , axes]) => [part, body.input(inside(`${part}_t`), 'float32', axes)]));
-  const made = new Map<string, string>();
-  const once = (part: string, make: () => string): string => {
-    if (!made.has(part)) made.set(part, make());
-    return made.get(part)!;
-  };
-  const given = (part: string, get: (part: string) => string): string | null => {
-    const known = before.get(part) ?? entering.get(part);
-    if (known !== undefined) return known;
-    if (part === 'Uh') return once(part, () => body.node('MatMul', inside('Uh'), [before.get(`${cell.recurrentState}_before`)!, constant(names.recurrent!)!]));
-    if (part === 'u') return once(part, () => (names.recurrentBias === null ? get('Uh') : body.node('Add', inside('u'), [get('Uh'), constant(names.recurrentBias)!])));
-    if (part === 'a' && cell.inputOnly.length === 0) return once(part, () => body.node('Add', inside('a'), [get('x'), get('u')]));
-    if (part.startsWith('a.') && cell.inputOnly.length > 0) {
-      const gate = part.slice(2);
-      if (cell.inputOnly.includes(gate)) return get(`x.${gate}`);
-      return once(part, () => body.node('Add', inside(part), [get(`x.${gate}`), get(`u.${gate}`)]));
-    }
-    return constant(part) ?? perUnit(part);
-  };
-  const place = { nodes: body, constants: g, prefix: `${prefix}/step.`, given };
-  const get = addLines(place, cell, hiddenSize, lines);
-  for (const state of states) body.output(body.node('Identity', inside(`${state}_after`), [get(state)]), 'float32', shape(state));
-  for (const output of outputs) body.output(body.node('Identity', inside(`${output}_out`), [get(output)]), 'float32', shape(output));
+/** Share of each state that zoneout keeps from the step before (Krueger et al. 2017): of h, and of the other states. */
+export function keptShares({ zoneoutHidden = 0, zoneoutCell = 0 }: ExportModel['spec']['layers'][number], { states }: Pick<CellForm, 'states'>): Map<string, number> {
+  const shares = states.map((state): [string, number] => [state, state === 'h' ? zoneoutHidden : zoneoutCell]);
+  return new Map(shares.filter(([, share]) => share > 0));
+}
 
-  const starts = states.map((state) => addInitialState(g, prefix, state, initial?.[state], direction, input, signalSize(sizes, state)));
-  g.node(
-    'Scan',
-    name('scan'),
-    [...starts, ...sequences.map(([, value]) => value)],
-    { num_scan_inputs: sequences.length, body: body.build(), scan_input_directions: sequences.map(() => direction), scan_output_directions: outputs.map(() => direction) },
-    [...states.map((state) => name(`${state}.last`)), ...outputs.map((output) => name(`${output}.sequence`))],
-  );
-  return {
-    last: Object.fromEntries(states.map((state) => [state, name(`${state}.last`)])),
-    sequences: Object.fromEntries(outputs.map((output) => [output, name(`${output}.sequence`)])),
-  };
+/** `share` of the state before and the rest of the new one, which is what zoneout is in use. */
+function addMixture(g: GraphBuilder, body: GraphBuilder, name: string, share: number, before: string, proposed: string): string {
+  const kept = Math.fround(share);
+  const old = body.node('Mul', `${name}.kept`, [g.number(kept), before]);
+  return body.node('Add', `${name}.mixed`, [old, body.node('Mul', `${name}.changed`, [g.number(Math.fround(1 - kept)), proposed])]);
 }

@@ -2,11 +2,16 @@
 
 export const lines = (...parts: (string | false)[]): string => `${parts.filter((part) => part !== false).join('\n')}\n`;
 
-/** Zero states for a batch. */
+/** States for a batch whose sequences all begin. */
 export const pythonStates = (batch = 1): string => [
-  'pairs = json.loads(meta["sluice.states"])  # [input, output]',
-  `shapes = {i.name: [n if isinstance(n, int) else ${batch} for n in i.shape] for i in session.get_inputs()}`,
-  'states = {name: np.zeros(shapes[name], np.float32) for name, _ in pairs}',
+  'pairs = json.loads(meta["sluice.states"])  # [input, output], and where sequences begin if that was learned',
+  'inputs = {i.name: i for i in session.get_inputs()}',
+  'states = {}',
+  'for name, _, *start in pairs:',
+  `    shape = [n if isinstance(n, int) else ${batch} for n in inputs[name].shape]`,
+  '    states[name] = np.zeros(shape, np.int64 if inputs[name].type == "tensor(int64)" else np.float32)',
+  '    if start:',
+  '        states[name][:] = np.reshape(start[0], (shape[0], 1, shape[2]))  # [directions, batch, width]',
 ].join('\n');
 
 export const javascriptMetadata = `/** Metadata of an ONNX file: field 14 of its outermost message. */
@@ -41,13 +46,19 @@ function metadata(bytes) {
   return found;
 }`;
 
-/** Zero states for a batch. */
-export const javascriptStates = (batch = 1): string => `const pairs = JSON.parse(meta['sluice.states']); // [input, output]
+/** States for a batch whose sequences all begin. */
+export const javascriptStates = (batch = 1): string => `const pairs = JSON.parse(meta['sluice.states']); // [input, output], and where sequences begin if that was learned
 let states = {};
-for (const { name, shape } of session.inputMetadata) {
-  if (!pairs.some(([input]) => input === name)) continue;
+for (const { name, shape, type } of session.inputMetadata) {
+  const pair = pairs.find(([input]) => input === name);
+  if (!pair) continue;
   const sizes = shape.map((size) => (typeof size === 'number' ? size : ${batch}));
-  states[name] = new ort.Tensor('float32', new Float32Array(sizes.reduce((a, b) => a * b, 1)), sizes);
+  const data = new (type === 'int64' ? BigInt64Array : Float32Array)(sizes.reduce((a, b) => a * b, 1));
+  if (pair[2]) { // [directions, batch, width]
+    const width = sizes[2];
+    for (let k = 0; k < data.length; k++) data[k] = pair[2][Math.floor(k / (sizes[1] * width)) * width + (k % width)];
+  }
+  states[name] = new ort.Tensor(type, data, sizes);
 }`;
 
 export const javascriptHead = (file: string): string => `import { readFile } from 'node:fs/promises';

@@ -40,8 +40,8 @@ function pythonText({ file, stateful, prompt }: SnippetRequest): string {
     stateful
       ? lines(
           '    feeds = {"tokens": np.array([unread], np.int64), **states}',
-          '    logits, *after = session.run(["logits"] + [output for _, output in pairs], feeds)',
-          '    states = {name: state for (name, _), state in zip(pairs, after)}',
+          '    logits, *after = session.run(["logits"] + [output for _, output, *_ in pairs], feeds)',
+          '    states = {name: state for (name, *_), state in zip(pairs, after)}',
         ).trimEnd()
       : '    logits = session.run(["logits"], {"tokens": np.array([tokens], np.int64)})[0]',
     '    scores = logits[0, -1].astype(np.float64)  # logits: [batch, time, vocabulary]',

@@ -1,5 +1,6 @@
 import type { CellForm, StepLine } from '../contracts';
 import type { AttributeValue, GraphBuilder } from './graph';
+import { dataTypes } from './proto';
 
 /**
  * A cell's time step as its file in the engine states it (the names that a line may read: `cells/step.rs`), written as
@@ -78,7 +79,7 @@ export function addLines(place: StepPlace, cell: CellForm, hiddenSize: number, l
 
 /** What an operator needs besides its inputs, as the step means it. */
 function settings(operator: string, opset: number, constants: GraphBuilder): { attributes: Record<string, AttributeValue>; further: string[] } {
-  if (operator === 'Mod') return { attributes: { fmod: 1 }, further: [] };
+  if (operator === 'Cast') return { attributes: { to: dataTypes.bool }, further: [] };
   // The axes moved from an attribute to an input with operator set 18.
   if (operator === 'ReduceMean') return opset < 18 ? { attributes: { axes: [-1] }, further: [] } : { attributes: {}, further: [constants.integers(-1)] };
   return { attributes: {}, further: [] };

@@ -34,14 +34,6 @@ export function exportModel(spec: ModelSpec, tensors: Record<string, NamedTensor
     spec,
     tensors,
     cells: spec.layers.map((layer, index) => {
-      const zoned = layer.zoneoutHidden ? 'zoneoutHidden' : layer.zoneoutCell ? 'zoneoutCell' : null;
-      if (zoned) {
-        throw new SluiceError({
-          code: 'MODEL_INVALID',
-          message: 'A layer with zoneout cannot be exported: in use its states are a mixture of old and new, which no ONNX operator computes. Train without zoneout to export.',
-          where: `model.layers.${index}.${zoned}`,
-        });
-      }
       const form = layerForm(cells, layer, index);
       if (!form || form.step.length === 0) {
         throw new SluiceError({ code: 'MODEL_INVALID', message: `The cell ${layer.cell} does not say how ONNX computes it.`, where: `model.layers.${index}.cell` });

@@ -101,6 +101,17 @@ describe('completing a configuration', () => {
     expect(products?.message).toBe('training.products is bfloat16, which is not possible here: this processor has no AVX-512 BF16. Set it to float32');
   });
 
+  it('takes a loss of values where values are learned, and names the field elsewhere', async () => {
+    const loss = async (dataset: string, given: unknown) => (await completeConfig({ dataset, training: { loss: given } }, context)).config?.training.loss;
+    expect(await loss('river', undefined)).toEqual({ kind: 'mse' });
+    expect(await loss('river', { kind: 'huber' })).toEqual({ kind: 'huber', delta: 1 });
+    expect(await loss('river', { kind: 'huber', delta: 0.5 })).toEqual({ kind: 'huber', delta: 0.5 });
+    expect(await problemsOf({ dataset: 'river', training: { loss: { kind: 'mae' } } })).toEqual([]);
+    expect(await problemsOf({ dataset: 'river', training: { loss: { kind: 'hubber' } } })).toMatchObject([{ path: 'training.loss.kind', code: 'NOT_ALLOWED', details: { nearest: 'huber' } }]);
+    expect(await problemsOf({ dataset: 'river', training: { loss: { kind: 'huber', delta: 0 } } })).toMatchObject([{ path: 'training.loss.delta' }]);
+    expect(await problemsOf({ dataset: 'novel', training: { loss: { kind: 'mae' } } })).toMatchObject([{ path: 'training.loss.kind', code: 'VALUES_ONLY', details: { usual: 'mse' } }]);
+  });
+
   it('writes the usual options of a cell back and says at an option what is wrong with it', async () => {
     const layers = (options: Record<string, unknown>, hiddenSize = 6) => ({ dataset: 'novel', model: { layers: [{ cell: 'lstm', hiddenSize, options }] } });
     expect((await completeConfig(layers({}), context)).config?.model.layers[0]?.options).toEqual({ without: 'none', periods: [1, 2, 4] });

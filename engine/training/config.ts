@@ -115,7 +115,7 @@ export async function completeConfig(input: unknown, context: ConfigContext, pre
   }
 
   const cells = context.cells();
-  const problems = [...cellProblems(first.data, cells), ...optionProblems(first.data, cells), ...layerProblems(first.data, context.cells()), ...columnProblems(first.data, dataset)];
+  const problems = [...cellProblems(first.data, cells), ...optionProblems(first.data, cells), ...layerProblems(first.data, cells, dataset.kind === 'sequences' ? dataset.columns.length : 0), ...columnProblems(first.data, dataset)];
   problems.push(...trainingProblems(first.data, context));
   if (first.data.training.maxSteps === null && first.data.training.maxEpochs === null && first.data.earlyStopping.patience === null) {
     problems.push(problem('training.maxSteps', 'NO_END', 'the training would never end: give training.maxSteps, training.maxEpochs or earlyStopping.patience', {}));
@@ -193,6 +193,10 @@ function trainingProblems({ task, training }: RunConfig, { bfloat16Problem }: Co
   } else if (backwardLength !== null && backwardLength < sequenceLength) {
     const path = 'training.backwardLength';
     found.push(problem(path, 'TOO_SMALL', `${path} is ${backwardLength}; it must be at least training.sequenceLength, which is ${sequenceLength}`, { value: backwardLength, minimum: sequenceLength, usual: sequenceLength }));
+  }
+  if (task.kind !== 'forecast' && task.kind !== 'regress' && training.loss.kind !== 'mse') {
+    const path = 'training.loss.kind';
+    found.push(problem(path, 'VALUES_ONLY', `${path} is ${training.loss.kind}; only forecast and regress learn values, the task ${task.kind} has a cross-entropy. Leave it at mse`, { value: training.loss.kind, usual: 'mse' }));
   }
   return found;
 }

@@ -52,13 +52,13 @@ function runsOnCuda({ activations, attributes, peepholes }: OnnxRecipe): boolean
   return activations.length === 0 && peepholes.length === 0 && !attributes.some(([name]) => name === 'input_forget');
 }
 
-/** Operators of ONNX Runtime that hold each layer: a cell of which none does is written out as a `Scan`. */
+/** Operators of ONNX Runtime that hold each layer: what none does is written out as a `Scan`. */
 function onnxVerdicts(config: RunConfig, cells: readonly CellInfo[]): ModelDescription['onnx'] {
   return config.model.layers.map((layer, index) => {
     const recipe = layerForm(cells, layer, index)?.onnx ?? null;
-    // In use the states of a layer with zoneout are mixed, which no operator does.
+    // In use the states of a layer with zoneout are mixed after each step, which no operator does.
     const zoned = layer.zoneoutHidden > 0 || layer.zoneoutCell > 0;
-    if (recipe !== null && zoned) return { layer: index, operator: null, cpu: false, cuda: false, reason: 'zoneout' };
+    if (recipe !== null && zoned) return { layer: index, operator: 'Scan', cpu: true, cuda: false, reason: 'zoneout' };
     const cuda = recipe !== null && runsOnCuda(recipe);
     return {
       layer: index,

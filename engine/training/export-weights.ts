@@ -1,8 +1,9 @@
 import { extname } from 'node:path';
+import { encodeNpz } from '../arrays';
 import type { EngineBinding, ModelSpec } from '../binding/types';
 import { SluiceError, type RunConfig, type WeightsExported, type WeightsKind } from '../contracts';
 import { readWeights } from '../onnx';
-import { encodeNpz, encodeSafetensors, targetModel, vocabularyKey, writtenWeights } from '../weights';
+import { encodeSafetensors, targetModel, vocabularyKey, writtenWeights } from '../weights';
 import { outputPlace, writeAtomic } from '../workspace';
 
 export interface WeightsToWrite {

@@ -20,6 +20,11 @@ describe('options of the layers', () => {
     expect(problems({ tieWeights: true }, forecast)).toEqual(['model.tieWeights TIE_WITHOUT_EMBEDDING']);
     expect(problems({ embeddingSize: 8, layers: [{ hiddenSize: 8, residual: true }, { hiddenSize: 9, residual: true }] })).toEqual(['model.layers.1.residual RESIDUAL_WIDTH']);
     expect(problems({ layers: [{ hiddenSize: 1, bidirectional: true, residual: true }] }, forecast)).toEqual([]);
+    const regress: RunConfigInput['task'] = { kind: 'regress', inputs: ['value', 'mark'], targets: ['sum'] };
+    expect(problems({ embeddingSize: 8, layers: [{ hiddenSize: 2, residual: true }] }, regress)).toEqual([]);
+    expect(problems({ embeddingSize: 8, layers: [{ hiddenSize: 8, residual: true }] }, regress)).toEqual(['model.layers.0.residual RESIDUAL_WIDTH']);
+    const vectors = runConfig.parse({ dataset: 'd', task: { kind: 'binary-vectors' }, model: { layers: [{ hiddenSize: 88, residual: true }] } });
+    expect(layerProblems(vectors, cells, 88)).toEqual([]);
     expect(problems({ initialization: { forgetBias: 1, chrono: 9 } })).toEqual(['model.initialization.forgetBias TWO_GATE_BIASES']);
     expect(problems({ layers: [{ cell: 'rnn-tanh' }], initialization: { chrono: 9 } })).toEqual(['model.initialization.chrono NO_MEMORY_GATE']);
     expect(problems({ layers: [{ cell: 'slstm', zoneoutHidden: 0.1, zoneoutCell: 0.1 }] })).toEqual(['model.layers.0.zoneoutHidden SCALED_ZONEOUT', 'model.layers.0.zoneoutCell SCALED_ZONEOUT']);

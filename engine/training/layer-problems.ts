@@ -1,39 +1,30 @@
-import { layerForm, outputSize, type CellInfo, type RunConfig } from '../contracts';
+import { keepsMemory, layerForm, outputSize, refusedOptions, type CellInfo, type Refusal, type RefusableOption, type RunConfig } from '../contracts';
 import { problem, type FieldProblem } from './field-problems';
 
-/** Options of the model that do not go together or do not fit its sizes, each at the field to change. */
-export function layerProblems(config: RunConfig, cells: readonly CellInfo[]): FieldProblem[] {
-  return [...widthProblems(config, cells), ...scanProblems(config, cells), ...initializationProblems(config, cells)];
+/** Options of the model that do not go together or do not fit its sizes, each at the field to change. `entries`: size of a dataset's vectors. */
+export function layerProblems(config: RunConfig, cells: readonly CellInfo[], entries = 0): FieldProblem[] {
+  return [...widthProblems(config, cells, entries), ...refusals(config, cells), ...initializationProblems(config, cells)];
 }
 
-/** A cell without a product from step to step is scanned: it has no weights to drop there, and no step at which to keep a state. */
-function scanProblems({ model }: RunConfig, cells: readonly CellInfo[]): FieldProblem[] {
-  return model.layers.flatMap((layer, index) => {
-    const form = layerForm(cells, layer, index);
-    if (form && form.states.length > 2) return scaledStates(layer, index);
-    if (form?.names.recurrent !== null) return [];
-    const at = (field: string): string => `model.layers.${index}.${field}`;
-    const { cell, weightDrop, zoneoutHidden, zoneoutCell } = layer;
-    const found: FieldProblem[] = [];
-    if (weightDrop > 0) found.push(problem(at('weightDrop'), 'SCAN_WEIGHT_DROP', `${at('weightDrop')} is ${weightDrop}, but ${cell} has no recurrent weights to drop; set it to 0 or choose another cell`, { cell }));
-    for (const [field, share] of [['zoneoutHidden', zoneoutHidden], ['zoneoutCell', zoneoutCell]] as const) {
-      if (share > 0) found.push(problem(at(field), 'SCAN_ZONEOUT', `${at(field)} is ${share}, but ${cell} is scanned over all steps at once, where zoneout cannot keep a unit's state; set it to 0 or choose another cell`, { cell }));
-    }
-    return found;
-  });
+const refusalTexts: Record<Refusal, (cell: string) => string> = {
+  SCAN_WEIGHT_DROP: (cell) => `${cell} has no recurrent weights to drop`,
+  SCAN_ZONEOUT: (cell) => `${cell} is scanned over all steps at once, where zoneout cannot keep a unit's state`,
+  SCALED_ZONEOUT: (cell) => `${cell} scales its states by one another, so zoneout cannot keep some of them`,
+};
+
+/** Options that a layer's cell cannot have. */
+function refusals({ model }: RunConfig, cells: readonly CellInfo[]): FieldProblem[] {
+  return model.layers.flatMap((layer, index) =>
+    (Object.entries(refusedOptions(layerForm(cells, layer, index))) as [RefusableOption, Refusal][])
+      .filter(([field]) => layer[field] > 0)
+      .map(([field, code]) => {
+        const at = `model.layers.${index}.${field}`;
+        return problem(at, code, `${at} is ${layer[field]}, but ${refusalTexts[code](layer.cell)}; set it to 0 or choose another cell`, { cell: layer.cell });
+      }),
+  );
 }
 
-/** States that are scaled by one another, as those of sLSTM, cannot be kept one by one. */
-function scaledStates({ cell, zoneoutHidden, zoneoutCell }: RunConfig['model']['layers'][number], index: number): FieldProblem[] {
-  return [['zoneoutHidden', zoneoutHidden] as const, ['zoneoutCell', zoneoutCell] as const]
-    .filter(([, share]) => share > 0)
-    .map(([field, share]) => {
-      const at = `model.layers.${index}.${field}`;
-      return problem(at, 'SCALED_ZONEOUT', `${at} is ${share}, but ${cell} scales its states by one another, so zoneout cannot keep some of them; set it to 0 or choose another cell`, { cell });
-    });
-}
-
-function widthProblems({ model, task }: RunConfig, cells: readonly CellInfo[]): FieldProblem[] {
+function widthProblems({ model, task }: RunConfig, cells: readonly CellInfo[], entries: number): FieldProblem[] {
   const found: FieldProblem[] = [];
   const outputs = model.layers.map((layer) => outputSize(layer, cells.find(({ name }) => name === layer.cell)) * (layer.bidirectional ? 2 : 1));
   const top = outputs.at(-1)!;
@@ -44,7 +35,7 @@ function widthProblems({ model, task }: RunConfig, cells: readonly CellInfo[]): 
       problem('model.embeddingSize', 'TIE_WIDTH', `model.embeddingSize is ${model.embeddingSize}; with model.tieWeights it must be the width of the last layer's output, ${top}`, { value: model.embeddingSize, wanted: top }),
     );
   }
-  let input = task.kind === 'forecast' ? task.targets.length + task.covariates.length : model.embeddingSize;
+  let input = inputWidth(model, task, entries);
   for (const [index, layer] of model.layers.entries()) {
     const output = outputs[index]!;
     if (layer.residual && input !== output) {
@@ -56,6 +47,13 @@ function widthProblems({ model, task }: RunConfig, cells: readonly CellInfo[]): 
   return found;
 }
 
+/** What the lowest layer reads at a step. */
+function inputWidth(model: RunConfig['model'], task: RunConfig['task'], entries: number): number {
+  if (task.kind === 'forecast') return task.targets.length + task.covariates.length;
+  if (task.kind === 'regress') return task.inputs.length;
+  return task.kind === 'binary-vectors' ? entries : model.embeddingSize;
+}
+
 function initializationProblems({ model }: RunConfig, cells: readonly CellInfo[]): FieldProblem[] {
   const { forgetBias, chrono } = model.initialization;
   const path = (field: string): string => `model.initialization.${field}`;
@@ -64,8 +62,7 @@ function initializationProblems({ model }: RunConfig, cells: readonly CellInfo[]
   }
   if (forgetBias === null && chrono === null) return [];
   const known = model.layers.flatMap(({ cell }) => cells.filter(({ name }) => name === cell));
-  // The engine knows which gate does what; here it is enough that a cell has one of those names.
-  if (known.some(({ gateOrder }) => gateOrder.includes('f') || gateOrder.includes('z'))) return [];
+  if (known.some(keepsMemory)) return [];
   const field = path(chrono === null ? 'forgetBias' : 'chrono');
   return [problem(field, 'NO_MEMORY_GATE', `${field} is set, but no layer has a gate that keeps the memory; choose another cell or set it to null`, {})];
 }

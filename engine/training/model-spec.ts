@@ -17,10 +17,10 @@ export function dataSizes(data: TrainingData): DataSizes {
 }
 
 /** The model of a configuration on its data; throws CONFIG_INVALID where the two do not belong together. */
-export function modelSpec(config: Pick<RunConfig, 'model' | 'task'>, sizes: DataSizes): ModelSpec {
+export function modelSpec(config: Pick<RunConfig, 'model' | 'task' | 'training'>, sizes: DataSizes): ModelSpec {
   const layers = config.model.layers.map(({ dropoutKind, ...layer }) => ({ ...layer, variational: dropoutKind === 'variational' }));
   const { tieWeights, embeddingDropout, initialState, initialization } = config.model;
-  const options = { attention: config.model.attention.kind, tieWeights, embeddingDropout, initialState, initialization };
+  const options = { attention: config.model.attention.kind, tieWeights, embeddingDropout, initialState, initialization, loss: config.training.loss };
   if (config.task.kind === 'language-model' && sizes.kind === 'tokens') {
     return {
       input: { kind: 'tokens', vocabularySize: sizes.vocabularySize, embeddingSize: config.model.embeddingSize },

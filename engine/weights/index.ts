@@ -13,7 +13,6 @@ import type { TensorFile } from './tensors';
 import { isTorch, parseTorch } from './torch';
 import { byCharacter, parseVocabulary, readVocabulary } from './vocabulary';
 
-export { encodeNpz } from './npz';
 export { encodeSafetensors } from './safetensors';
 export { targetModel } from './target';
 export { writtenWeights, type WrittenTensor, type WrittenWeights } from './write';

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
+import { readNpz } from '../arrays';
 import { SluiceError } from '../contracts';
-import { readNpz } from '../inference';
 import { readError } from '../workspace';
 import { readKerasFile } from './hdf5';
 import { decodeSafetensors } from './safetensors';

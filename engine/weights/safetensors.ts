@@ -1,5 +1,5 @@
+import { fromHalf } from '../arrays';
 import { readSafetensors, tensorBytes } from '../contracts';
-import { half } from '../inference';
 import type { SourceTensor } from './tensors';
 
 /** Bytes of one number by type; of other types the bytes stay unread. */
@@ -27,7 +27,7 @@ function floats(bytes: ArrayBuffer, dtype: string): Float32Array {
   if (dtype === 'F32') return new Float32Array(bytes);
   if (dtype === 'F64') return Float32Array.from(new Float64Array(bytes));
   const halves = new Uint16Array(bytes);
-  if (dtype === 'F16') return Float32Array.from(halves, half);
+  if (dtype === 'F16') return Float32Array.from(halves, fromHalf);
   // The upper half of a float32.
   return new Float32Array(Uint32Array.from(halves, (bits) => bits << 16).buffer);
 }

@@ -20,8 +20,16 @@ test('every cell can be chosen, is drawn, and has its equations in words', async
   await chooseSample(page, 'Air passengers');
   const field = page.getByRole('combobox', { name: 'Cell' });
   await field.click();
-  const names = await page.getByRole('option').allTextContents();
-  await page.keyboard.press('Escape');
+  // All by kind, each with what it does and its paper; found by any of it, and chosen with the keyboard.
+  const list = page.getByRole('dialog', { name: 'Choose the cell' });
+  await expect(list.getByRole('group')).toHaveCount(4);
+  const names = await list.getByRole('option').evaluateAll((options) => options.map((option) => option.getAttribute('aria-label') ?? ''));
+  for (const part of ['.note', '.source']) expect((await list.getByRole('option').locator(part).allTextContents()).filter((text) => text.trim() === ''), part).toEqual([]);
+  await keepScreenshot(page, info, 'cell-list');
+  await page.keyboard.type('greff');
+  await expect(list.getByRole('option')).toHaveText([/coupled/]);
+  await page.keyboard.press('Enter');
+  await expect(field).toHaveText('LSTM, coupled');
   expect(names.length).toBeGreaterThan(4);
   for (const name of names) {
     expect(name, 'a name of its own, not the one of the configuration').not.toMatch(/^[a-z]+-[a-z-]+$/);

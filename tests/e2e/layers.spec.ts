@@ -1,6 +1,6 @@
 import { expect, test } from '@playwright/test';
 import { createHome, keepScreenshot, launch, type Home, type RunningApp } from '../kit/app';
-import { chooseSample, openScreen } from '../kit/window';
+import { chooseCell, chooseSample, openScreen } from '../kit/window';
 
 /** What stands around the cells is set on the Model screen, and what does not fit is said at its field, in both languages. */
 let home: Home;
@@ -27,7 +27,7 @@ test('options of a layer and of the weights, with what is wrong at its field', a
   const zoneout = page.getByRole('textbox', { name: 'Zoneout of h', exact: true });
   await zoneout.fill('0.1');
   await zoneout.press('Enter');
-  await expect(page.getByText(/which no operator computes/).first()).toBeVisible();
+  await expect(page.getByText(/zoneout mixes the states/).first()).toBeVisible();
   await keepScreenshot(page, info, 'layer-light-en');
 
   await page.getByRole('radio', { name: 'Training', exact: true }).click();
@@ -49,4 +49,31 @@ test('options of a layer and of the weights, with what is wrong at its field', a
   await page.getByRole('radio', { name: '층', exact: true }).click();
   await expect(page.getByRole('switch', { name: '층 정규화' })).toBeVisible();
   await keepScreenshot(page, info, 'layer-dark-ko');
+});
+
+test('what a cell cannot have is not offered, with the reason at its place', async ({}, info) => {
+  const { page } = running;
+  await chooseSample(page, 'Air passengers');
+  await page.getByText('Norm, residual and more').click();
+  const share = page.getByRole('textbox', { name: 'DropConnect', exact: true });
+  await share.fill('0.2');
+  await share.press('Enter');
+  // Set before, it stays in sight until it is taken back.
+  await chooseCell(page, 'minLSTM');
+  await expect(page.getByText('This cell has no recurrent weights to drop. Set it to 0 or choose another cell.')).toBeVisible();
+  await share.fill('0');
+  await share.press('Enter');
+  await expect(page.getByText('Set it to 0 or choose another cell', { exact: false })).toHaveCount(0);
+  await expect(share).toBeFocused();
+  await chooseCell(page, 'minGRU');
+  await expect(share).toHaveCount(0);
+  await expect(page.getByText('This cell has no recurrent weights to drop.', { exact: true })).toBeVisible();
+  await expect(page.getByText('not with this cell')).toHaveCount(2);
+  await expect(page.getByRole('textbox', { name: /^Zoneout/ })).toHaveCount(0);
+  await keepScreenshot(page, info, 'layer-refused');
+  await chooseCell(page, 'RNN');
+  await expect(share).toBeVisible();
+  await page.getByRole('radio', { name: 'Training', exact: true }).click();
+  await expect(page.getByText('no layer has one', { exact: false })).toBeVisible();
+  await expect(page.getByRole('textbox', { name: 'Forget bias', exact: true })).toHaveCount(0);
 });

@@ -83,6 +83,9 @@ test('a piano roll is recognised, drawn and trained; names are recalled', async 
   await page.getByRole('button', { name: 'Choose a model' }).click();
   await train(page, { 'Steps at most': '20', 'Validate every': '10', 'Checkpoint every': '10' });
   await expectState(page, 'Done');
+  // The word under the cursor stands there whole.
+  await page.getByRole('group', { name: 'Gates and states over time' }).press('Home');
+  await expect(page.locator('.at.word')).toHaveText(/\w{3,}/);
   await keepScreenshot(page, info, 'sequences-train-names');
 
   await openScreen(page, 'Settings');

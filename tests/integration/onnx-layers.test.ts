@@ -110,9 +110,25 @@ describe('an export holds', { timeout: 120_000 }, () => {
     expect((await verified(table(), model, stateful, true)).passed).toBe(true);
   });
 
-  it('no zoneout: that is refused at its field', async () => {
-    const model: RunConfigInput['model'] = { layers: [{ cell: 'lstm', hiddenSize: 4, zoneoutCell: 0.2 }] };
-    await expect(trained(table(), model)).rejects.toMatchObject({ code: 'MODEL_INVALID', where: 'model.layers.0.zoneoutCell' });
+  const zoned = { zoneoutHidden: 0.15, zoneoutCell: 0.25 };
+
+  it.each([
+    [false, false, 17],
+    [true, true, 17],
+    [true, true, 15],
+  ])('zoneout in every layer of a text (stateful %s, gates %s, operator set %i)', async (stateful, gates, opset) => {
+    const model: RunConfigInput['model'] = {
+      ...everything,
+      layers: [...everything.layers!, { cell: 'lstm-projection', hiddenSize: 20, projectionSize: 18 }].map((layer) => ({ ...layer, ...zoned })),
+    };
+    const { passed, greedyEqual, splitEqual } = await verified(text(), model, stateful, gates, opset);
+    expect([passed, greedyEqual, splitEqual]).toEqual([true, true, stateful ? true : null]);
+  });
+
+  it.each([false, true])('zoneout in both directions of a forecast, below a cell that reads the mixed c (stateful %s)', async (stateful) => {
+    const layer = { hiddenSize: 6, bidirectional: true };
+    const model: RunConfigInput['model'] = { initialState: 'learned', layers: [{ cell: 'lstm-peephole', ...layer, ...zoned }, { cell: 'dglstm', ...layer, zoneoutCell: 0.4 }, { cell: 'gru', ...layer, zoneoutHidden: 0.4 }] };
+    expect((await verified(table(), model, stateful, true)).passed).toBe(true);
   });
 });
 

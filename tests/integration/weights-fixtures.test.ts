@@ -2,10 +2,11 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { encodeNpz } from '../../engine/arrays';
 import { loadEngine } from '../../engine/binding';
 import type { ModelSpec } from '../../engine/binding/types';
 import { weightsSource, type WeightsKind } from '../../engine/contracts';
-import { encodeNpz, encodeSafetensors, openWeights, targetModel, writtenWeights } from '../../engine/weights';
+import { encodeSafetensors, openWeights, targetModel, writtenWeights } from '../../engine/weights';
 import { foreignCell } from '../../engine/weights/foreign';
 import { writeCheckpoint } from '../kit/checkpoint';
 

@@ -1,8 +1,6 @@
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SequenceDataset, Split } from '../../contracts';
-import { writeError } from '../../workspace';
-import { Checksum } from '../integrity';
+import { writeBinary } from '../write-binary';
 
 /** Sequences in memory, one behind the other; the counterpart of the three files. */
 export type SequenceBody =
@@ -54,28 +52,4 @@ function ranges(names: string[], values: Float32Array): { name: string; min: num
     }
     return { name, min, max };
   });
-}
-
-/** Little-endian on every platform that Node runs on. Gives the checksum. */
-async function writeBinary(path: string, data: Float32Array | Uint32Array | Uint16Array | Uint8Array, signal: AbortSignal): Promise<string> {
-  const blockBytes = 4 * 1024 * 1024;
-  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  const checksum = new Checksum();
-  try {
-    const file = await open(path, 'wx');
-    try {
-      for (let start = 0; start < bytes.length; start += blockBytes) {
-        signal.throwIfAborted();
-        const block = bytes.subarray(start, start + blockBytes);
-        checksum.add(block);
-        await file.writeFile(block);
-      }
-      await file.sync();
-      return checksum.text;
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    throw writeError(error, path);
-  }
 }

@@ -1,5 +1,6 @@
 import { gateColor, type Theme } from './colors';
-import { isUnknown, shownCharacter, shownValue, type Ruler, type TraceSignal } from './signals';
+import { fittingText } from './mono-text';
+import { hasWords, isUnknown, shownToken, shownValue, wordRows, wordSize, type Ruler, type TraceSignal } from './signals';
 import type { ChartTheme } from './theme';
 
 /** Steps in view: from `first`, `count` of them, each `columnWidth` px wide. */
@@ -10,14 +11,17 @@ export interface StepWindow {
 }
 
 export const textRulerHeight = 20;
+export const wordRowHeight = 14;
 export const seriesRulerHeight = 44;
 
 export function rulerHeight(ruler: Ruler): number {
-  return ruler.kind === 'text' ? textRulerHeight : seriesRulerHeight;
+  if (ruler.kind === 'series') return seriesRulerHeight;
+  return hasWords(ruler) ? wordRows * wordRowHeight : textRulerHeight;
 }
 
-/** Characters one per column, or the series as a line with its lowest and highest value. Draws at the context's origin. */
+/** Characters one per column, words over the columns that are free of others in their row, or the series as a line. Draws at the context's origin. */
 export function drawRuler(context: CanvasRenderingContext2D, ruler: Ruler, view: StepWindow, theme: ChartTheme): void {
+  if (hasWords(ruler)) return drawWords(context, ruler, view, theme);
   if (ruler.kind === 'text') {
     context.textAlign = 'center';
     context.textBaseline = 'middle';
@@ -27,7 +31,7 @@ export function drawRuler(context: CanvasRenderingContext2D, ruler: Ruler, view:
       const faint = isUnknown(text) || /^\s$/.test(text);
       context.font = `${faint ? 400 : 500} 12px ${theme.mono}`;
       context.fillStyle = faint ? theme.textDisabled : theme.text;
-      context.fillText(shownCharacter(text), (column + 0.5) * view.columnWidth, textRulerHeight / 2 + 1);
+      context.fillText(shownToken(text), (column + 0.5) * view.columnWidth, textRulerHeight / 2 + 1);
     }
     return;
   }
@@ -77,6 +81,30 @@ export function drawRuler(context: CanvasRenderingContext2D, ruler: Ruler, view:
     free = left + width + 10;
     context.textAlign = 'left';
     context.fillText(label, left, seriesRulerHeight);
+  }
+}
+
+/** A word begins at its own column; a hairline leads to it from the plates. */
+function drawWords(context: CanvasRenderingContext2D, ruler: Ruler, view: StepWindow, theme: ChartTheme): void {
+  if (ruler.kind !== 'text') return;
+  context.textAlign = 'left';
+  context.textBaseline = 'middle';
+  context.font = `500 ${wordSize}px ${theme.mono}`;
+  context.strokeStyle = theme.grid;
+  context.lineWidth = 1;
+  for (let column = 0; column < view.count; column++) {
+    const step = view.first + column;
+    const text = ruler.texts[step];
+    if (text === undefined) continue;
+    const left = column * view.columnWidth;
+    const top = (step % wordRows) * wordRowHeight;
+    context.beginPath();
+    context.moveTo(left + 0.5, 0);
+    context.lineTo(left + 0.5, top + wordRowHeight - 2);
+    context.stroke();
+    const room = Math.min(wordRows, view.count - column) * view.columnWidth - 5;
+    context.fillStyle = isUnknown(text) ? theme.textDisabled : theme.text;
+    context.fillText(fittingText(shownToken(text), room, wordSize), left + 3, top + wordRowHeight / 2);
   }
 }
 

@@ -35,6 +35,11 @@ function svg(spec: ChartSpec): string {
 }
 
 describe('lineOption', () => {
+  it('leaves out labels of x that would touch', () => {
+    const ticksAt = (width: number) => chartScales({ lines: [{ id: 'a', name: 'a', x: [0, 150], y: [1, 2], color: '#000', look: 'main' }], ticks: { x: 5 } }, null, { width, height: 100 }).xTicks;
+    expect(ticksAt(400)).toEqual([0, 20, 40, 60, 80, 100, 120, 140]);
+    expect(ticksAt(200)).toEqual([0, 50, 100, 150]);
+  });
   it('draws lines, labels inside a decade, the mark and the name at the end of a line', () => {
     const text = svg(loss);
     for (const label of ['2.0', '3.0', '4.0', 'clip 3', 'gru']) expect(text).toContain(`>${label}</text>`);

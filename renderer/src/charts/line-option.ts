@@ -12,7 +12,7 @@ export interface ChartLine {
   color: string;
   /**
    * `raw`: thin and faint under its smoothed `main`; `dotted`: with points (validation); `other`: another run;
-   * `planned`: what is still to come; `filled`: with the area below; `steps`: holds its value until the next point.
+   * `planned`: what is still to come; `filled`: with the area below; `steps`: a value of its own for each point, from halfway to halfway.
    */
   look: 'raw' | 'main' | 'dotted' | 'other' | 'planned' | 'filled' | 'steps';
   /** Written at the last point. */
@@ -30,7 +30,7 @@ export interface ChartSpec {
   x?: { min?: number; max?: number };
   y?: { min?: number; max?: number };
   /** Horizontal lines with a name: a clipping norm, a baseline. */
-  marks?: readonly { y: number; label: string; color: string; labelColor: string }[];
+  marks?: readonly { y: number; label: string; color: string; labelColor: string; at?: 'start' | 'end' }[];
   /** x from which on nothing has happened yet: a soft fill. */
   futureFrom?: number | null;
   futureColor?: string;
@@ -69,6 +69,9 @@ export interface ChartScales {
   fromX(pixel: number): number;
 }
 
+/** Width of a digit of the axis, and the least room between two labels; the last one is moved inwards by half of itself. */
+const labelAdvance = 6.3;
+const labelGap = 4;
 const defaultMargins: Margins = { left: 36, right: 12, top: 8, bottom: 18 };
 
 /** Ends, labels and pixel positions of a chart; `view` is the zoomed part of x, null for all. */
@@ -111,7 +114,7 @@ export function chartScales(spec: ChartSpec, view: [number, number] | null, size
   return {
     x,
     y,
-    xTicks: isEmpty ? [] : linearTicks(x[0], x[1], spec.ticks?.x ?? 4),
+    xTicks: isEmpty ? [] : roomyTicks(x, spec.ticks?.x ?? 4, width, spec.formatX),
     yTicks,
     margins,
     bottom: margins.top + height,
@@ -119,6 +122,16 @@ export function chartScales(spec: ChartSpec, view: [number, number] | null, size
     toY: (value) => margins.top + (1 - (transform(value) - y[0]) / (y[1] - y[0])) * height,
     fromX: (pixel) => x[0] + ((pixel - margins.left) / width) * (x[1] - x[0]),
   };
+}
+
+/** Labels of the x axis: as many as asked for, fewer where they would touch. */
+function roomyTicks(x: [number, number], most: number, width: number, format?: (value: number) => string): number[] {
+  for (let count = most; ; count--) {
+    const ticks = linearTicks(x[0], x[1], count);
+    if (ticks.length < 3 || count <= 1) return ticks;
+    const widest = Math.max(...(format ? ticks.map(format) : axisNumbers(ticks)).map((label) => label.length)) * labelAdvance;
+    if (((ticks[1]! - ticks[0]!) / (x[1] - x[0])) * width >= 1.5 * widest + labelGap) return ticks;
+  }
 }
 
 /** The whole x range of a chart. */
@@ -201,7 +214,7 @@ export function lineOption(spec: ChartSpec, view: [number, number] | null, size:
       symbolSize: 3.4,
       showSymbol: line.look === 'dotted' && data.length * 9 <= pixels,
       showAllSymbol: true,
-      ...(line.look === 'steps' && { step: 'end' }),
+      ...(line.look === 'steps' && { step: 'middle' }),
       lineStyle: {
         color: line.color,
         width: look.width,
@@ -300,7 +313,7 @@ function furniture(spec: ChartSpec, scales: ChartScales, theme: ChartTheme): Rec
       data: (scales.yTicks.length > 0 ? (spec.marks ?? []) : []).map((mark) => ({
         yAxis: transform(mark.y),
         lineStyle: { color: mark.color, type: [3, 3], width: 1, opacity: 1 },
-        label: { show: true, position: 'insideEndTop', distance: [0, 2], formatter: mark.label, color: mark.labelColor, fontFamily: theme.ui, fontSize: 10.5 },
+        label: { show: true, position: mark.at === 'start' ? 'insideStartTop' : 'insideEndTop', distance: [0, 2], formatter: mark.label, color: mark.labelColor, fontFamily: theme.ui, fontSize: 10.5, backgroundColor: theme.pane, padding: [1, 2] },
       })),
     },
     markArea: {

@@ -4,10 +4,11 @@ import { init, use } from 'echarts/core';
 import { CanvasRenderer, SVGRenderer } from 'echarts/renderers';
 import { gateColor } from './colors';
 import { csvTable, linesToCsv } from './csv';
-import { drawRuler, rulerHeight } from './draw-stack';
+import { drawRuler, rulerHeight, wordRowHeight } from './draw-stack';
 import { lineOption, type ChartSize, type ChartSpec } from './line-option';
 import { paintPlate, type PlateRow } from './plate';
-import { shownCharacter, shownValue, type Ruler, type TraceSignal } from './signals';
+import { fittingText } from './mono-text';
+import { hasWords, shownToken, shownValue, wordRows, wordSize, type Ruler, type TraceSignal } from './signals';
 import type { ChartTheme } from './theme';
 
 use([LineChart, GridComponent, MarkLineComponent, MarkAreaComponent, MarkPointComponent, CanvasRenderer, SVGRenderer]);
@@ -185,10 +186,15 @@ export function platesSvg(picture: PlatesPicture, images: readonly string[]): st
   });
   const rulerTop = margin + picture.signals.length * (plateHeight + plateGap);
   const left = margin + plateLabelWidth;
-  if (ruler.kind === 'text') {
+  if (ruler.kind === 'text' && hasWords(ruler)) {
+    const room = wordRows * picture.columnWidth - 5;
+    ruler.texts.forEach((word, step) =>
+      text(left + step * picture.columnWidth + 3, rulerTop + (step % wordRows) * wordRowHeight + 10, `${wordSize}px ${theme.mono}`, theme.text, fittingText(shownToken(word), room, wordSize)),
+    );
+  } else if (ruler.kind === 'text') {
     ruler.texts.forEach((character, step) => {
       const faint = /^\s$/.test(character);
-      text(left + (step + 0.5) * picture.columnWidth, rulerTop + 14, `12px ${theme.mono}`, faint ? theme.textDisabled : theme.text, shownCharacter(character), 'middle');
+      text(left + (step + 0.5) * picture.columnWidth, rulerTop + 14, `12px ${theme.mono}`, faint ? theme.textDisabled : theme.text, shownToken(character), 'middle');
     });
   } else {
     const finite = Array.from(ruler.values).filter(Number.isFinite);

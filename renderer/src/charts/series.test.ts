@@ -78,6 +78,8 @@ describe('ticks', () => {
     expect(linearTicks(1.6, 3.6, 4)).toEqual([2, 2.5, 3, 3.5]);
     expect(logTicks(0.08, 2, 4)).toEqual([0.1, 0.3, 1]);
     expect(logTicks(1.6, 3.6, 4)).toEqual([2, 2.5, 3, 3.5]);
+    // Even steps come closer upwards: those that would touch are left out.
+    expect(logTicks(0.03, 0.2, 5)).toEqual([0.04, 0.06, 0.08, 0.12, 0.16]);
     expect(logTicks(1e-8, 10, 4).every((tick) => Number.isInteger(Math.log10(tick)))).toBe(true);
   });
 

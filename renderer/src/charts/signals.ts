@@ -1,4 +1,5 @@
 import type { SignalScale } from './colors';
+import { isWide } from './mono-text';
 
 /** One gate or state of a layer over one traced sequence. */
 export interface TraceSignal {
@@ -7,9 +8,11 @@ export interface TraceSignal {
   scale: SignalScale;
   /** `[time, units]`, row-major, after activation. */
   values: Float32Array;
+  /** The value that is drawn as fully open, where that is not 1. */
+  top?: number;
 }
 
-/** What stands under the plates: the characters of a text, or the series itself. */
+/** What stands under the plates: the characters or words of a text, or the series itself. */
 export type Ruler =
   | { kind: 'text'; texts: readonly string[] }
   | { kind: 'series'; name: string; values: ArrayLike<number>; times: readonly string[] | null };
@@ -19,21 +22,44 @@ export function isUnknown(text: string): boolean {
   return /^<[^<>]+>$/.test(text);
 }
 
-/** A character as the ruler shows it: one glyph, of a whole word its first. */
-export function shownCharacter(text: string): string {
+/** A token as the ruler shows it: one glyph for white space and what the vocabulary lacks, else as it is. */
+export function shownToken(text: string): string {
   if (isUnknown(text)) return '□';
-  return text === '\n' ? '↵' : text === ' ' ? '·' : text === '\t' ? '→' : ([...text][0] ?? '');
+  return text === '\n' ? '↵' : text === ' ' ? '·' : text === '\t' ? '→' : text;
 }
 
-/** True for characters that fill two cells of a monospaced face (Hangul, kana, ideographs, full-width forms). */
-export function isWide(text: string): boolean {
-  return /[\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7ff\uf900-\ufaff\uff00-\uff60]/.test(text);
+/** True where tokens are words: they stand in rows below each other, so that each has the room of several columns. */
+export function hasWords(ruler: Ruler): boolean {
+  return ruler.kind === 'text' && ruler.texts.some((text) => !isUnknown(text) && [...text].length > 1);
 }
 
-/** Narrowest column in which every character of the ruler is readable at 12 px. */
+/** Rows over which words are spread in turn, and the size they are written in. */
+export const wordRows = 3;
+export const wordSize = 10;
+
+/** Narrowest column in which every character of the ruler is readable at 12 px, or a word of seven letters over its columns. */
 export function minimumColumn(ruler: Ruler): number {
   if (ruler.kind === 'series') return 1;
+  if (hasWords(ruler)) return 15;
   return ruler.texts.some(isWide) ? 13 : 8;
+}
+
+/** The signal as it is drawn: its own values over their `top`. */
+export function drawnSignal(signal: TraceSignal): TraceSignal {
+  const { top } = signal;
+  return top === undefined || !(top > 0) ? signal : { ...signal, values: signal.values.map((value) => value / top) };
+}
+
+/** A step in words: its number, and the token or the time and series that stand there. */
+export function stepName(ruler: Ruler, step: number): string {
+  const what = ruler.kind === 'text' ? shownToken(ruler.texts[step] ?? '') : [ruler.times?.[step], ruler.name].filter(Boolean).join(', ');
+  return what ? `t ${step} (${what})` : `t ${step}`;
+}
+
+/** Key of a signal's name; a letter of two meanings is told apart by how it is drawn. */
+export function signalKey({ name, scale }: Pick<TraceSignal, 'name' | 'scale'>): string {
+  if (name === 'z' && scale === 'signed') return 'g';
+  return name === 'n' && scale === 'tanh' ? 'normalizer' : name;
 }
 
 /** Next start of a word from `step` in direction ±1; the end of the text where there is none. */

@@ -17,7 +17,7 @@ export function linearTicks(low: number, high: number, count: number): number[] 
 export function logTicks(low: number, high: number, count: number): number[] {
   if (!(low > 0) || !(high > low)) return [low];
   const decades = Math.log10(high / low);
-  if (decades < 1) return linearTicks(low, high, count);
+  if (decades < 1) return spacedTicks(linearTicks(low, high, count), (0.6 * decades) / count);
   const every = Math.max(1, Math.ceil(decades / count));
   const ticks: number[] = [];
   for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) {
@@ -28,6 +28,16 @@ export function logTicks(low: number, high: number, count: number): number[] {
     }
   }
   return ticks;
+}
+
+/** Those of rising labels that are at least `least` decades apart, from the lowest on: upwards even steps come closer and closer. */
+function spacedTicks(ticks: readonly number[], least: number): number[] {
+  const kept: number[] = [];
+  for (const tick of ticks) {
+    const last = kept.at(-1);
+    if (last === undefined || Math.log10(tick / last) >= least) kept.push(tick);
+  }
+  return kept;
 }
 
 /** Real minus sign, also in exponents. */

@@ -1,6 +1,6 @@
 import { defineStore } from 'pinia';
 import { computed, ref, shallowRef } from 'vue';
-import { cellForm, type CellForm, type CellInfo, type Dataset, type MethodOutput, type ModelDescription, type PresetName, type RunConfig, type TaskKind, type WeightsSource } from '../../../engine/contracts';
+import { cellForm, layerForm, refusedOptions, type CellForm, type CellInfo, type Dataset, type MethodOutput, type ModelDescription, type PresetName, type RunConfig, type TaskKind, type WeightsSource } from '../../../engine/contracts';
 import { t } from '../locales';
 import { useDatasets } from './datasets';
 import { useRuns } from './runs';
@@ -32,8 +32,12 @@ export const useArchitecture = defineStore('architecture', () => {
   const describing = ref(false);
   /** `embedding`, `attention`, `head`, or a layer's index. */
   const selected = ref<number | 'embedding' | 'attention' | 'head'>(0);
-  const kept = new Map<string, { preset: PresetName; base: RunConfig; draft: RunConfig; description: ModelDescription | null }>();
+  const kept = new Map<string, { presets: typeof presets.value; preset: PresetName; base: RunConfig; draft: RunConfig; selected: typeof selected.value; description: ModelDescription | null }>();
+  /** Whose draft it is; undefined where it no longer fits any. */
   let dataset: string | null | undefined;
+  /** The load under way. One that began before it brings nothing any more. */
+  let loading: { of: string | null; done: Promise<void> } | null = null;
+  let presetsAsked = 0;
   /** The question under way; edits made meanwhile are asked about together, after its answer. */
   let asking: Promise<void> | null = null;
   let askAgain = false;
@@ -42,37 +46,59 @@ export const useArchitecture = defineStore('architecture', () => {
   const problems = computed<ConfigProblem[]>(() => description.value?.problems ?? []);
   const layer = computed(() => (typeof selected.value === 'number' ? (draft.value?.model.layers[selected.value] ?? null) : null));
   const cell = computed<CellForm | null>(() => (layer.value && cellForm(cells.value, layer.value)) ?? null);
+  /** What the chosen layer's cell cannot have of the options around it. */
+  const refused = computed(() => (layer.value && typeof selected.value === 'number' ? refusedOptions(layerForm(cells.value, layer.value, selected.value)) : {}));
 
   function problemAt(path: string): ConfigProblem | null {
     return problems.value.find((problem) => problem.path === path) ?? null;
   }
 
   /** Brings up the draft of the chosen dataset, a preset's configuration where there is none yet. */
-  async function load(): Promise<void> {
-    const datasets = useDatasets();
-    const next = datasets.selectedId;
-    if (next === dataset && draft.value) return describeSoon();
-    remember();
-    dataset = next;
+  function load(): Promise<void> {
+    const next = useDatasets().selectedId;
+    if (loading?.of === next) return loading.done;
+    loading = null;
+    if (next === dataset && draft.value) {
+      describeSoon();
+      return Promise.resolve();
+    }
+    const mine = { of: next, done: Promise.resolve() };
+    loading = mine;
+    // Until the answer is there the old draft stays, and stays that of its own dataset.
+    mine.done = bring(next, () => loading === mine).finally(() => {
+      if (loading === mine) loading = null;
+    });
+    return mine.done;
+  }
+
+  async function bring(next: string | null, isWanted: () => boolean): Promise<void> {
     if (!cells.value.length) cells.value = await useWorkbench().call('models.cells', {});
     const before = next === null ? undefined : kept.get(next);
     if (before) {
+      if (!isWanted()) return;
+      remember();
+      dataset = next;
+      presets.value = before.presets;
       preset.value = before.preset;
       base.value = before.base;
       draft.value = before.draft;
+      selected.value = before.selected;
       showDescription(before.description);
       describeSoon();
       return;
     }
-    const first = usualPreset(datasets.selected);
+    const first = usualPreset(useDatasets().list.find(({ id }) => id === next) ?? null);
     const answer = await useWorkbench().call('models.preset', { preset: first, dataset: next });
     const figures = await describe(answer.config);
-    if (dataset !== next) return;
+    if (!isWanted()) return;
+    remember();
+    dataset = next;
     take(answer, figures);
   }
 
   function remember(): void {
-    if (dataset && preset.value && base.value && draft.value) kept.set(dataset, { preset: preset.value, base: base.value, draft: draft.value, description: shown.value });
+    if (!dataset || !preset.value || !base.value || !draft.value) return;
+    kept.set(dataset, { presets: presets.value, preset: preset.value, base: base.value, draft: draft.value, selected: selected.value, description: shown.value });
   }
 
   /** The stack comes with its shapes and figures: a block without them would flash. */
@@ -89,8 +115,12 @@ export const useArchitecture = defineStore('architecture', () => {
   /** Starts over from a preset, fitted to the dataset. Can be undone. */
   async function choosePreset(name: PresetName): Promise<void> {
     const before = { preset: preset.value, base: base.value, draft: draft.value };
-    const answer = await useWorkbench().call('models.preset', { preset: name, dataset: useDatasets().selectedId });
-    take(answer, await describe(answer.config));
+    const [home, turn] = [dataset, ++presetsAsked];
+    const answer = await useWorkbench().call('models.preset', { preset: name, dataset: dataset ?? null });
+    const figures = await describe(answer.config);
+    // Another dataset or preset was chosen meanwhile.
+    if (dataset !== home || presetsAsked !== turn) return;
+    take(answer, figures);
     const restore = (state: typeof before) => {
       preset.value = state.preset;
       base.value = state.base;
@@ -105,6 +135,7 @@ export const useArchitecture = defineStore('architecture', () => {
   function forget(id: string): void {
     kept.delete(id);
     if (dataset === id) dataset = undefined;
+    if (loading?.of === id) loading = null;
   }
 
   function edit(label: () => string, next: RunConfig, merge?: string): void {
@@ -214,7 +245,7 @@ export const useArchitecture = defineStore('architecture', () => {
   }
 
   return {
-    cells, presets, preset, draft, description, shown, describing, selected, changed, problems, layer, cell, blocked,
+    cells, presets, preset, draft, description, shown, describing, selected, changed, problems, layer, cell, refused, blocked,
     problemAt, load, choosePreset, forget, set, setCell, insertLayer, deleteLayer, shiftLayer, takeModel, train,
   };
 });

@@ -1,5 +1,5 @@
 /** Edits of a draft configuration as pure functions: each returns a new draft and leaves the old one alone. */
-import { averageConfig, optimizerConfig, scheduleConfig, type AverageConfig, type LayerConfig, type OptimizerConfig, type RunConfig, type ScheduleConfig } from '../../../engine/contracts';
+import { averageConfig, lossConfig, optimizerConfig, scheduleConfig, type AverageConfig, type LayerConfig, type LossConfig, type OptimizerConfig, type RunConfig, type ScheduleConfig } from '../../../engine/contracts';
 
 export const mostLayers = 16;
 
@@ -65,6 +65,10 @@ export function scheduleOf(kind: ScheduleConfig['kind']): ScheduleConfig {
   return scheduleConfig.parse({ kind });
 }
 
+export function lossOf(kind: LossConfig['kind']): LossConfig {
+  return lossConfig.parse({ kind });
+}
+
 export function averageOf(kind: AverageConfig['kind']): AverageConfig {
   return averageConfig.parse({ kind });
 }
@@ -81,6 +85,7 @@ const fieldNames: Record<string, string> = {
   bidirectional: 'direction',
   'attention.kind': 'attention',
   'initialization.weights': 'initialWeights',
+  'loss.kind': 'loss',
   'clip.norm': 'clip',
   'clip.value': 'clipValue',
   'training.average': 'average',

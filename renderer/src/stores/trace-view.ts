@@ -101,7 +101,7 @@ function readAttention(file: Safetensors): TraceLayer | null {
   if (!weights) return null;
   const [, queries, states] = weights.shape as [number, number, number];
   const values = weights.data.subarray(0, queries * states);
-  return { key: attentionKey, index: Number.MAX_SAFE_INTEGER, reverse: false, cell: '', units: queries === 1 ? 1 : states, signals: [{ name: 'α', scale: 'openness', values }] };
+  return { key: attentionKey, index: Number.MAX_SAFE_INTEGER, reverse: false, cell: '', units: queries === 1 ? 1 : states, signals: [{ name: 'α', scale: 'openness', values, top: values.reduce((most, value) => Math.max(most, value), 0) }] };
 }
 
 /** A projected h has fewer units than its gates: those it lacks hold no number. */

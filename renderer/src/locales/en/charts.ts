@@ -1,6 +1,8 @@
 export const messages = {
   plates: 'Gates and states over time',
-  signals: { f: 'forget', i: 'input', g: 'candidate', o: 'output', c: 'cell state', h: 'hidden', r: 'reset', z: 'update', n: 'candidate' },
+  signals: { f: 'forget', i: 'input', g: 'candidate', o: 'output', c: 'cell state', h: 'hidden', r: 'reset', z: 'update', n: 'candidate', d: 'depth', m: 'stabiliser', normalizer: 'normaliser', α: 'weight' },
+  lastLooks: 'Weights that the last step, {where}, gives to each step',
+  lookedAt: 'Weights that each step gives to {where}',
   openness: 'openness',
   state: 'state',
   unit: 'unit {unit}',

@@ -1,5 +1,6 @@
 export const messages = {
   kind: { regress: 'value from a sequence', 'binary-vectors': 'next vector', label: 'labels' },
+  count: '{count} sequences',
   facts: '{count} sequences · {steps} steps',
   title: 'Sequences',
   sequence: 'Sequence',
@@ -50,6 +51,9 @@ export const messages = {
     count: 'Training sequences',
     seed: 'Seed',
     make: 'Generate',
+    units: { steps: 'steps', words: 'words' },
+    countNote: 'Validation and test get a twentieth of it each.',
+    missing: 'Fill in every number first.',
     length: { adding: 'Steps', copy: 'Delay', anbn: 'Longest n', 'recall-name': 'Words in between' },
     tasks: { adding: 'Adding', copy: 'Copying', anbn: 'aⁿbⁿ', 'recall-name': 'Recall a name' },
     about: {
@@ -84,7 +88,7 @@ export const messages = {
   },
   train: {
     gates: 'Gates over a sequence',
-    lossRegress: 'squared error, scaled',
+    lossRegress: '{loss}, scaled',
     lossVectors: 'nats per vector',
     lossLabel: 'nats per label',
     notesOn: 'ones',
@@ -92,6 +96,8 @@ export const messages = {
     probeHint: 'Number of the sequence, from 0',
     answers: 'Answers',
     answersNote: '{count} of the test part',
+    axisTruth: 'true {name}',
+    axisAnswer: 'answer',
     scatter: 'Answer against truth',
     truth: 'truth {value}',
     answer: 'answer {value}',

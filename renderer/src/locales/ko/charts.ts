@@ -3,7 +3,9 @@ import type { messages as english } from '../en/charts';
 
 export const messages: Translated<typeof english> = {
   plates: '시간에 따른 게이트와 상태',
-  signals: { f: '망각', i: '입력', g: '후보', o: '출력', c: '셀 상태', h: '은닉 상태', r: '리셋', z: '갱신', n: '후보' },
+  signals: { f: '망각', i: '입력', g: '후보', o: '출력', c: '셀 상태', h: '은닉 상태', r: '리셋', z: '갱신', n: '후보', d: '깊이', m: '안정화', normalizer: '정규화', α: '가중치' },
+  lastLooks: '마지막 스텝 {where}에서 각 스텝에 주는 가중치',
+  lookedAt: '각 스텝이 {where}에 주는 가중치',
   openness: '열림',
   state: '상태',
   unit: '유닛 {unit}',

@@ -3,6 +3,7 @@ import type { messages as english } from '../en/sequences';
 
 export const messages: Translated<typeof english> = {
   kind: { regress: '시퀀스의 값', 'binary-vectors': '다음 벡터', label: '레이블' },
+  count: '시퀀스 {count}개',
   facts: '시퀀스 {count}개 · {steps}스텝',
   title: '시퀀스',
   sequence: '시퀀스',
@@ -35,7 +36,7 @@ export const messages: Translated<typeof english> = {
   entryBar: '{entry}: 전체 스텝의 {share}',
   labelChart: '레이블 분포',
   labelBar: '{label}: {count}번',
-  parts: '나눔',
+  parts: '분할',
   partsNote: '시퀀스 단위로 나누며, 두 부분에 걸치는 시퀀스는 없습니다',
   beat: '넘어야 할 기준',
   baseline: {
@@ -53,6 +54,9 @@ export const messages: Translated<typeof english> = {
     count: '학습 시퀀스 수',
     seed: '시드',
     make: '만들기',
+    units: { steps: '스텝', words: '단어' },
+    countNote: '검증과 시험 부분은 각각 그 20분의 1입니다.',
+    missing: '숫자를 모두 채우십시오.',
     length: { adding: '스텝 수', copy: '지연', anbn: '가장 큰 n', 'recall-name': '사이의 단어 수' },
     tasks: { adding: '덧셈', copy: '복사', anbn: 'aⁿbⁿ', 'recall-name': '이름 떠올리기' },
     about: {
@@ -87,7 +91,7 @@ export const messages: Translated<typeof english> = {
   },
   train: {
     gates: '한 시퀀스에 대한 게이트',
-    lossRegress: '제곱 오차(스케일된 값)',
+    lossRegress: '{loss}, 표준화한 값',
     lossVectors: '벡터당 nat',
     lossLabel: '레이블당 nat',
     notesOn: '1의 수',
@@ -95,6 +99,8 @@ export const messages: Translated<typeof english> = {
     probeHint: '시퀀스 번호, 0부터',
     answers: '답',
     answersNote: '시험 부분 {count}개',
+    axisTruth: '실제 {name}',
+    axisAnswer: '모델의 답',
     scatter: '정답과 모델의 답',
     truth: '정답 {value}',
     answer: '답 {value}',

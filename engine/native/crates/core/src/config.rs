@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cells::OptionValues;
 use crate::error::EngineError;
+use crate::loss::ValueLoss;
 use crate::spec::{
     AttentionKind, HeadMode, HeadSpec, InitialState, Initialization, InputSpec, LayerSpec, ModelOptions, ModelSpec,
     NumberFormat, Optimizer, Update,
@@ -169,6 +170,9 @@ pub enum Precision {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TrainingConfig {
+    /// Of values (forecast, regress); the other tasks have their cross-entropies.
+    #[serde(default)]
+    pub loss: ValueLoss,
     pub optimizer: OptimizerConfig,
     pub schedule: ScheduleConfig,
     pub clip: ClipConfig,
@@ -445,6 +449,7 @@ impl RunConfig {
             tie_weights: self.model.tie_weights,
             initial_state: self.model.initial_state,
             embedding_dropout: self.model.embedding_dropout,
+            loss: self.training.loss,
         };
         match (&self.task, data) {
             (TaskConfig::LanguageModel {}, DataConfig::Tokens(tokens)) => {

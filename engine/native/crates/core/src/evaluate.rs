@@ -5,6 +5,7 @@ mod sequences;
 use crate::config::{DataConfig, SplitName, TokenData};
 use crate::data::{SequenceReader, SeriesReader, TokenReader, WindowBatch};
 use crate::error::EngineError;
+use crate::loss::ValueLoss;
 use crate::metrics::{Baselines, Errors, ForecastMetrics, LanguageModelMetrics, Metrics, SeasonalErrors};
 use crate::model::Model;
 use crate::spec::{Batch, Input, Target};
@@ -166,6 +167,28 @@ impl Sums {
     }
 }
 
+/// The loss that is trained with, summed.
+struct Cost {
+    loss: ValueLoss,
+    sum: f64,
+    count: u64,
+}
+
+impl Cost {
+    fn of(model: &Model<f32>) -> Self {
+        Cost { loss: model.spec().options.loss, sum: 0.0, count: 0 }
+    }
+
+    fn add(&mut self, error: f64) {
+        self.sum += self.loss.of(error);
+        self.count += 1;
+    }
+
+    fn mean(&self) -> f64 {
+        self.sum / self.count as f64
+    }
+}
+
 fn measure_windows(
     model: &mut Model<f32>,
     reader: &SeriesReader,
@@ -177,6 +200,7 @@ fn measure_windows(
     let (horizon, targets, inputs) = (data.horizon, data.target_count, data.inputs.len());
     let (mut model_sums, mut raw, mut last_sums, mut seasonal) =
         (Sums::default(), Sums::default(), Sums::default(), Sums::default());
+    let mut cost = Cost::of(model);
     let mut windows = 0u64;
     let whole = for_windows(model, reader, split, limit.windows, keep_going, &mut |batch, starts, forecasts| {
         windows += batch.batch as u64;
@@ -187,6 +211,7 @@ fn measure_windows(
                     let truth = batch.targets[at] as f64;
                     let error = forecasts[at] as f64 - truth;
                     model_sums.add(error);
+                    cost.add(error);
                     raw.add(error * data.scaler.deviation[target]);
                     // In the scale of the targets the last value is 0 where it was taken off.
                     let last = batch.last[b * inputs + target] as f64;
@@ -213,7 +238,7 @@ fn measure_windows(
         SeasonalErrors { mse: means.mse, mae: means.mae, season: data.season }
     });
     Ok(Measured::Metrics(Metrics::Forecast(ForecastMetrics {
-        loss: errors.mse,
+        loss: cost.mean(),
         mse: errors.mse,
         mae: errors.mae,
         raw: raw.means(),

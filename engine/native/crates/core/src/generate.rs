@@ -34,13 +34,6 @@ pub fn sample(
     vocabulary_size: usize,
     request: &SampleRequest,
 ) -> Result<Vec<u32>, EngineError> {
-    let tokens = sample_on(model, vocabulary_size, request);
-    model.count_from(0);
-    tokens
-}
-
-/// The same, and leaves the model at the number of the text's last time step.
-fn sample_on(model: &mut Model<f32>, vocabulary_size: usize, request: &SampleRequest) -> Result<Vec<u32>, EngineError> {
     if let Some(token) = request.prompt.iter().find(|&&token| token as usize >= vocabulary_size) {
         return Err(EngineError::at(
             "INPUT_INVALID",
@@ -60,8 +53,8 @@ fn sample_on(model: &mut Model<f32>, vocabulary_size: usize, request: &SampleReq
     let mut scratch = Vec::new();
     // Attention looks at states that a step leaves behind, so the whole text is read again for every token.
     let attends = model.spec().options.attention != AttentionKind::None;
-    // Numbers of the next time step, and of the first that is read again.
-    let (mut read, mut first) = (0, 0);
+    // Number of the first time step that is read again.
+    let mut first = 0;
     while tokens.len() < request.length {
         let mut logits = Vec::new();
         if attends {
@@ -69,13 +62,11 @@ fn sample_on(model: &mut Model<f32>, vocabulary_size: usize, request: &SampleReq
             let dropped = next.len().saturating_sub(ATTENTION_REACH);
             next.drain(..dropped);
             first += dropped;
-            read = first;
+            states.steps = first;
         }
         for part in next.chunks(if attends { ATTENTION_REACH } else { PROMPT_CHUNK }) {
             let batch = Batch { time: part.len(), batch: 1, input: Input::Tokens(part), lengths: None };
-            model.count_from(read);
             logits = model.forward(&batch, &mut states, None)?;
-            read += part.len();
         }
         let last = &logits[logits.len() - vocabulary_size..];
         let token = draw(last, request, rng.uniform(tokens.len() as u64), &mut scratch);

@@ -1,5 +1,7 @@
-//! Losses of the head's outputs: softmax cross-entropy, squared error and sigmoid cross-entropy, means over the valid
+//! Losses of the head's outputs: softmax cross-entropy, those of values and sigmoid cross-entropy, means over the valid
 //! targets.
+
+mod values;
 
 use crate::element::Element;
 use crate::kernels::Kernels;
@@ -7,7 +9,9 @@ use crate::kernels::elementwise::{SoftmaxRow, padding_logit};
 use crate::kernels::logistic::LogisticRow;
 use crate::spec::{IGNORED, Target};
 
-/// Which entries count: those with a target, in rows that belong to their sequence.
+pub use values::ValueLoss;
+
+/// Which entries count: those with a target, in rows that belong to their sequence; and what a value costs.
 #[derive(Clone, Copy)]
 pub struct Scope<'a> {
     /// Rows are t * batch + b; with one row per sequence, `time` is 1 and `lengths` none.
@@ -15,6 +19,7 @@ pub struct Scope<'a> {
     pub lengths: Option<&'a [usize]>,
     /// Outputs per row.
     pub outputs: usize,
+    pub values: ValueLoss,
 }
 
 impl Scope<'_> {
@@ -91,9 +96,9 @@ pub unsafe fn row_losses<E: Element>(
                         let output = outputs.add(k);
                         let known = !is_nan(wanted);
                         let difference = if known { (*output - wanted).to_f64() } else { 0.0 };
-                        sum += difference * difference;
+                        sum += scope.values.of(difference);
                         if let Some(scale) = scale {
-                            *output = E::from_f64(2.0 * difference * scale);
+                            *output = E::from_f64(scope.values.slope(difference) * scale);
                         }
                     }
                     if scale.is_some() {

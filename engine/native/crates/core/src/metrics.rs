@@ -54,7 +54,7 @@ pub struct Baselines {
     pub seasonal: Option<SeasonalErrors>,
 }
 
-/// Of a forecast; `loss`, `mse`, `mae` standardized.
+/// Of a forecast; `loss` as trained, `loss`, `mse`, `mae` standardized.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct ForecastMetrics {
     pub loss: f64,

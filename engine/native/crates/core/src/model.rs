@@ -267,11 +267,6 @@ impl<E: Element> Model<E> {
         self.moments = moments;
     }
 
-    /// The number of the next batches' first time step, 0 unless said otherwise: cells that count time steps begin there.
-    pub fn count_from(&mut self, step: usize) {
-        self.stack.first_step = step;
-    }
-
     /// States for a batch whose sequences all begin: zero, and marked so for learned initial states.
     pub fn zero_states(&self, batch: usize) -> States<E> {
         let mut entries = Vec::new();
@@ -286,7 +281,7 @@ impl<E: Element> Model<E> {
                 });
             }
         }
-        States { batch, entries }
+        States { batch, steps: 0, entries }
     }
 
     fn directions(&self) -> impl Iterator<Item = &Direction<E>> {
@@ -336,7 +331,7 @@ impl<E: Element> Model<E> {
         let non_finite = if done.loss.sum.is_finite() && grad_norm.is_finite() {
             // Carried from before the first step, the states stay as they are, also those that sequences begin with.
             if options.carry_after != Some(0) {
-                self.store_states(states, options.carry_after.unwrap_or(batch.time));
+                self.store_states(states, batch, options.carry_after.unwrap_or(batch.time));
             }
             None
         } else {
@@ -358,7 +353,7 @@ impl<E: Element> Model<E> {
         if let Some(taps) = taps {
             *taps = self.read_taps(batch);
         }
-        self.store_states(states, batch.time);
+        self.store_states(states, batch, batch.time);
         Ok(self.outputs(batch))
     }
 
@@ -371,7 +366,7 @@ impl<E: Element> Model<E> {
     ) -> Result<LossSum, EngineError> {
         self.check_target(batch, target)?;
         let done = self.pass(batch, states, Work { target: Some(*target), ..Work::default() })?;
-        self.store_states(states, batch.time);
+        self.store_states(states, batch, batch.time);
         Ok(done.loss)
     }
 
@@ -463,8 +458,9 @@ impl<E: Element> Model<E> {
             }
             _ => 0,
         };
+        self.stack.first_step = states.steps;
         self.stack.reserve(time, size, distinct, work.dropout.is_some(), work.backward, work.traced);
-        self.head.reserve(time, size, work.backward);
+        self.head.reserve(time, size, work.backward, self.pool.threads());
         if work.pairs.is_some() {
             self.stack.reserve_pairs(time, size, distinct, self.head.widths());
             self.head.reserve_pairs();
@@ -495,8 +491,12 @@ impl<E: Element> Model<E> {
             (Input::Tokens(_), None) => unreachable!("check_batch compares input and model"),
         };
         let last_step = self.head.mode == HeadMode::LastStep;
-        let scope =
-            Scope { batch: size, lengths: if last_step { None } else { batch.lengths }, outputs: self.head.outputs };
+        let scope = Scope {
+            batch: size,
+            lengths: if last_step { None } else { batch.lengths },
+            outputs: self.head.outputs,
+            values: self.spec.options.loss,
+        };
         let count = work.target.map_or(0, |target| scope.count(&target, self.head.rows(time, size)));
         let pass = Pass {
             time,
@@ -642,8 +642,11 @@ impl<E: Element> Model<E> {
         Ok(())
     }
 
-    fn store_states(&self, states: &mut States<E>, time: usize) {
+    /// The states after `time` steps of the batch; padding is no step.
+    fn store_states(&self, states: &mut States<E>, of: &Batch<E>, time: usize) {
         let batch = states.batch;
+        let longest = of.lengths.and_then(|lengths| lengths.iter().copied().max());
+        states.steps += longest.map_or(time, |longest| longest.min(time));
         let mut entries = states.entries.iter_mut();
         for direction in self.directions() {
             for s in 0..direction.layout.states {

@@ -2,6 +2,7 @@
 
 use crate::cells::{Memory, find_cell, name_in_layer};
 use crate::error::EngineError;
+use crate::loss::ValueLoss;
 use crate::spec::{InputSpec, ModelSpec};
 
 /// Refuses options that do not go together.
@@ -66,6 +67,11 @@ pub fn check_options(spec: &ModelSpec) -> Result<(), EngineError> {
     scanned_layers(spec)?;
     if !(0.0..1.0).contains(&options.embedding_dropout) {
         return invalid("options.embeddingDropout".into(), "the share must be at least 0 and below 1".into());
+    }
+    if let ValueLoss::Huber { delta } = options.loss
+        && !(delta > 0.0 && delta.is_finite())
+    {
+        return invalid("options.loss.delta".into(), format!("delta must be a number above 0, not {delta}"));
     }
     let initialization = &options.initialization;
     if let Some(bias) = initialization.forget_bias {

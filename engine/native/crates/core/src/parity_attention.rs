@@ -152,6 +152,7 @@ fn compare<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<ParityResu
         batch,
         lengths: Some(&fixture.key_lengths),
         causal: false,
+        shared: false,
     };
     let to = AttendedGradients {
         queries: query_gradient.at(0),
@@ -161,7 +162,7 @@ fn compare<E: Element>(fixture: &Fixture, kind: KernelKind) -> Result<ParityResu
     };
     let kernels = Kernels::of(kind);
     let pack = Buffer::<E>::new(OUTER_BLOCK * padded(Hq).max(padded(Hk)));
-    attention.reserve(query_steps, key_steps, batch, true, true);
+    attention.reserve(query_steps, key_steps, batch, true, true, false);
     let pool = Pool::new(1);
     let shared = (SendAll(&of), SendAll(&to));
     pool.run(|worker| unsafe {

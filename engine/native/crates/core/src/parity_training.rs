@@ -10,7 +10,7 @@ use crate::buffer::Buffer;
 use crate::element::Element;
 use crate::error::EngineError;
 use crate::kernels::{KernelKind, Kernels};
-use crate::loss::{Rows, Scope, row_losses};
+use crate::loss::{Rows, Scope, ValueLoss, row_losses};
 use crate::model::Model;
 use crate::optim::{Stretch, clip_factor, update_stretch};
 use crate::params::padded;
@@ -130,10 +130,13 @@ fn losses<E: Element>(fixture: &TrainingFixture, kind: KernelKind, out: &mut Com
         let wanted = case.target.flat();
         let tokens: Vec<u32> = wanted.iter().map(|&value| value as u32).collect();
         let values: Vec<E> = wanted.iter().map(|&value| E::from_f64(value)).collect();
-        let (target, needed) = match case.name.as_str() {
-            "softmax-cross-entropy" => (Target::Tokens(&tokens), rows),
-            "mse" => (Target::Values(&values), rows * outputs),
-            "binary-cross-entropy" => (Target::Bits(&values), rows * outputs),
+        let of_values = |loss| (Target::Values(&values), rows * outputs, loss);
+        let (target, needed, loss) = match case.name.as_str() {
+            "softmax-cross-entropy" => (Target::Tokens(&tokens), rows, ValueLoss::default()),
+            "binary-cross-entropy" => (Target::Bits(&values), rows * outputs, ValueLoss::default()),
+            "mse" => of_values(ValueLoss::Mse {}),
+            "mae" => of_values(ValueLoss::Mae {}),
+            "huber" => of_values(ValueLoss::Huber { delta: 1.0 }),
             other => {
                 out.leave_out(format!("loss {other}"));
                 continue;
@@ -148,7 +151,7 @@ fn losses<E: Element>(fixture: &TrainingFixture, kind: KernelKind, out: &mut Com
                 *to = E::from_f64(value);
             }
         }
-        let scope = Scope { batch, lengths: Some(lengths), outputs };
+        let scope = Scope { batch, lengths: Some(lengths), outputs, values: loss };
         let count = scope.count(&target, rows) as f64;
         let losses = Buffer::<f64>::new(rows);
         let places = Rows { values: buffer.at(0), width, losses: losses.at(0) };

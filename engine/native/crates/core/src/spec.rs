@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cells::{CellEntry, OptionValues, Second};
+use crate::loss::ValueLoss;
 
 /// The shape of a whole model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +27,8 @@ pub struct ModelOptions {
     pub initial_state: InitialState,
     /// Share of the vocabulary whose embeddings are zero in an update (Gal & Ghahramani 2016).
     pub embedding_dropout: f32,
+    /// What a difference costs where the targets are values.
+    pub loss: ValueLoss,
 }
 
 /// How the operands of products, or stored weights, are rounded; sums are in float32 either way.
@@ -229,7 +232,7 @@ pub const IGNORED: u32 = u32::MAX;
 pub enum Target<'a, E> {
     /// Softmax cross-entropy; `[T*B]` with `EveryStep`, `[B]` with `LastStep`; `IGNORED` entries do not count.
     Tokens(&'a [u32]),
-    /// Squared error; `[T*B*out]` with `EveryStep`, `[B*out]` with `LastStep`; NaN entries do not count.
+    /// Values, compared by the model's `ModelOptions::loss`; `[T*B*out]` with `EveryStep`, `[B*out]` with `LastStep`; NaN entries do not count.
     Values(&'a [E]),
     /// Sigmoid cross-entropy of every output, each 0 or 1; shapes as of `Values`. The loss is summed over the outputs of
     /// a row and its mean taken over the rows: nats per time step, as the music models of the literature are measured.
@@ -318,6 +321,9 @@ pub struct NamedTensor<E> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct States<E> {
     pub batch: usize,
+    /// Time steps behind these states since their sequences began: cells that count time steps go on from there. The
+    /// sequences of a batch are read side by side and have one clock.
+    pub steps: usize,
     pub entries: Vec<StateEntry<E>>,
 }
 
@@ -353,15 +359,16 @@ impl<E: Copy + Default> States<E> {
         })
     }
 
-    /// Sets every state back to where sequences begin: zero, or what the model has learned.
+    /// Sets every state back to where sequences begin: zero, or what the model has learned, at time step 0.
     pub fn clear(&mut self) {
+        self.steps = 0;
         for entry in &mut self.entries {
             entry.data.fill(E::default());
             entry.begins.fill(true);
         }
     }
 
-    /// The same for one stream.
+    /// The same for one stream, whose clock stays that of the others.
     pub fn clear_row(&mut self, row: usize) {
         for entry in &mut self.entries {
             let width = entry.hidden_size;

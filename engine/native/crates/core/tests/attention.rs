@@ -179,6 +179,10 @@ fn threads_do_not_change_a_bit() {
         ("gru", HeadMode::EveryStep, 5, 21),
         ("mingru", HeadMode::EveryStep, 1, 130),
         ("lstm", HeadMode::LastStep, 3, 18),
+        // Fewer sequences than workers: these divide every sequence.
+        ("gru", HeadMode::EveryStep, 1, 40),
+        ("lstm", HeadMode::EveryStep, 2, 23),
+        ("lstm", HeadMode::LastStep, 1, 18),
     ] {
         for kind in KINDS {
             let run = |threads: usize| {
@@ -199,7 +203,7 @@ fn threads_do_not_change_a_bit() {
                 (model.parameters(), states)
             };
             let one = run(1);
-            for threads in [2, 4] {
+            for threads in [2, 4, 7] {
                 assert!(one == run(threads), "{threads} threads give other bits: {cell} {kind:?}");
             }
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use sluice_core::cells::find_cell;
+use sluice_core::loss::ValueLoss;
 use sluice_core::rng::{Purpose, Rng};
 use sluice_core::spec::{
     Batch, HeadMode, HeadSpec, Input, InputSpec, LayerSpec, ModelOptions, ModelSpec, NamedTensor, States, Target,
@@ -249,6 +250,25 @@ fn vectors_of_zeros_and_ones_through_every_mask() {
             };
             let what = format!("{output_size} bits, bidirectional {bidirectional} lengths {with_lengths} {mode:?}");
             Case::new(spec, with_lengths, 8).with_bits().check(&what);
+        }
+    }
+}
+
+#[test]
+fn values_under_every_loss() {
+    let lstm = all_variants().into_iter().find(|cell| cell.name == "lstm").unwrap();
+    for loss in [ValueLoss::Mae {}, ValueLoss::Huber { delta: 1.0 }, ValueLoss::Huber { delta: 0.3 }] {
+        for (bidirectional, with_lengths, mode) in
+            [(false, false, HeadMode::EveryStep), (false, true, HeadMode::EveryStep), (true, true, HeadMode::LastStep)]
+        {
+            let spec = ModelSpec {
+                input: InputSpec::Series { input_size: 2 },
+                layers: layers(lstm, &[3], bidirectional),
+                head: HeadSpec { output_size: 3, mode },
+                options: ModelOptions { loss, ..ModelOptions::default() },
+            };
+            let what = format!("{loss:?}, bidirectional {bidirectional} lengths {with_lengths} {mode:?}");
+            Case::new(spec, with_lengths, 8).check(&what);
         }
     }
 }

@@ -6,8 +6,10 @@ use sluice_core::cells::find_cell;
 use sluice_core::kernels::KernelKind;
 use sluice_core::rng::{Purpose, Rng};
 use sluice_core::spec::{
-    Batch, HeadMode, HeadSpec, IGNORED, Input, InputSpec, LayerSpec, ModelSpec, Optimizer, Taps, Target, Update,
+    Batch, HeadMode, HeadSpec, IGNORED, InitialWeights, Input, InputSpec, LayerSpec, ModelSpec, Optimizer, Taps,
+    Target, Update,
 };
+use sluice_core::step::StepOptions;
 use sluice_core::{Model, Pool, cells};
 
 fn pool(threads: usize) -> Arc<Pool> {
@@ -151,7 +153,7 @@ fn padding_changes_nothing() {
 
 #[test]
 fn a_carried_state_continues_the_sequence() {
-    for cell in cells().into_iter().filter(|cell| !cell.counts_steps()) {
+    for cell in cells() {
         let stack = two_layers(cell.name, [20, 11], false);
         let mut model = Model::<f32>::new(language(stack), 4, pool(2)).unwrap();
         let inputs = tokens(10 * 2, 3);
@@ -491,30 +493,41 @@ fn one_token_at_a_time_gives_the_bits_of_the_whole_text() {
 }
 
 #[test]
-fn cells_that_count_time_steps_count_on_where_they_are_told() {
+fn a_clock_goes_on_with_the_carried_states_and_starts_with_a_sequence() {
+    let still = Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 };
+    let still = Update { optimizer: still, learning_rate: 0.0, clip_norm: None, seed: 1 };
     for cell in cells().into_iter().filter(|cell| cell.counts_steps()) {
         let mut model = Model::<f32>::new(language(vec![layer(cell.name, 20, false, 0.0)]), 4, pool(1)).unwrap();
         let inputs = tokens(10, 3);
-        let whole = Batch { time: 10, batch: 1, input: Input::Tokens(&inputs), lengths: None };
-        let at_once = model.forward(&whole, &mut model.zero_states(1), None).unwrap();
-        let mut in_parts = [Vec::new(), Vec::new()];
-        for (counts_on, outputs) in in_parts.iter_mut().enumerate() {
-            let mut carried = model.zero_states(1);
-            for (number, part) in inputs.chunks(3).enumerate() {
-                model.count_from(counts_on * 3 * number);
-                let batch = Batch { time: part.len(), batch: 1, input: Input::Tokens(part), lengths: None };
-                outputs.extend(model.forward(&batch, &mut carried, None).unwrap());
-            }
-            model.count_from(0);
+        let batch = |part| Batch { time: <[u32]>::len(part), batch: 1, input: Input::Tokens(part), lengths: None };
+        let mut whole = model.zero_states(1);
+        let at_once = model.forward(&batch(&inputs), &mut whole, None).unwrap();
+        // Slices of 3 steps of which each but the first begins 2 steps before the end of the one before (k1 = 1, k2 = 3).
+        let mut carried = model.zero_states(1);
+        for first in 0..=7 {
+            let part = &inputs[first..first + 3];
+            let options = StepOptions { carry_after: Some(if first < 7 { 1 } else { 3 }), ..StepOptions::default() };
+            model.train_step_with(&batch(part), &Target::Tokens(part), &mut carried, 0, &still, &options).unwrap();
         }
-        assert_ne!(at_once, in_parts[0], "{}", cell.name);
-        assert_eq!(at_once, in_parts[1], "{}", cell.name);
+        assert_eq!(carried, whole, "{}", cell.name);
+        // The same states without the steps behind them are another thing, and a new sequence begins at 0.
+        let mut late = model.zero_states(1);
+        model.forward(&batch(&inputs[..3]), &mut late, None).unwrap();
+        late.steps = 0;
+        assert_ne!(model.forward(&batch(&inputs[3..]), &mut late, None).unwrap(), at_once[3 * at_once.len() / 10..]);
+        late.clear();
+        assert_eq!(model.forward(&batch(&inputs), &mut late, None).unwrap(), at_once);
+        assert_eq!(late, whole);
     }
 }
 
 #[test]
 fn absent_blocks_stay_zero_under_every_optimizer() {
-    let spec = || language(vec![layer("clockwork", 20, false, 0.0)]);
+    let spec = |weights| {
+        let mut spec = language(vec![layer("clockwork", 20, false, 0.0)]);
+        spec.options.initialization.weights = weights;
+        spec
+    };
     let inputs = tokens(8 * 2, 3);
     let targets = tokens(8 * 2, 4);
     let batch = Batch { time: 8, batch: 2, input: Input::Tokens(&inputs), lengths: None };
@@ -528,7 +541,12 @@ fn absent_blocks_stay_zero_under_every_optimizer() {
         Optimizer::Adagrad { eps: 1e-10, weight_decay: 0.1 },
         Optimizer::Lion { beta1: 0.9, beta2: 0.99, weight_decay: 0.1 },
     ] {
-        let mut model = Model::<f32>::new(spec(), 4, pool(2)).unwrap();
+        let drawn = if matches!(optimizer, Optimizer::Sgd { .. }) {
+            InitialWeights::GlorotOrthogonal
+        } else {
+            InitialWeights::default()
+        };
+        let mut model = Model::<f32>::new(spec(drawn), 4, pool(2)).unwrap();
         let mut states = model.zero_states(2);
         let update = Update { optimizer, learning_rate: 0.01, clip_norm: Some(1.0), seed: 1 };
         for step in 0..5 {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use sluice_core::buffer::Buffer;
 use sluice_core::element::Element;
 use sluice_core::kernels::{KernelKind, Kernels};
-use sluice_core::loss::{Rows, Scope, row_losses, smoothed_row_losses};
+use sluice_core::loss::{Rows, Scope, ValueLoss, row_losses, smoothed_row_losses};
 use sluice_core::optim::{Stretch, clip_factor, update_stretch};
 use sluice_core::spec::{
     Batch, HeadMode, HeadSpec, Input, InputSpec, LayerSpec, ModelOptions, ModelSpec, NamedTensor, Optimizer, Target,
@@ -37,11 +37,17 @@ fn close(what: &str, values: &[f64], wanted: &[f64], tolerance: f64) {
 }
 
 /// Loss and gradient of the fixture's predictions by the engine.
-fn loss<E: Element>(kind: KernelKind, fixture: &Value, target: &Target<E>) -> (f64, Vec<f64>) {
-    smoothed_loss(kind, fixture, target, 0.0)
+fn smoothed_loss<E: Element>(kind: KernelKind, fixture: &Value, target: &Target<E>, smoothing: f64) -> (f64, Vec<f64>) {
+    loss(kind, fixture, target, smoothing, ValueLoss::default())
 }
 
-fn smoothed_loss<E: Element>(kind: KernelKind, fixture: &Value, target: &Target<E>, smoothing: f64) -> (f64, Vec<f64>) {
+fn loss<E: Element>(
+    kind: KernelKind,
+    fixture: &Value,
+    target: &Target<E>,
+    smoothing: f64,
+    of_values: ValueLoss,
+) -> (f64, Vec<f64>) {
     let lengths: Vec<usize> = flat(&fixture["losses_input"]["lengths"]).iter().map(|&n| n as usize).collect();
     let predictions = flat(&fixture["losses_input"]["predictions"]);
     let (rows, outputs, width) = (8, 5, 16);
@@ -51,7 +57,7 @@ fn smoothed_loss<E: Element>(kind: KernelKind, fixture: &Value, target: &Target<
             *to = E::from_f64(value);
         }
     }
-    let scope = Scope { batch: 2, lengths: Some(&lengths), outputs };
+    let scope = Scope { batch: 2, lengths: Some(&lengths), outputs, values: of_values };
     let count = scope.count(target, rows);
     let mut losses = Buffer::<f64>::new(rows);
     let scale = Some(1.0 / count as f64);
@@ -73,23 +79,28 @@ fn check_losses<E: Element>(tolerance: f64) {
             let (value, gradient) = match name {
                 "softmax-cross-entropy" => {
                     let tokens: Vec<u32> = wanted.iter().map(|&t| t as u32).collect();
-                    loss::<E>(kind, &fixture, &Target::Tokens(&tokens))
+                    smoothed_loss::<E>(kind, &fixture, &Target::Tokens(&tokens), 0.0)
                 }
-                "mse" => {
+                "mse" | "mae" | "huber" => {
                     let values: Vec<E> = wanted.iter().map(|&t| E::from_f64(t)).collect();
-                    loss::<E>(kind, &fixture, &Target::Values(&values))
+                    let of_values = match name {
+                        "mse" => ValueLoss::Mse {},
+                        "mae" => ValueLoss::Mae {},
+                        _ => ValueLoss::Huber { delta: 1.0 },
+                    };
+                    loss::<E>(kind, &fixture, &Target::Values(&values), 0.0, of_values)
                 }
                 "binary-cross-entropy" => {
                     let bits: Vec<E> = wanted.iter().map(|&t| E::from_f64(t)).collect();
-                    loss::<E>(kind, &fixture, &Target::Bits(&bits))
+                    smoothed_loss::<E>(kind, &fixture, &Target::Bits(&bits), 0.0)
                 }
-                _ => continue,
+                other => panic!("the engine has no loss {other}"),
             };
             close(name, &[value], &[case["loss"].as_f64().unwrap()], tolerance);
             close(name, &gradient, &flat(&case["grad"]), tolerance);
             seen += 1;
         }
-        assert_eq!(seen, 3);
+        assert_eq!(seen, 5);
     }
 }
 
@@ -276,12 +287,12 @@ fn targets_that_are_not_known_do_not_count() {
     let fixture = fixture();
     let case = fixture["losses"].as_array().unwrap().iter().find(|case| case["name"] == "mse").unwrap();
     let mut values = flat(&case["target"]);
-    let (whole, _) = loss::<f64>(KernelKind::Portable, &fixture, &Target::Values(&values));
+    let (whole, _) = smoothed_loss::<f64>(KernelKind::Portable, &fixture, &Target::Values(&values), 0.0);
     // Row 0 of 6 valid rows goes: the mean over the rest times 25 and the row's squares make the whole times 30.
     let predictions = flat(&fixture["losses_input"]["predictions"]);
     let row: f64 = (0..5).map(|k| (predictions[k] - values[k]).powi(2)).sum();
     values[..5].fill(f64::NAN);
-    let (rest, gradient) = loss::<f64>(KernelKind::Portable, &fixture, &Target::Values(&values));
+    let (rest, gradient) = smoothed_loss::<f64>(KernelKind::Portable, &fixture, &Target::Values(&values), 0.0);
     assert!((rest * 25.0 + row - whole * 30.0).abs() < 1e-9);
     assert!(gradient[..5].iter().all(|&g| g == 0.0));
     assert!(gradient[5..10].iter().all(|&g| g != 0.0));
@@ -495,7 +506,7 @@ fn far_logits_of_bits_cost_their_distance() {
             values.slice_mut(16)[0] = logit;
             let mut losses = Buffer::<f64>::new(1);
             let out = Rows { values: values.at(0), width: 16, losses: losses.at(0) };
-            let scope = Scope { batch: 1, lengths: None, outputs: 1 };
+            let scope = Scope { batch: 1, lengths: None, outputs: 1, values: ValueLoss::default() };
             unsafe { row_losses(&kernels, scope, &Target::Bits(&[bit]), 0..1, out, Some(1.0)) };
             close("far", losses.slice_mut(1), &[wanted], 1e-7);
             assert!(values.slice(16).iter().all(|slope| slope.is_finite()));

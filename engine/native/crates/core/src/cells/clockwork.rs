@@ -28,7 +28,7 @@ impl Cell for Clockwork {
         options: &[CellOption::list("periods", &[1, 2, 4, 8])],
         step: &[
             op("phase", "Mod", &["t", "periods"]),
-            op("rests", "Greater", &["phase", "0.5"]),
+            op("rests", "Cast", &["phase"]),
             op("computed", "Tanh", &["a.h"]),
             op("h", "Where", &["rests", "h_before", "computed"]),
         ],

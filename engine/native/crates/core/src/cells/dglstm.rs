@@ -3,20 +3,14 @@
 //! d = sigmoid(W_d x + w_cd c + w_ld c_low + b_d), c_t = d c_low + f c + i g. The lowest layer is `lstm-peephole`.
 
 use super::lower::{BELOW, Lower, ReadsLower};
-use super::lstm::{C, H, cell_states, show, show_backward};
+use super::lstm::{C, H, cell_states, show};
+use super::lstm_peephole::{CANDIDATE, F, FORGET, G, HIDDEN, I, INPUT, O, OUTPUT, output, renew, renew_backward};
 use super::*;
 
 pub struct DgLstm;
 
-const I: usize = 0;
-const F: usize = 1;
-const G: usize = 2;
-const O: usize = 3;
 const D: usize = 4;
 const LOW: usize = 5;
-const P_I: usize = 0;
-const P_F: usize = 1;
-const P_O: usize = 2;
 const W_CD: usize = 3;
 const W_LD: usize = 4;
 
@@ -42,13 +36,13 @@ impl Cell for DgLstm {
         names: TensorNames::PLAIN,
         vectors: &["p_i", "p_f", "p_o", "w_cd", "w_ld"],
         equations: &[
-            equation("f", "σ(W_{xf}x_{t} + W_{hf}h_{t−1} + p_{f} ⊙ c_{t−1} + b_{f})", "forgetPeephole"),
-            equation("i", "σ(W_{xi}x_{t} + W_{hi}h_{t−1} + p_{i} ⊙ c_{t−1} + b_{i})", "inputPeephole"),
-            equation("g", "tanh(W_{xg}x_{t} + W_{hg}h_{t−1} + b_{g})", "candidate"),
+            FORGET,
+            INPUT,
+            CANDIDATE,
             equation("d", "σ(W_{xd}x_{t} + w_{cd} ⊙ c_{t−1} + w_{ld} ⊙ c_{low,t} + b_{d})", "depth"),
-            equation("o", "σ(W_{xo}x_{t} + W_{ho}h_{t−1} + p_{o} ⊙ c_{t} + b_{o})", "outputPeephole"),
+            OUTPUT,
             equation("c", "d_{t} ⊙ c_{low,t} + f_{t} ⊙ c_{t−1} + i_{t} ⊙ g_{t}", "cellDepth"),
-            equation("h", "o_{t} ⊙ tanh(c_{t})", "hidden"),
+            HIDDEN,
         ],
         step: &[
             op("i_seen", "Mul", &["p_i", "c_before"]),
@@ -103,34 +97,25 @@ impl Cell for DgLstm {
         vectors: &[V; MAX_VECTORS],
     ) {
         let (before, low) = (states[C], gates[LOW]);
-        let i = vectors[P_I].mul_add(before, gates[I]).sigmoid();
-        let f = vectors[P_F].mul_add(before, gates[F]).sigmoid();
-        let g = gates[G].tanh();
+        let ([i, f, g], own) = renew(gates, before, vectors);
         let d = vectors[W_LD].mul_add(low, vectors[W_CD].mul_add(before, gates[D])).sigmoid();
-        let c = d.mul_add(low, f.mul_add(before, i.mul(g)));
-        let o = vectors[P_O].mul_add(c, gates[O]).sigmoid();
+        let c = d.mul_add(low, own);
+        let o = output(gates[O], c, vectors);
         *gates = slots([i, f, g, o, d, low]);
         show(c, o, states, saved);
     }
 
     #[inline(always)]
     fn backward<E: Element, V: Lanes<E>>(recorded: &Recorded<V>, reaching: &[V; MAX_STATES]) -> Derivatives<V> {
-        let zero = V::splat(E::ZERO);
-        let [i, f, g, o, d, low] = recorded.gates;
-        let [p_i, p_f, p_o, w_cd, w_ld] = recorded.vectors;
-        let before = recorded.previous[C];
-        let (dc, d_o) = show_backward(recorded, o, reaching);
-        let dc = p_o.mul_add(d_o, dc);
-        let di = dc.mul(g).mul(gate_slope(i));
-        let df = dc.mul(before).mul(gate_slope(f));
-        let dg = dc.mul(i).mul(tanh_slope(g));
+        let [.., d, low] = recorded.gates;
+        let [.., w_cd, w_ld] = recorded.vectors;
+        let (dc, [di, df, dg, d_o], carry) = renew_backward(recorded, reaching);
         let dd = dc.mul(low).mul(gate_slope(d));
         let d_low = w_ld.mul_add(dd, dc.mul(d));
-        let carry = w_cd.mul_add(dd, p_f.mul_add(df, p_i.mul_add(di, dc.mul(f))));
         Derivatives {
             gates: slots([di, df, dg, d_o, dd, d_low]),
             total: cell_states(reaching[H], dc),
-            carry: cell_states(zero, carry),
+            carry: cell_states(V::splat(E::ZERO), w_cd.mul_add(dd, carry)),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! n's input and recurrent parts meet only after r, so they have a slot each. Slots: n's input part (then n), r, z,
 //! n's recurrent part; so both products feed consecutive slots, and backward the slots hold dn, dr, dz and dn r.
 
+use super::blend::{blend, blend_backward};
 use super::*;
 
 pub struct Gru;
@@ -17,6 +18,13 @@ const SLOT_Z: usize = 2;
 const SLOT_HN: usize = 3;
 const H: usize = 0;
 
+/// What it has in common with `gru-reset-before`.
+pub(super) const RESET: Equation = equation("r", "σ(W_{xr}x_{t} + W_{hr}h_{t−1} + b_{r})", "reset");
+pub(super) const UPDATE: Equation = equation("z", "σ(W_{xz}x_{t} + W_{hz}h_{t−1} + b_{z})", "update");
+pub(super) const BLEND: Equation = equation("h", "(1 − z_{t}) ⊙ n_{t} + z_{t} ⊙ h_{t−1}", "blend");
+pub(super) const ONNX: OnnxRecipe =
+    OnnxRecipe::plain("GRU", &[OnnxRows::Gate("z"), OnnxRows::Gate("r"), OnnxRows::Gate("n")]);
+
 impl Cell for Gru {
     const INFO: CellInfo = CellInfo {
         name: "gru",
@@ -25,15 +33,12 @@ impl Cell for Gru {
         states: &["h"],
         names: TensorNames::TORCH,
         equations: &[
-            equation("r", "σ(W_{xr}x_{t} + W_{hr}h_{t−1} + b_{r})", "reset"),
-            equation("z", "σ(W_{xz}x_{t} + W_{hz}h_{t−1} + b_{z})", "update"),
+            RESET,
+            UPDATE,
             equation("n", "tanh(W_{xn}x_{t} + b_{xn} + r_{t} ⊙ (W_{hn}h_{t−1} + b_{hn}))", "candidate"),
-            equation("h", "(1 − z_{t}) ⊙ n_{t} + z_{t} ⊙ h_{t−1}", "blend"),
+            BLEND,
         ],
-        onnx: Some(OnnxRecipe {
-            attributes: &[("linear_before_reset", 1)],
-            ..OnnxRecipe::plain("GRU", &[OnnxRows::Gate("z"), OnnxRows::Gate("r"), OnnxRows::Gate("n")])
-        }),
+        onnx: Some(OnnxRecipe { attributes: &[("linear_before_reset", 1)], ..ONNX }),
         step: &[
             op("r", "Sigmoid", &["a.r"]),
             op("z", "Sigmoid", &["a.z"]),
@@ -68,21 +73,18 @@ impl Cell for Gru {
         gates[SLOT_N] = n;
         gates[SLOT_R] = r;
         gates[SLOT_Z] = z;
-        states[H] = z.mul_add(states[H].sub(n), n);
+        states[H] = blend(z, states[H], n);
     }
 
     #[inline(always)]
     fn backward<E: Element, V: Lanes<E>>(recorded: &Recorded<V>, reaching: &[V; MAX_STATES]) -> Derivatives<V> {
-        let one = V::splat(E::ONE);
         let [n, r, z, hn, ..] = recorded.gates;
-        let dh = reaching[H];
-        let dn = dh.mul(one.sub(z)).mul(tanh_slope(n));
-        let dz = dh.mul(recorded.previous[H].sub(n)).mul(gate_slope(z));
+        let [d_gate, d_old, d_new] = blend_backward(z, recorded.previous[H], n, reaching[H]);
+        let dn = d_new.mul(tanh_slope(n));
+        let dz = d_gate.mul(gate_slope(z));
         let dr = dn.mul(hn).mul(gate_slope(r));
-        let mut total = *reaching;
-        total[H] = dh;
         let mut carry = *reaching;
-        carry[H] = dh.mul(z);
-        Derivatives { gates: slots([dn, dr, dz, dn.mul(r)]), total, carry }
+        carry[H] = d_old;
+        Derivatives { gates: slots([dn, dr, dz, dn.mul(r)]), total: *reaching, carry }
     }
 }

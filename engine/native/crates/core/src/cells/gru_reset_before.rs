@@ -3,6 +3,8 @@
 //!
 //! The first product gives r and z, the second reads r h and gives n.
 
+use super::blend::{blend, blend_backward};
+use super::gru::{BLEND, ONNX, RESET, UPDATE};
 use super::phase::{Back, Phase, TwoPhase};
 use super::*;
 
@@ -30,15 +32,12 @@ impl TwoPhase for GruResetBefore {
         states: &["h"],
         names: TensorNames::TORCH,
         equations: &[
-            equation("r", "σ(W_{xr}x_{t} + W_{hr}h_{t−1} + b_{r})", "reset"),
-            equation("z", "σ(W_{xz}x_{t} + W_{hz}h_{t−1} + b_{z})", "update"),
+            RESET,
+            UPDATE,
             equation("n", "tanh(W_{xn}x_{t} + W_{hn}(r_{t} ⊙ h_{t−1}) + b_{n})", "candidateResetBefore"),
-            equation("h", "(1 − z_{t}) ⊙ n_{t} + z_{t} ⊙ h_{t−1}", "blend"),
+            BLEND,
         ],
-        onnx: Some(OnnxRecipe {
-            attributes: &[("linear_before_reset", 0)],
-            ..OnnxRecipe::plain("GRU", &[OnnxRows::Gate("z"), OnnxRows::Gate("r"), OnnxRows::Gate("n")])
-        }),
+        onnx: Some(OnnxRecipe { attributes: &[("linear_before_reset", 0)], ..ONNX }),
         step: &[
             op("r", "Sigmoid", &["a.r"]),
             op("z", "Sigmoid", &["a.z"]),
@@ -102,17 +101,18 @@ impl Phase for Blend {
     ) {
         let n = gates[N].tanh();
         gates[N] = n;
-        states[0] = gates[Z].mul_add(states[0].sub(n), n);
+        states[0] = blend(gates[Z], states[0], n);
     }
 
     #[inline(always)]
     fn backward<E: Element, V: Lanes<E>>(recorded: &Recorded<V>, reaching: &[V; MAX_STATES]) -> Derivatives<V> {
         let mut gates = recorded.gates;
-        let (z, n, dh) = (gates[Z], gates[N], reaching[0]);
-        gates[Z] = dh.mul(recorded.previous[0].sub(n)).mul(gate_slope(z));
-        gates[N] = dh.mul(V::splat(E::ONE).sub(z)).mul(tanh_slope(n));
+        let (z, n) = (gates[Z], gates[N]);
+        let [d_gate, d_old, d_new] = blend_backward(z, recorded.previous[0], n, reaching[0]);
+        gates[Z] = d_gate.mul(gate_slope(z));
+        gates[N] = d_new.mul(tanh_slope(n));
         let mut carry = *reaching;
-        carry[0] = dh.mul(z);
+        carry[0] = d_old;
         Derivatives { gates, total: *reaching, carry }
     }
 }

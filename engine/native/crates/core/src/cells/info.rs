@@ -209,7 +209,7 @@ impl CellInfo {
         tensors
     }
 
-    /// True when its step looks at the number of the time step, which a carried state does not hold.
+    /// True when its step looks at the number of the time step.
     pub fn counts_steps(&self) -> bool {
         self.step.iter().any(|op| op.inputs.contains(&"t"))
     }

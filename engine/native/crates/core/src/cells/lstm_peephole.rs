@@ -7,13 +7,60 @@ use super::*;
 
 pub struct LstmPeephole;
 
-const I: usize = 0;
-const F: usize = 1;
-const G: usize = 2;
-const O: usize = 3;
+pub(super) const I: usize = 0;
+pub(super) const F: usize = 1;
+pub(super) const G: usize = 2;
+pub(super) const O: usize = 3;
 const P_I: usize = 0;
 const P_F: usize = 1;
 const P_O: usize = 2;
+
+/// What it has in common with `dglstm`.
+pub(super) const FORGET: Equation =
+    equation("f", "σ(W_{xf}x_{t} + W_{hf}h_{t−1} + p_{f} ⊙ c_{t−1} + b_{f})", "forgetPeephole");
+pub(super) const INPUT: Equation =
+    equation("i", "σ(W_{xi}x_{t} + W_{hi}h_{t−1} + p_{i} ⊙ c_{t−1} + b_{i})", "inputPeephole");
+pub(super) const CANDIDATE: Equation = equation("g", "tanh(W_{xg}x_{t} + W_{hg}h_{t−1} + b_{g})", "candidate");
+pub(super) const OUTPUT: Equation =
+    equation("o", "σ(W_{xo}x_{t} + W_{ho}h_{t−1} + p_{o} ⊙ c_{t} + b_{o})", "outputPeephole");
+pub(super) const HIDDEN: Equation = equation("h", "o_{t} ⊙ tanh(c_{t})", "hidden");
+
+/// i, f and g from their sums, and what they make of the old c: f c + i g.
+#[inline(always)]
+pub(super) fn renew<E: Element, V: Lanes<E>>(
+    sums: &[V; MAX_SLOTS],
+    before: V,
+    vectors: &[V; MAX_VECTORS],
+) -> ([V; 3], V) {
+    let i = vectors[P_I].mul_add(before, sums[I]).sigmoid();
+    let f = vectors[P_F].mul_add(before, sums[F]).sigmoid();
+    let g = sums[G].tanh();
+    ([i, f, g], f.mul_add(before, i.mul(g)))
+}
+
+/// o from its sum and the new c.
+#[inline(always)]
+pub(super) fn output<E: Element, V: Lanes<E>>(sum: V, c: V, vectors: &[V; MAX_VECTORS]) -> V {
+    vectors[P_O].mul_add(c, sum).sigmoid()
+}
+
+/// Derivatives of the new c, of the sums of i, f, g, o, and of the old c.
+#[inline(always)]
+pub(super) fn renew_backward<E: Element, V: Lanes<E>>(
+    recorded: &Recorded<V>,
+    reaching: &[V; MAX_STATES],
+) -> (V, [V; 4], V) {
+    let [i, f, g, o, ..] = recorded.gates;
+    let [p_i, p_f, p_o, ..] = recorded.vectors;
+    let (dc, d_o) = show_backward(recorded, o, reaching);
+    // The output gate saw c_t as well.
+    let dc = p_o.mul_add(d_o, dc);
+    let di = dc.mul(g).mul(gate_slope(i));
+    let df = dc.mul(recorded.previous[C]).mul(gate_slope(f));
+    let dg = dc.mul(i).mul(tanh_slope(g));
+    let carry = p_f.mul_add(df, p_i.mul_add(di, dc.mul(f)));
+    (dc, [di, df, dg, d_o], carry)
+}
 
 impl Cell for LstmPeephole {
     const INFO: CellInfo = CellInfo {
@@ -24,12 +71,12 @@ impl Cell for LstmPeephole {
         names: TensorNames::PLAIN,
         vectors: &["p_i", "p_f", "p_o"],
         equations: &[
-            equation("f", "σ(W_{xf}x_{t} + W_{hf}h_{t−1} + p_{f} ⊙ c_{t−1} + b_{f})", "forgetPeephole"),
-            equation("i", "σ(W_{xi}x_{t} + W_{hi}h_{t−1} + p_{i} ⊙ c_{t−1} + b_{i})", "inputPeephole"),
-            equation("g", "tanh(W_{xg}x_{t} + W_{hg}h_{t−1} + b_{g})", "candidate"),
-            equation("o", "σ(W_{xo}x_{t} + W_{ho}h_{t−1} + p_{o} ⊙ c_{t} + b_{o})", "outputPeephole"),
+            FORGET,
+            INPUT,
+            CANDIDATE,
+            OUTPUT,
             equation("c", "f_{t} ⊙ c_{t−1} + i_{t} ⊙ g_{t}", "cell"),
-            equation("h", "o_{t} ⊙ tanh(c_{t})", "hidden"),
+            HIDDEN,
         ],
         onnx: Some(OnnxRecipe {
             peepholes: &["p_i", "p_o", "p_f"],
@@ -79,32 +126,19 @@ impl Cell for LstmPeephole {
         saved: &mut [V; MAX_SAVED],
         vectors: &[V; MAX_VECTORS],
     ) {
-        let before = states[C];
-        let i = vectors[P_I].mul_add(before, gates[I]).sigmoid();
-        let f = vectors[P_F].mul_add(before, gates[F]).sigmoid();
-        let g = gates[G].tanh();
-        let c = f.mul_add(before, i.mul(g));
-        let o = vectors[P_O].mul_add(c, gates[O]).sigmoid();
+        let ([i, f, g], c) = renew(gates, states[C], vectors);
+        let o = output(gates[O], c, vectors);
         *gates = slots([i, f, g, o]);
         show(c, o, states, saved);
     }
 
     #[inline(always)]
     fn backward<E: Element, V: Lanes<E>>(recorded: &Recorded<V>, reaching: &[V; MAX_STATES]) -> Derivatives<V> {
-        let zero = V::splat(E::ZERO);
-        let [i, f, g, o, ..] = recorded.gates;
-        let [p_i, p_f, p_o, ..] = recorded.vectors;
-        let (dc, d_o) = show_backward(recorded, o, reaching);
-        // The output gate saw c_t as well.
-        let dc = p_o.mul_add(d_o, dc);
-        let di = dc.mul(g).mul(gate_slope(i));
-        let df = dc.mul(recorded.previous[C]).mul(gate_slope(f));
-        let dg = dc.mul(i).mul(tanh_slope(g));
-        let carry = p_f.mul_add(df, p_i.mul_add(di, dc.mul(f)));
+        let (dc, sums, carry) = renew_backward(recorded, reaching);
         Derivatives {
-            gates: slots([di, df, dg, d_o]),
+            gates: slots(sums),
             total: cell_states(reaching[H], dc),
-            carry: cell_states(zero, carry),
+            carry: cell_states(V::splat(E::ZERO), carry),
         }
     }
 }

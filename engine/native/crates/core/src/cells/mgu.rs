@@ -3,6 +3,7 @@
 //!
 //! The first product gives f, the second reads f h and gives n.
 
+use super::blend::{blend, blend_backward};
 use super::phase::{Back, Phase, TwoPhase};
 use super::*;
 
@@ -94,17 +95,18 @@ impl Phase for Blend {
     ) {
         let n = gates[N].tanh();
         gates[N] = n;
-        states[0] = gates[F].mul_add(n.sub(states[0]), states[0]);
+        states[0] = blend(gates[F], n, states[0]);
     }
 
     #[inline(always)]
     fn backward<E: Element, V: Lanes<E>>(recorded: &Recorded<V>, reaching: &[V; MAX_STATES]) -> Derivatives<V> {
         let mut gates = recorded.gates;
-        let (f, n, h, dh) = (gates[F], gates[N], recorded.previous[0], reaching[0]);
-        gates[PART] = dh.mul(n.sub(h));
-        gates[N] = dh.mul(f).mul(tanh_slope(n));
+        let n = gates[N];
+        let [d_gate, d_new, d_old] = blend_backward(gates[F], n, recorded.previous[0], reaching[0]);
+        gates[PART] = d_gate;
+        gates[N] = d_new.mul(tanh_slope(n));
         let mut carry = *reaching;
-        carry[0] = dh.mul(V::splat(E::ONE).sub(f));
+        carry[0] = d_old;
         Derivatives { gates, total: *reaching, carry }
     }
 }

@@ -1,6 +1,7 @@
 //! The registry of cells. A cell is one file with its equations forward and backward and one line in `CELLS`;
 //! nothing else enumerates cells.
 
+mod blend;
 mod clockwork;
 mod dglstm;
 mod further;

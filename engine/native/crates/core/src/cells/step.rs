@@ -11,14 +11,15 @@
 //! | `h_before`, `c_before`, … | a state before the step |
 //! | a tensor's stem (`p_i`, `b`, `weight_hr`) | its numbers; a matrix stands transposed, as `MatMul` wants it on the right |
 //! | `NAME.G` | gate G's block of anything that holds all gates side by side, a matrix included: `MatMul(rh, U.n)` |
-//! | an option's name (`periods`) | its list as one number per unit, each for an equal share of them |
+//! | an option's name (`periods`) | its list as one whole number (int64) per unit, each for an equal share of them |
 //! | `input` | what the layer reads at this step |
-//! | `t` | number of the time step, from 0 |
+//! | `t` | number of the time step of each sequence, from 0: int64, `[batch, 1]` |
 //! | `c_below` | the cell state of the layer below at this step, `[batch, its units]` |
 //! | `1`, `0.5`, `-1` | a number |
 //!
 //! The list must name every state under its own name (`h`, `c`, …: after the step) and every signal. Operators are
-//! ONNX's, with the attributes they need: `ReduceMean` is over the units and keeps the axis, `Mod` takes fractions.
+//! ONNX's, with the attributes they need: `ReduceMean` is over the units and keeps the axis, `Mod` takes whole numbers,
+//! `Cast` makes a condition of them: all but 0 is true.
 
 use serde::Serialize;
 

@@ -119,8 +119,8 @@ impl TokenWindows {
         ((index + 1) * self.time as u64).min(self.length)
     }
 
-    /// First token of window `index`, those read again included.
-    fn first(&self, index: u64) -> u64 {
+    /// First token of window `index` in its stream, those read again included.
+    pub fn first(&self, index: u64) -> u64 {
         (index * self.time as u64).saturating_sub((self.reach - self.time) as u64)
     }
 

@@ -1,6 +1,6 @@
 //! Measuring on sequences, each from zero states.
 
-use super::{Limit, Measured, Sums};
+use super::{Cost, Limit, Measured, Sums};
 use crate::config::{SequenceContent, SplitName};
 use crate::data::sequences::TrainingFacts;
 use crate::data::{SequenceBatch, SequenceReader};
@@ -26,7 +26,7 @@ pub fn measure(
     let count = reader.count(split);
     let wanted = limit.windows.unwrap_or(count).min(count);
     let size = (BATCH_STEPS / reader.longest(split)).clamp(1, BATCH_SEQUENCES);
-    let mut tally = Tally::new(reader);
+    let mut tally = Tally::new(model, reader);
     let mut gathered = SequenceBatch::default();
     let mut done = 0;
     while done < wanted {
@@ -47,7 +47,7 @@ pub fn measure(
 /// What is counted, by the kind of sequences.
 enum Tally {
     Regress {
-        scaled: Sums,
+        scaled: Cost,
         raw: Sums,
         baseline: Sums,
         /// Per target: sums of truth, of its square, and of the squared errors, all in own units.
@@ -69,10 +69,10 @@ enum Tally {
 }
 
 impl Tally {
-    fn new(reader: &SequenceReader) -> Self {
+    fn new(model: &Model<f32>, reader: &SequenceReader) -> Self {
         match &reader.data().content {
             SequenceContent::Values { targets, .. } => Tally::Regress {
-                scaled: Sums::default(),
+                scaled: Cost::of(model),
                 raw: Sums::default(),
                 baseline: Sums::default(),
                 moments: vec![[0.0; 3]; targets.len()],
@@ -172,7 +172,7 @@ impl Tally {
                 let each: Option<Vec<f64>> = moments.iter().map(determination).collect();
                 let errors = raw.means();
                 Some(Metrics::Regress(RegressMetrics {
-                    loss: scaled.means().mse,
+                    loss: scaled.mean(),
                     mse: errors.mse,
                     mae: errors.mae,
                     r2: each.map(|each| each.iter().sum::<f64>() / each.len() as f64),

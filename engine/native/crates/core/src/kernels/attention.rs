@@ -47,10 +47,26 @@ impl<E> Sequence<E> {
     }
 }
 
-/// Forward: weights and contexts.
+/// Which queries of a sequence a call takes: `first`, `first + step`, … below `end`.
+#[derive(Clone, Copy)]
+pub struct Queries {
+    pub first: usize,
+    pub end: usize,
+    pub step: usize,
+}
+
+impl Queries {
+    #[inline(always)]
+    fn each(self) -> impl Iterator<Item = usize> {
+        (self.first..self.end).step_by(self.step)
+    }
+}
+
+/// Forward: weights and contexts of some queries.
 #[derive(Clone, Copy)]
 pub struct Attend<E> {
     pub of: Sequence<E>,
+    pub queries: Queries,
     /// Out: sum of the values, `[queries][value_width]`.
     pub context: Rows<E>,
     /// Out: the scores, laid out as the weights; null where they are not wanted.
@@ -61,7 +77,7 @@ impl<E: Element> Body<E> for Attend<E> {
     #[inline(always)]
     unsafe fn run<V: Lanes<E>>(self) {
         let of = &self.of;
-        for i in 0..of.queries {
+        for i in self.queries.each() {
             let seen = of.seen(i);
             unsafe {
                 let weights = of.weights.at(i, 0);
@@ -114,34 +130,25 @@ impl<E: Element> Body<E> for Attend<E> {
     }
 }
 
-/// Backward: adds to the derivatives of what is compared and summed; these may be the same rows.
+/// Backward, first: the derivatives of some queries' scores.
 #[derive(Clone, Copy)]
-pub struct AttendBack<E> {
+pub struct ScoresBack<E> {
     pub of: Sequence<E>,
+    pub queries: Queries,
     /// dL/d(context)
     pub context: Rows<E>,
-    /// In and out.
-    pub query: Rows<E>,
-    pub key: Rows<E>,
-    pub value: Rows<E>,
-    /// Out: dL/d(vector) of this sequence; null without one.
-    pub vector: *mut E,
-    /// Room for as many numbers as there are keys.
-    pub scratch: *mut E,
+    /// Out, laid out as the weights: dL/d(q · k), or dL/d(vector · tanh(q + k)).
+    pub scores: Rows<E>,
 }
 
-impl<E: Element> Body<E> for AttendBack<E> {
+impl<E: Element> Body<E> for ScoresBack<E> {
     #[inline(always)]
     unsafe fn run<V: Lanes<E>>(self) {
         let of = &self.of;
-        unsafe {
-            if !self.vector.is_null() {
-                for k in (0..of.width).step_by(LANES) {
-                    V::splat(E::ZERO).store(self.vector.add(k));
-                }
-            }
-            for i in 0..of.queries {
-                let seen = of.seen(i);
+        for i in self.queries.each() {
+            let seen = of.seen(i);
+            unsafe {
+                let scores = self.scores.at(i, 0);
                 // dL/d(weight), and their mean under the weights.
                 let mut mean = E::ZERO;
                 for j in 0..seen {
@@ -150,17 +157,51 @@ impl<E: Element> Body<E> for AttendBack<E> {
                         sum = V::load(self.context.at(i, k)).mul_add(V::load(of.value.at(j, k)), sum);
                     }
                     let sum = sum.sum();
-                    *self.scratch.add(j) = sum;
+                    *scores.add(j) = sum;
                     mean = mean + *of.weights.at(i, j) * sum;
                 }
                 for j in 0..seen {
+                    *scores.add(j) = *of.weights.at(i, j) * (*scores.add(j) - mean) * of.scale;
+                }
+            }
+        }
+    }
+}
+
+/// Backward, then: adds to the derivatives of what is compared and summed, for some of their columns; these may be the
+/// same rows. The queries come in rising order.
+#[derive(Clone, Copy)]
+pub struct AttendBack<E> {
+    pub of: Sequence<E>,
+    pub queries: Queries,
+    /// dL/d(context), and the scores' derivatives.
+    pub context: Rows<E>,
+    pub scores: Rows<E>,
+    /// In and out.
+    pub query: Rows<E>,
+    pub key: Rows<E>,
+    pub value: Rows<E>,
+    /// In and out: dL/d(vector) of this sequence; null without one.
+    pub vector: *mut E,
+    /// Columns of what is compared and of what is summed, as first and end; multiples of 16.
+    pub compared: (usize, usize),
+    pub summed: (usize, usize),
+}
+
+impl<E: Element> Body<E> for AttendBack<E> {
+    #[inline(always)]
+    unsafe fn run<V: Lanes<E>>(self) {
+        let of = &self.of;
+        for i in self.queries.each() {
+            for j in 0..of.seen(i) {
+                unsafe {
                     let weight = *of.weights.at(i, j);
-                    let score = V::splat(weight * (*self.scratch.add(j) - mean) * of.scale);
-                    for k in (0..of.value_width).step_by(LANES) {
+                    let score = V::splat(*self.scores.at(i, j));
+                    for k in (self.summed.0..self.summed.1).step_by(LANES) {
                         let value = self.value.at(j, k);
                         V::splat(weight).mul_add(V::load(self.context.at(i, k)), V::load(value)).store(value);
                     }
-                    for k in (0..of.width).step_by(LANES) {
+                    for k in (self.compared.0..self.compared.1).step_by(LANES) {
                         let (q, key) = (V::load(of.query.at(i, k)), V::load(of.key.at(j, k)));
                         let (dq, dk) = (self.query.at(i, k), self.key.at(j, k));
                         if of.vector.is_null() {
@@ -223,6 +264,7 @@ impl<E: Element> Body<E> for BendBack<E> {
 #[derive(Clone, Copy)]
 pub struct AttentionKernels<E: Element> {
     pub attend: unsafe fn(Attend<E>),
+    pub scores_back: unsafe fn(ScoresBack<E>),
     pub attend_back: unsafe fn(AttendBack<E>),
     pub bend: unsafe fn(Bend<E>),
     pub bend_back: unsafe fn(BendBack<E>),
@@ -241,6 +283,7 @@ impl<E: Element> AttentionKernels<E> {
     fn with<I: Isa<E>>() -> Self {
         AttentionKernels {
             attend: I::call::<Attend<E>>,
+            scores_back: I::call::<ScoresBack<E>>,
             attend_back: I::call::<AttendBack<E>>,
             bend: I::call::<Bend<E>>,
             bend_back: I::call::<BendBack<E>>,

@@ -56,6 +56,22 @@ impl<E: Element> Chunk<E> {
         unsafe { V::load(lanes.as_ptr()) }
     }
 
+    /// What the chunk begins with; 0 while it is only summarised.
+    #[inline(always)]
+    unsafe fn begin<V: Lanes<E>>(&self, place: usize) -> V {
+        if self.passes.fill { unsafe { V::load(self.begin.add(place)) } } else { V::splat(E::ZERO) }
+    }
+
+    #[inline(always)]
+    unsafe fn summarise<V: Lanes<E>>(&self, place: usize, product: V, end: V) {
+        if self.passes.summarise {
+            unsafe {
+                product.store(self.product.add(place));
+                end.store(self.end.add(place));
+            }
+        }
+    }
+
     /// The k-th step of the scan.
     #[inline(always)]
     fn step(&self, k: usize) -> usize {
@@ -72,6 +88,23 @@ impl<E: Element> Chunk<E> {
     #[inline(always)]
     unsafe fn valid(&self, step: usize, row: usize) -> bool {
         self.lengths.is_null() || step < unsafe { *self.lengths.add(row) }
+    }
+}
+
+/// The first `slots` vectors at `from`; the rest are 0.
+#[inline(always)]
+unsafe fn load_slots<E: Element, V: Lanes<E>>(from: *const E, slots: usize) -> [V; MAX_SLOTS] {
+    let mut values = [V::splat(E::ZERO); MAX_SLOTS];
+    for (slot, value) in values.iter_mut().enumerate().take(slots) {
+        *value = unsafe { V::load(from.add(slot * LANES)) };
+    }
+    values
+}
+
+#[inline(always)]
+unsafe fn store_slots<E: Element, V: Lanes<E>>(values: &[V; MAX_SLOTS], to: *mut E, slots: usize) {
+    for (slot, value) in values.iter().enumerate().take(slots) {
+        unsafe { value.store(to.add(slot * LANES)) };
     }
 }
 
@@ -101,10 +134,7 @@ impl<E: Element, C: ScanCell> Body<E> for Forward<E, C> {
             for row in 0..chunk.rows {
                 unsafe {
                     let place = row * chunk.width + panel * LANES;
-                    let mut begin = V::splat(E::ZERO);
-                    if chunk.passes.fill {
-                        begin = V::load(chunk.begin.add(place));
-                    }
+                    let begin = chunk.begin::<V>(place);
                     let mut h = begin;
                     let closing = chunk.closing(row);
                     let real = chunk.real::<V>(panel);
@@ -114,27 +144,19 @@ impl<E: Element, C: ScanCell> Body<E> for Forward<E, C> {
                         let at = step * chunk.batch + row;
                         let gates = chunk.gates.add(panel * chunk.gates_panel + at * slots * LANES);
                         if !chunk.valid(step, row) {
-                            for slot in 0..slots {
-                                V::splat(E::ZERO).store(gates.add(slot * LANES));
-                            }
+                            store_slots(&[V::splat(E::ZERO); MAX_SLOTS], gates, slots);
                         } else {
-                            let mut values = [V::splat(E::ZERO); MAX_SLOTS];
-                            if chunk.passes.summarise {
+                            let values = if chunk.passes.summarise {
                                 let from =
                                     if scan.start_index.is_null() { at } else { *scan.start_index.add(at) as usize };
                                 let start = scan.start.add(panel * scan.start_panel + from * slots * LANES);
-                                for (slot, value) in values.iter_mut().enumerate().take(slots) {
-                                    *value = V::load(start.add(slot * LANES));
-                                }
+                                let mut values = load_slots::<E, V>(start, slots);
                                 C::activate::<E, V>(&mut values);
-                                for (slot, value) in values.iter().enumerate().take(slots) {
-                                    value.store(gates.add(slot * LANES));
-                                }
+                                store_slots(&values, gates, slots);
+                                values
                             } else {
-                                for (slot, value) in values.iter_mut().enumerate().take(slots) {
-                                    *value = V::load(gates.add(slot * LANES));
-                                }
-                            }
+                                load_slots::<E, V>(gates, slots)
+                            };
                             let kept = C::kept::<E, V>(&values);
                             let added = C::added::<E, V>(&values).mul(real);
                             product = product.mul(kept);
@@ -150,10 +172,7 @@ impl<E: Element, C: ScanCell> Body<E> for Forward<E, C> {
                             h.store(scan.after.add(at * chunk.width + panel * LANES));
                         }
                     }
-                    if chunk.passes.summarise {
-                        product.store(chunk.product.add(place));
-                        end.store(chunk.end.add(place));
-                    }
+                    chunk.summarise(place, product, end);
                 }
             }
         }
@@ -189,10 +208,7 @@ impl<E: Element, C: ScanCell> Body<E> for Backward<E, C> {
                 unsafe {
                     let place = row * chunk.width + panel * LANES;
                     let zero = V::splat(E::ZERO);
-                    let mut carry = zero;
-                    if chunk.passes.fill {
-                        carry = V::load(chunk.begin.add(place));
-                    }
+                    let mut carry = chunk.begin::<V>(place);
                     let (mut product, mut end) = (V::splat(E::ONE), zero);
                     for k in 0..chunk.steps.len() {
                         let step = chunk.step(k);
@@ -204,10 +220,7 @@ impl<E: Element, C: ScanCell> Body<E> for Backward<E, C> {
                         // are 0 already.
                         if valid {
                             let gates = chunk.gates.add(panel * chunk.gates_panel + at * slots * LANES);
-                            let mut values = [zero; MAX_SLOTS];
-                            for (slot, value) in values.iter_mut().enumerate().take(slots) {
-                                *value = V::load(gates.add(slot * LANES));
-                            }
+                            let values = load_slots::<E, V>(gates, slots);
                             let mut above = zero;
                             if !scan.above.is_null() {
                                 above = V::load(scan.above.add(at * scan.above_row + panel * LANES));
@@ -219,20 +232,14 @@ impl<E: Element, C: ScanCell> Body<E> for Backward<E, C> {
                             carry = total.mul(kept);
                             if chunk.passes.fill {
                                 let before = V::load(scan.before.add(unit));
-                                let derivatives = C::backward::<E, V>(&values, before, total);
-                                for (slot, value) in derivatives.iter().enumerate().take(slots) {
-                                    value.store(gates.add(slot * LANES));
-                                }
+                                store_slots(&C::backward::<E, V>(&values, before, total), gates, slots);
                             }
                         }
                         if chunk.passes.fill && !scan.total.is_null() {
                             total.store(scan.total.add(unit));
                         }
                     }
-                    if chunk.passes.summarise {
-                        product.store(chunk.product.add(place));
-                        end.store(chunk.end.add(place));
-                    }
+                    chunk.summarise(place, product, end);
                 }
             }
         }

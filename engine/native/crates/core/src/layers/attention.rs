@@ -8,14 +8,20 @@
 //! | scaled-dot | q · k / sqrt(size of k) | Vaswani et al. 2017 |
 //!
 //! The products of whole matrices are those of all layers; what is between a query and a key is `kernels/attention.rs`,
-//! one sequence after the other, so that no sum depends on the number of workers.
+//! one sequence after the other. Workers divide the sequences or, where there are fewer of them, every sequence: the
+//! rows of products, the queries, and backward, where the queries' parts of a key's derivative are added up, the
+//! columns. Either way each sum is made by one worker in the same order, so that no bit depends on their number.
+
+use std::ops::Range;
 
 use super::dense::RowBlocks;
 use super::linear::Linear;
 use super::stack::Strided;
 use crate::buffer::Buffer;
 use crate::element::Element;
-use crate::kernels::attention::{Attend, AttendBack, AttentionKernels, Bend, BendBack, Rows, Sequence};
+use crate::kernels::attention::{
+    Attend, AttendBack, AttentionKernels, Bend, BendBack, Queries, Rows, ScoresBack, Sequence,
+};
 use crate::kernels::{KernelKind, Kernels};
 use crate::params::{Inner, Packing, Parameters, padded};
 use crate::pool::Worker;
@@ -34,6 +40,39 @@ pub struct Attended<'a, E> {
     pub lengths: Option<&'a [usize]>,
     /// Query t sees only the keys up to t.
     pub causal: bool,
+    /// Workers divide every sequence, and meet at barriers inside, instead of the sequences.
+    pub shared: bool,
+}
+
+impl<E> Attended<'_, E> {
+    /// The worker's rows `t * B + b` of `steps` steps.
+    fn rows(&self, steps: usize, worker: &Worker) -> RowBlocks {
+        if !self.shared {
+            let own = worker.share(self.batch);
+            return RowBlocks { time: steps, batch: self.batch, first: own.start, count: own.len() };
+        }
+        let own = worker.share(steps * self.batch);
+        RowBlocks { time: 1, batch: steps * self.batch, first: own.start, count: own.len() }
+    }
+
+    /// The sequences that the worker takes part in.
+    fn sequences(&self, worker: &Worker) -> Range<usize> {
+        if self.shared { 0..self.batch } else { worker.share(self.batch) }
+    }
+
+    /// The worker's queries of sequence `b`: shared ones are dealt out in turn, as later ones may see more keys.
+    fn dealt(&self, b: usize, worker: &Worker) -> Queries {
+        let (end, step) = (self.query_steps, if self.shared { worker.count } else { 1 });
+        let before = b * self.query_steps % step;
+        Queries { first: if self.shared { (worker.index + step - before) % step } else { 0 }, end, step }
+    }
+
+    /// Waits for all workers where each reads what others wrote.
+    fn meet(&self, worker: &Worker) {
+        if self.shared {
+            worker.barrier();
+        }
+    }
 }
 
 /// Where the derivatives of queries and keys go, rows as the queries and keys themselves. Both are overwritten.
@@ -71,9 +110,11 @@ pub struct Attention<E: Element> {
     /// `[Tq * B][Q]`: what comes out, and dL/d of it, which becomes that of the sum before tanh.
     pub output: Buffer<E>,
     pub output_gradient: Buffer<E>,
-    /// `[B][A]` and `[B][Tk padded]`
+    /// `[B][A]`
     vector_gradient: Buffer<E>,
-    scratch: Buffer<E>,
+    /// Derivatives of the scores: `[B][Tk padded]` of one query after the other, or `[B][Tq][Tk padded]` where workers
+    /// share the sequences.
+    score_gradient: Buffer<E>,
 }
 
 impl<E: Element> Attention<E> {
@@ -125,7 +166,7 @@ impl<E: Element> Attention<E> {
             output: empty(),
             output_gradient: empty(),
             vector_gradient: empty(),
-            scratch: empty(),
+            score_gradient: empty(),
         })
     }
 
@@ -134,8 +175,21 @@ impl<E: Element> Attention<E> {
         Inner::panels(self.query.size(), 1)
     }
 
-    /// Makes room for a batch; `scored` also for the scores.
-    pub fn reserve(&mut self, query_steps: usize, key_steps: usize, batch: usize, backward: bool, scored: bool) {
+    /// Whether workers had better divide every sequence of a batch than the sequences.
+    pub fn is_shared(batch: usize, workers: usize) -> bool {
+        batch < workers
+    }
+
+    /// Makes room for a batch; `scored` also for the scores. `shared` as in `Attended`.
+    pub fn reserve(
+        &mut self,
+        query_steps: usize,
+        key_steps: usize,
+        batch: usize,
+        backward: bool,
+        scored: bool,
+        shared: bool,
+    ) {
         let (queries, keys) = (query_steps * batch, key_steps * batch);
         let (line, width) = (key_steps.next_multiple_of(LANES), self.width);
         self.weights.reserve(queries * line);
@@ -159,7 +213,7 @@ impl<E: Element> Attention<E> {
             self.context_gradient.reserve(queries * self.key.padded());
             self.output_gradient.reserve(queries * self.combine.width);
             self.vector_gradient.reserve(batch * width);
-            self.scratch.reserve(batch * line);
+            self.score_gradient.reserve(if shared { queries * line } else { batch * line });
         }
     }
 
@@ -200,12 +254,6 @@ impl<E: Element> Attention<E> {
         }
     }
 
-    /// Rows `t * B + b` of the worker's sequences.
-    fn blocks(steps: usize, batch: usize, worker: &Worker) -> RowBlocks {
-        let own = worker.share(batch);
-        RowBlocks { time: steps, batch, first: own.start, count: own.len() }
-    }
-
     /// What the kernels read of sequence `b`.
     fn sequence(&self, of: &Attended<E>, weights: *const E, b: usize) -> Sequence<E> {
         let own = |buffer: &Buffer<E>, given: Strided<E>, made: bool| {
@@ -228,10 +276,10 @@ impl<E: Element> Attention<E> {
         }
     }
 
-    /// The outputs of the worker's sequences; no barrier inside. `scored` also keeps the scores.
+    /// The outputs of the worker's rows; barriers inside where it is shared. `scored` also keeps the scores.
     ///
     /// # Safety
-    /// As in `layers`; queries and keys of these sequences must be there.
+    /// As in `layers`; queries and keys must be there, of the worker's own sequences at least.
     pub unsafe fn forward(
         &self,
         kernels: &Kernels<E>,
@@ -240,9 +288,9 @@ impl<E: Element> Attention<E> {
         scored: bool,
         worker: &Worker,
     ) {
-        let queries = Self::blocks(of.query_steps, of.batch, worker);
-        let keys = Self::blocks(of.key_steps, of.batch, worker);
+        let (queries, keys) = (of.rows(of.query_steps, worker), of.rows(of.key_steps, worker));
         let context = Strided { first: self.context.at(0).cast_const(), row: self.key.padded() };
+        of.meet(worker);
         unsafe {
             if let Some((linear, part)) = self.query_matrix() {
                 linear.multiply(kernels, weights, part, of.queries, queries, self.compared_query.at(0), false);
@@ -250,7 +298,8 @@ impl<E: Element> Attention<E> {
             if let Some((linear, part)) = self.key_matrix() {
                 linear.multiply(kernels, weights, part, of.keys, keys, self.compared_key.at(0), false);
             }
-            for b in queries.first..queries.first + queries.count {
+            of.meet(worker);
+            for b in of.sequences(worker) {
                 let sequence = self.sequence(of, weights, b);
                 let scores = if scored {
                     self.scores.at(b * of.query_steps * sequence.weights.row)
@@ -259,8 +308,9 @@ impl<E: Element> Attention<E> {
                 };
                 let row = self.key.padded();
                 let context = Rows { first: self.context.at(b * row), row: of.batch * row };
-                (self.kernels.attend)(Attend { of: sequence, context, scores });
+                (self.kernels.attend)(Attend { of: sequence, queries: of.dealt(b, worker), context, scores });
             }
+            of.meet(worker);
             let output = self.output.at(0);
             self.combine.multiply(kernels, weights, 0, context, queries, output, false);
             self.combine.multiply(kernels, weights, 1, of.queries, queries, output, true);
@@ -271,10 +321,11 @@ impl<E: Element> Attention<E> {
         }
     }
 
-    /// Derivatives of the worker's queries and keys from those in `output_gradient`; no barrier inside.
+    /// Derivatives of queries and keys from those in `output_gradient`, where the worker's rows must be; barriers inside
+    /// where it is shared, and then the worker has the derivatives of its rows, not of its sequences.
     ///
     /// # Safety
-    /// As in `layers`; `forward` must be done for these sequences, `prepare` for all workers.
+    /// As in `layers`; `forward` must be done for these rows, `prepare` for all workers.
     pub unsafe fn backward(
         &self,
         kernels: &Kernels<E>,
@@ -283,8 +334,7 @@ impl<E: Element> Attention<E> {
         to: AttendedGradients<E>,
         worker: &Worker,
     ) {
-        let queries = Self::blocks(of.query_steps, of.batch, worker);
-        let keys = Self::blocks(of.key_steps, of.batch, worker);
+        let (queries, keys) = (of.rows(of.query_steps, worker), of.rows(of.key_steps, worker));
         let (outer, row) = (self.combine.width, self.key.padded());
         unsafe {
             for (first, rows) in queries.stretches() {
@@ -308,27 +358,35 @@ impl<E: Element> Attention<E> {
             if self.makes_key() {
                 clear(self.compared_key_gradient.at(0), self.width, self.width, keys);
             }
-            for b in queries.first..queries.first + queries.count {
-                let sequence = self.sequence(of, weights, b);
-                let own = |first: *mut E, row: usize| Rows { first: first.add(b * row), row: of.batch * row };
-                let made = |buffer: &Buffer<E>| own(buffer.at(0), self.width);
-                (self.kernels.attend_back)(AttendBack {
-                    of: sequence,
-                    context: own(self.context_gradient.at(0), row),
-                    query: if self.makes_query() {
-                        made(&self.compared_query_gradient)
-                    } else {
-                        own(to.queries, to.query_row)
-                    },
-                    key: if self.makes_key() { made(&self.compared_key_gradient) } else { own(to.keys, to.key_row) },
-                    value: own(to.keys, to.key_row),
-                    vector: if self.vector.is_some() {
-                        self.vector_gradient.at(b * self.width)
-                    } else {
-                        std::ptr::null_mut()
-                    },
-                    scratch: self.scratch.at(b * sequence.weights.row),
-                });
+            if self.vector.is_some() {
+                let own = worker.share(of.batch);
+                self.vector_gradient.at(own.start * self.width).write_bytes(0, own.len() * self.width);
+            }
+            of.meet(worker);
+            if of.shared {
+                for b in of.sequences(worker) {
+                    (self.kernels.scores_back)(self.scores_back(of, weights, b, of.dealt(b, worker)));
+                }
+                worker.barrier();
+                for b in of.sequences(worker) {
+                    let share = |width: usize| {
+                        let own = worker.share(width / LANES);
+                        (own.start * LANES, own.end * LANES)
+                    };
+                    let columns = (share(self.width), share(row));
+                    let all = Queries { first: 0, end: of.query_steps, step: 1 };
+                    (self.kernels.attend_back)(self.attend_back(of, weights, to, b, all, columns));
+                }
+                worker.barrier();
+            } else {
+                for b in of.sequences(worker) {
+                    for first in 0..of.query_steps {
+                        let query = Queries { first, end: first + 1, step: 1 };
+                        (self.kernels.scores_back)(self.scores_back(of, weights, b, query));
+                        let columns = ((0, self.width), (0, row));
+                        (self.kernels.attend_back)(self.attend_back(of, weights, to, b, query, columns));
+                    }
+                }
             }
             if let Some((linear, part)) = self.query_matrix() {
                 let gradient = self.compared_query_gradient.at(0).cast_const();
@@ -338,6 +396,53 @@ impl<E: Element> Attention<E> {
                 let gradient = self.compared_key_gradient.at(0).cast_const();
                 linear.multiply_back(kernels, part, gradient, keys, to.keys, to.key_row, true);
             }
+        }
+    }
+
+    /// dL/d(context) of sequence `b`, and where the derivatives of its scores lie.
+    fn score_places(&self, of: &Attended<E>, b: usize, line: usize) -> (Rows<E>, Rows<E>) {
+        let row = self.key.padded();
+        let context = Rows { first: self.context_gradient.at(b * row), row: of.batch * row };
+        let scores = if of.shared {
+            Rows { first: self.score_gradient.at(b * of.query_steps * line), row: line }
+        } else {
+            // Each query's follow those of the one before.
+            Rows { first: self.score_gradient.at(b * line), row: 0 }
+        };
+        (context, scores)
+    }
+
+    fn scores_back(&self, of: &Attended<E>, weights: *const E, b: usize, queries: Queries) -> ScoresBack<E> {
+        let of_b = self.sequence(of, weights, b);
+        let (context, scores) = self.score_places(of, b, of_b.weights.row);
+        ScoresBack { of: of_b, queries, context, scores }
+    }
+
+    /// `columns`: those compared and those summed.
+    fn attend_back(
+        &self,
+        of: &Attended<E>,
+        weights: *const E,
+        to: AttendedGradients<E>,
+        b: usize,
+        queries: Queries,
+        (compared, summed): ((usize, usize), (usize, usize)),
+    ) -> AttendBack<E> {
+        let of_b = self.sequence(of, weights, b);
+        let (context, scores) = self.score_places(of, b, of_b.weights.row);
+        let own = |first: *mut E, row: usize| Rows { first: first.wrapping_add(b * row), row: of.batch * row };
+        let made = |buffer: &Buffer<E>| own(buffer.at(0), self.width);
+        AttendBack {
+            of: of_b,
+            queries,
+            context,
+            scores,
+            query: if self.makes_query() { made(&self.compared_query_gradient) } else { own(to.queries, to.query_row) },
+            key: if self.makes_key() { made(&self.compared_key_gradient) } else { own(to.keys, to.key_row) },
+            value: own(to.keys, to.key_row),
+            vector: if self.vector.is_some() { self.vector_gradient.at(b * self.width) } else { std::ptr::null_mut() },
+            compared,
+            summed,
         }
     }
 

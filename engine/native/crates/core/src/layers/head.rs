@@ -78,7 +78,7 @@ impl<E: Element> Head<E> {
         }
     }
 
-    pub fn reserve(&mut self, time: usize, batch: usize, backward: bool) {
+    pub fn reserve(&mut self, time: usize, batch: usize, backward: bool, workers: usize) {
         self.values.reserve(self.rows(time, batch) * self.width);
         let rows = self.rows(time, batch);
         if self.mode == HeadMode::LastStep {
@@ -88,7 +88,8 @@ impl<E: Element> Head<E> {
             self.above.reserve(rows * self.reads);
         }
         if let Some(attention) = &mut self.attention {
-            attention.reserve(rows / batch, time, batch, backward, false);
+            let shared = Attention::<E>::is_shared(batch, workers);
+            attention.reserve(rows / batch, time, batch, backward, false, shared);
         }
         if backward {
             self.transposed.reserve(self.width * self.inner);
@@ -119,7 +120,8 @@ impl<E: Element> Head<E> {
 
     /// Rows of the head's values that belong to the worker.
     pub fn blocks(&self, stack: &Stack<E>, pass: &Pass<E>, worker: &Worker) -> RowBlocks {
-        if self.mode == HeadMode::EveryStep && stack.shares_time(pass, worker) {
+        let shares = stack.shares_time(pass, worker) || self.shares_sequences(pass, worker);
+        if self.mode == HeadMode::EveryStep && shares {
             let rows = pass.time * pass.batch;
             let own = worker.share(rows);
             return RowBlocks { time: 1, batch: rows, first: own.start, count: own.len() };
@@ -127,6 +129,11 @@ impl<E: Element> Head<E> {
         let own = worker.share(pass.batch);
         let time = if self.mode == HeadMode::EveryStep { pass.time } else { 1 };
         RowBlocks { time, batch: pass.batch, first: own.start, count: own.len() }
+    }
+
+    /// Whether workers divide every sequence of the batch for its attention, and with that the head's rows.
+    fn shares_sequences(&self, pass: &Pass<E>, worker: &Worker) -> bool {
+        self.attention.is_some() && Attention::<E>::is_shared(pass.batch, worker.count)
     }
 
     /// Column chunks as `(first output, outputs)`.
@@ -173,7 +180,7 @@ impl<E: Element> Head<E> {
     }
 
     /// The states are the queries, the last layer's outputs the keys. At every step only those before it are seen.
-    fn attended<'p>(&self, stack: &Stack<E>, pass: &Pass<'p, E>) -> Attended<'p, E> {
+    fn attended<'p>(&self, stack: &Stack<E>, pass: &Pass<'p, E>, worker: &Worker) -> Attended<'p, E> {
         Attended {
             queries: self.states(stack, pass),
             keys: stack.output(stack.layers.len() - 1, pass),
@@ -182,6 +189,7 @@ impl<E: Element> Head<E> {
             batch: pass.batch,
             lengths: pass.lengths,
             causal: self.mode == HeadMode::EveryStep,
+            shared: self.shares_sequences(pass, worker),
         }
     }
 
@@ -194,7 +202,7 @@ impl<E: Element> Head<E> {
         unsafe {
             self.read_states(stack, pass, blocks);
             if let Some(attention) = &self.attention {
-                let of = self.attended(stack, pass);
+                let of = self.attended(stack, pass, worker);
                 attention.forward(&stack.kernels, pass.weights, &of, false, worker);
                 if stack.shares_time(pass, worker) {
                     worker.barrier();
@@ -371,7 +379,11 @@ impl<E: Element> Head<E> {
             keys: top.above.at(0),
             key_row: self.reads,
         };
-        unsafe { attention.backward(&stack.kernels, pass.weights, &self.attended(stack, pass), to, worker) };
+        let of = self.attended(stack, pass, worker);
+        unsafe { attention.backward(&stack.kernels, pass.weights, &of, to, worker) };
+        if of.shared {
+            worker.barrier();
+        }
         for b in worker.share(pass.batch) {
             for step in 0..self.rows(pass.time, pass.batch) / pass.batch {
                 let mut column = 0;
@@ -438,7 +450,7 @@ impl<E: Element> Head<E> {
     /// As in `layers`.
     pub unsafe fn weight_gradients(&self, stack: &Stack<E>, pass: &Pass<E>, worker: &Worker) {
         if let Some(attention) = &self.attention {
-            let (of, pack) = (self.attended(stack, pass), stack.pack(worker));
+            let (of, pack) = (self.attended(stack, pass, worker), stack.pack(worker));
             unsafe { attention.weight_gradients(&stack.kernels, pass.gradients, &of, pack, worker) };
         }
         let input = self.input(stack, pass);

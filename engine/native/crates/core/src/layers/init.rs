@@ -89,14 +89,15 @@ fn glorot<E: Element>(tensor: &Tensor, block: usize, weights: &mut [E], rng: &Rn
     tensor.each(|index, place| weights[place] = E::from_f64(bound * (2.0 * rng.uniform(index as u64) - 1.0)));
 }
 
-/// Every block of `hidden` rows becomes a matrix with orthonormal rows (or columns, where it has fewer).
+/// Every block of `hidden` rows becomes a matrix with orthonormal rows (or columns, where it has fewer); what does not exist
+/// of it stays 0.
 fn orthogonal_blocks<E: Element>(tensor: &Tensor, hidden: usize, weights: &mut [E], rng: &Rng) {
     let (rows, columns) = (tensor.shape[0], tensor.shape[1]);
     let mut matrix = Vec::with_capacity(rows * columns);
     for block in 0..rows / hidden {
         matrix.extend(orthogonal(hidden, columns, |index| rng.normal((block * hidden * columns + index) as u64)));
     }
-    tensor.each(|index, place| weights[place] = E::from_f64(matrix[index]));
+    tensor.each(|index, place| weights[place] = if tensor.has(index) { E::from_f64(matrix[index]) } else { E::ZERO });
 }
 
 /// A random matrix, row-major, with orthonormal rows where `rows <= columns`, else columns: Gram and Schmidt on normal

@@ -140,7 +140,7 @@ impl<E> Pass<'_, E> {
 pub struct Stack<E: Element> {
     pub layers: Vec<Layer<E>>,
     pub kernels: Kernels<E>,
-    /// Number of the next batch's first time step, for cells that count them.
+    /// Number of the batch's first time step, for cells that count them.
     pub first_step: usize,
     /// One per worker: packed inputs of a block for weight gradients.
     packs: Vec<Buffer<E>>,

@@ -105,6 +105,14 @@ impl Feed {
         (done / steps, done % steps * self.accumulate)
     }
 
+    /// Says that the carried states are those after `done` updates: cells that count time steps go on from there.
+    pub fn go_on_from(&mut self, done: u64) {
+        let (_, batch) = self.position(done);
+        if let Batches::Tokens { windows, .. } = &self.batches {
+            self.states.steps = windows.first(batch) as usize;
+        }
+    }
+
     /// One update, the one after `done`. Gives its outcome, which stops at the first batch that is not finite, and the
     /// number of tokens or values trained on.
     pub fn step(

@@ -46,9 +46,11 @@ fn between(from: f64, to: f64, share: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::config::{ClipConfig, OptimizerConfig, Precision};
+    use crate::loss::ValueLoss;
 
     fn training(schedule: ScheduleConfig) -> TrainingConfig {
         TrainingConfig {
+            loss: ValueLoss::default(),
             optimizer: OptimizerConfig::Sgd { learning_rate: 0.5, momentum: 0.0, nesterov: false, weight_decay: 0.0 },
             schedule,
             clip: ClipConfig { norm: None, value: None },

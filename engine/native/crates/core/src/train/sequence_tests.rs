@@ -12,6 +12,7 @@ use super::tests::{bits, finished, history, job, play};
 use crate::checkpoint;
 use crate::config::{SplitName, TrainJob};
 use crate::evaluate::{Limit, Measured, Source, measure};
+use crate::loss::ValueLoss;
 use crate::metrics::Metrics;
 use crate::model::Model;
 use crate::pool::Pool;
@@ -138,6 +139,65 @@ fn a_model_that_knows_nothing_costs_what_chance_costs() {
     close(labels.loss, std::f64::consts::LN_2);
     let first = (LENGTHS.iter().sum::<u32>() - 14) as usize;
     assert_eq!(labels.labels as usize, (first..first + 14).filter(|i| i % 3 != 0).count());
+}
+
+/// The loss is the one that is trained with; the errors beside it stay what they are called.
+#[test]
+fn values_are_measured_by_their_loss() {
+    let folder = TempFolder::new();
+    for (loss, regressed, name) in [
+        (ValueLoss::Mse {}, 2.0, "mse"),
+        // Errors of -2 and 0 in scale.
+        (ValueLoss::Mae {}, 1.0, "mae"),
+        (ValueLoss::Huber { delta: 1.0 }, 0.75, "huber"),
+        (ValueLoss::Huber { delta: 4.0 }, 1.0, "wide"),
+    ] {
+        let mut regress = sequence_job(&folder.path().join(format!("r-{name}")), "regress");
+        regress.config.training.loss = loss;
+        let Metrics::Regress(metrics) = measured(&regress, SplitName::Test, true) else { panic!() };
+        close(metrics.loss, regressed);
+        close(metrics.mse, 0.5);
+        close(metrics.mae, 0.5);
+        let mut forecast = job(&folder.path().join(format!("f-{name}")), "forecast", json!({}));
+        forecast.config.training.loss = loss;
+        let Metrics::Forecast(metrics) = measured(&forecast, SplitName::Test, false) else { panic!() };
+        match loss {
+            ValueLoss::Mse {} => close(metrics.loss, metrics.mse),
+            ValueLoss::Mae {} => close(metrics.loss, metrics.mae),
+            // No error of this forecast reaches 4: half a squared error.
+            ValueLoss::Huber { delta } if delta > 1.0 => close(metrics.loss, 0.5 * metrics.mse),
+            ValueLoss::Huber { .. } => assert!(metrics.loss < 0.5 * metrics.mse && metrics.loss < metrics.mae),
+        }
+    }
+    let mut wrong = sequence_job(&folder.path().join("wrong"), "regress");
+    wrong.config.training.loss = ValueLoss::Huber { delta: 0.0 };
+    let events = play(&wrong, &[], |_, _| {});
+    let Some(Event::Failed { error, .. }) = events.last() else { panic!("{events:?}") };
+    assert_eq!((error.code.as_str(), error.location.as_deref()), ("MODEL_INVALID", Some("options.loss.delta")));
+}
+
+/// Training under another loss changes the weights and what is told of the steps.
+#[test]
+fn a_loss_of_values_reaches_the_training() {
+    let folder = TempFolder::new();
+    let run = |name: &str, loss: serde_json::Value| {
+        let job = job(&folder.path().join(name), "forecast", json!({ "loss": loss }));
+        assert!(finished(&play(&job, &[], |_, _| {})));
+        (bits(&job.directory, 30), history(&job.directory))
+    };
+    let usual = run("usual", json!({ "kind": "mse" }));
+    // Beyond every error of the data: half of the squared error, so half its gradient too.
+    let wide = run("wide", json!({ "kind": "huber", "delta": 100.0 }));
+    let narrow = run("narrow", json!({ "kind": "huber", "delta": 0.5 }));
+    let absolute = run("absolute", json!({ "kind": "mae" }));
+    let first = |run: &(Vec<Vec<u8>>, Vec<serde_json::Value>), what: &str| {
+        run.1.iter().find_map(|line| line[what].as_f64()).unwrap()
+    };
+    for what in ["loss", "gradientNorm"] {
+        assert!((first(&wide, what) / first(&usual, what) - 0.5).abs() < 1e-5, "{what}");
+    }
+    assert!(first(&narrow, "loss") < first(&wide, "loss") && first(&wide, "loss") < first(&absolute, "loss"));
+    assert!(usual.0 != wide.0 && wide.0 != narrow.0 && narrow.0 != absolute.0);
 }
 
 #[test]

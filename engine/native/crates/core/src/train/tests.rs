@@ -192,6 +192,45 @@ fn a_resumed_training_reaches_the_same_bits() {
     }
 }
 
+/// The time steps that a cell counts run through all slices of an epoch, which begin and end beside its periods.
+#[test]
+fn a_resumed_training_of_a_clock_reaches_the_same_bits() {
+    let folder = TempFolder::new();
+    for (name, training) in [
+        ("plain", json!({ "sequenceLength": 5 })),
+        ("reaching", json!({ "sequenceLength": 5, "backwardLength": 13, "accumulate": 2 })),
+    ] {
+        let clocked = |directory: String| {
+            let mut job = job(&folder.path().join(directory), "language-model", training.clone());
+            let layer = &mut job.config.model.layers[0];
+            (layer.cell, layer.hidden_size) = ("clockwork".into(), 8);
+            job
+        };
+        let whole = clocked(format!("{name}-whole"));
+        assert!(finished(&play(&whole, &[], |_, _| {})));
+        for at in [1u64, 3, 4, 9, 16, 17, 18, 26] {
+            let mut part = clocked(format!("{name}-{at}"));
+            part.config.checkpoint.every_steps = at.saturating_sub(1).max(1);
+            let events = play(&part, &[], move |event, mailbox| {
+                let is_there = match event {
+                    Event::Checkpoint { step, .. } => step + 1 == at,
+                    Event::Trace { step: 0 } => at == 1,
+                    _ => false,
+                };
+                if is_there {
+                    mailbox.post(Command::Interrupt);
+                }
+            });
+            assert!(!finished(&events));
+            let newest = checkpoint::newest(&part.directory).unwrap();
+            assert_eq!(newest.step, at);
+            part.resume_from = Some(newest.directory);
+            assert!(finished(&play(&part, &[], |_, _| {})));
+            assert_eq!(bits(&part.directory, 30), bits(&whole.directory, 30), "{name}, resumed at {at}");
+        }
+    }
+}
+
 #[test]
 fn starts_from_given_weights_and_may_stop_there() {
     let folder = TempFolder::new();

@@ -156,6 +156,7 @@ impl<'a> Trainer<'a> {
             }
             model.load_optimizer_state(&tensors.optimizer)?;
             load_states(&mut feed.states, &tensors.states, directory)?;
+            feed.go_on_from(state.step);
             average_state = state.average;
             checkpoint::remove_after(&job.directory, state.step)?;
             elapsed_ms = state.elapsed_ms;

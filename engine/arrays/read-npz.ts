@@ -1,5 +1,6 @@
 import { promisify } from 'node:util';
 import { inflateRaw } from 'node:zlib';
+import { fromHalf } from './half';
 
 const inflate = promisify(inflateRaw);
 
@@ -98,7 +99,7 @@ function numberReader(view: DataView, kind: string, width: number, little: boole
     case 'f4':
       return (at) => view.getFloat32(at, little);
     case 'f2':
-      return (at) => half(view.getUint16(at, little));
+      return (at) => fromHalf(view.getUint16(at, little));
     case 'i8':
       return (at) => Number(view.getBigInt64(at, little));
     case 'u8':
@@ -119,16 +120,6 @@ function numberReader(view: DataView, kind: string, width: number, little: boole
     default:
       return null;
   }
-}
-
-/** A float16 (IEEE 754 binary16) by its bits. */
-export function half(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
 /** Column-major to row-major. */

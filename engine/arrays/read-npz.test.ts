@@ -1,7 +1,7 @@
 import { deflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readNpy, readNpz } from './npz';
+import { readNpy, readNpz } from './read-npz';
 
 function npy(descr: string, shape: number[], data: Uint8Array, fortran = false): Uint8Array {
   const header = `{'descr': '${descr}', 'fortran_order': ${fortran ? 'True' : 'False'}, 'shape': (${shape.join(', ')}${shape.length === 1 ? ',' : ''}), }\n`;

@@ -1,0 +1,3 @@
+export { fromHalf, toHalf } from './half';
+export { readNpz, type NumberArray } from './read-npz';
+export { encodeNpz } from './write-npz';
