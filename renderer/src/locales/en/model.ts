@@ -255,7 +255,7 @@ export const messages = {
     averageInterval: 'The newest validations are left out of that comparison, so many of them.',
     decayReaches: 'Biases, gains of norms and peepholes are usually left without weight decay.',
     labelSmoothing: 'This share of the probability is spread over all characters in the training loss. The validation loss is without it.',
-    products: 'bfloat16 rounds the two factors of every product to 8 bits; sums, weights and states stay float32. A step then takes a little more than half the time. Validation and exports are in float32. Needs a processor with AVX-512 BF16.',
+    products: 'bfloat16 rounds the two factors of every product to 8 bits; sums, weights and states stay float32. A step then takes a little more than half the time, and the validation loss of Shakespeare changed by less than 0.1 %. Validation and exports are in float32. Needs a processor with AVX-512 BF16.',
   },
   slices: {
     title: 'One update on the text',

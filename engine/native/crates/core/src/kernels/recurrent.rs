@@ -101,18 +101,21 @@ impl<E: Element, C: Phase> Forward<E, C> {
                 start.add(at * slots * LANES)
             };
             let mut sums = [[V::splat(E::ZERO); N]; M];
-            for (i, row) in sums.iter_mut().enumerate() {
-                let start = start_row(first + i);
-                for (v, sum) in row.iter_mut().enumerate() {
-                    let slot = fed.first + v;
-                    let from = if step.summed {
-                        gates.add((first + i) * slots * LANES).cast_const()
-                    } else if input.has(slot) {
-                        start
-                    } else {
-                        bias
-                    };
-                    *sum = V::load(from.add(slot * LANES));
+            if step.summed {
+                for (i, row) in sums.iter_mut().enumerate() {
+                    let made = gates.add(((first + i) * slots + fed.first) * LANES);
+                    for (v, sum) in row.iter_mut().enumerate() {
+                        *sum = V::load(made.add(v * LANES));
+                    }
+                }
+            } else {
+                for (i, row) in sums.iter_mut().enumerate() {
+                    let start = start_row(first + i);
+                    for (v, sum) in row.iter_mut().enumerate() {
+                        let slot = fed.first + v;
+                        let from = if input.has(slot) { start } else { bias };
+                        *sum = V::load(from.add(slot * LANES));
+                    }
                 }
             }
             if step.multiply {
