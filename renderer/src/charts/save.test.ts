@@ -34,6 +34,6 @@ describe('plates as files', () => {
   });
 
   it('copy one unit as the screen shows it', () => {
-    expect(unitTable(picture, 1)).toBe(`t\tf\tc\n0\t1.0000\t${Math.tanh(-2).toFixed(4)}\n1\t0.2500\t${Math.tanh(1).toFixed(4)}`);
+    expect(unitTable(picture, 1)).toBe('t\tf\tc\n0\t1.0000\t-2.0000\n1\t0.2500\t1.0000');
   });
 });

@@ -8,7 +8,7 @@ import { drawRuler, rulerHeight, wordRowHeight } from './draw-stack';
 import { lineOption, type ChartSize, type ChartSpec } from './line-option';
 import { paintPlate, type PlateRow } from './plate';
 import { fittingText } from './mono-text';
-import { hasWords, shownToken, shownValue, wordRows, wordSize, type Ruler, type TraceSignal } from './signals';
+import { hasWords, readValue, shownToken, wordRows, wordSize, type Ruler, type TraceSignal } from './signals';
 import type { ChartTheme } from './theme';
 
 use([LineChart, GridComponent, MarkLineComponent, MarkAreaComponent, MarkPointComponent, CanvasRenderer, SVGRenderer]);
@@ -228,11 +228,11 @@ function float32(value: number | undefined): number | null {
   return value === undefined ? null : Number(value.toPrecision(9));
 }
 
-/** Values of one unit by step, tab-separated, as the screen shows them. */
+/** Values of one unit by step, tab-separated, as the screen reads them out. */
 export function unitTable(picture: Pick<PlatesPicture, 'signals' | 'units' | 'time'>, unit: number): string {
   const lines = [['t', ...picture.signals.map((signal) => signal.name)].join('\t')];
   for (let step = 0; step < picture.time; step++) {
-    lines.push([step, ...picture.signals.map((signal) => shownValue(signal, picture.units, unit, step).toFixed(4))].join('\t'));
+    lines.push([step, ...picture.signals.map((signal) => readValue(signal, picture.units, unit, step).toFixed(4))].join('\t'));
   }
   return lines.join('\n');
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { drawnSignal, hasWords, isUnknown, minimumColumn, shownToken, shownValue, signalKey, signalNumber, stepName, wordStep } from './signals';
+import { drawnSignal, hasWords, isUnknown, minimumColumn, readValue, shownToken, shownValue, signalKey, signalNumber, stepName, wordStep } from './signals';
 
 describe('ruler', () => {
   it('shows white space and widens columns for Hangul', () => {
@@ -43,8 +43,9 @@ describe('ruler', () => {
 });
 
 describe('values', () => {
-  it('are drawn as tanh for a cell state only', () => {
+  it('are drawn as tanh for a cell state only, and read as they are', () => {
     const values = Float32Array.of(2, -1);
+    expect(readValue({ name: 'c', scale: 'tanh', values }, 2, 0, 0)).toBe(2);
     expect(shownValue({ name: 'c', scale: 'tanh', values }, 2, 0, 0)).toBeCloseTo(Math.tanh(2));
     expect(shownValue({ name: 'h', scale: 'signed', values }, 2, 1, 0)).toBe(-1);
     expect(shownValue({ name: 'h', scale: 'signed', values }, 2, 0, 5)).toBeNaN();

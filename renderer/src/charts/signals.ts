@@ -73,10 +73,14 @@ export function wordStep(texts: readonly string[], step: number, direction: 1 | 
   return Math.max(0, Math.min(texts.length - 1, index));
 }
 
-/** What a signal shows for a unit at a step: the value, tanh of it for a state without bounds. */
+/** The number of a signal for a unit at a step: its own value, also where tanh of it is drawn. */
+export function readValue(signal: TraceSignal, units: number, unit: number, step: number): number {
+  return signal.values[step * units + unit] ?? NaN;
+}
+
+/** Where a signal is drawn for a unit at a step: at the value, at tanh of it for a state without bounds. */
 export function shownValue(signal: TraceSignal, units: number, unit: number, step: number): number {
-  const value = signal.values[step * units + unit];
-  if (value === undefined) return NaN;
+  const value = readValue(signal, units, unit, step);
   return signal.scale === 'tanh' && Number.isFinite(value) ? Math.tanh(value) : value;
 }
 
