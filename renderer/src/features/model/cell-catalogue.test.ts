@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { messages } from '../../locales/en/model';
-import { cellSources, groupOf, matches } from './cell-catalogue';
+import { cellSources, distance, groupOf, matches } from './cell-catalogue';
 
 describe('list of cells', () => {
   it('has a sentence and a paper for every cell that has a name', () => {
@@ -19,5 +19,10 @@ describe('list of cells', () => {
     const entry = { name: 'lstm-coupled', label: 'LSTM, coupled', note: 'i = 1 − f', source: 'Greff et al. 2017' };
     expect(['', 'coup', 'greff lstm', '1 − f'].map((query) => matches(entry, query))).toEqual([true, true, true, true]);
     expect(matches(entry, 'gru')).toBe(false);
+  });
+
+  it('has what is found in a name before what is found in a sentence or a paper', () => {
+    const entry = { name: 'mingru', label: 'minGRU', note: 'No old state', source: 'Feng et al. 2024' };
+    expect(['min', 'gru', 'old', 'feng'].map((query) => distance(entry, query))).toEqual([0, 1, 2, 3]);
   });
 });

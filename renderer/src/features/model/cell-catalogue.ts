@@ -39,6 +39,15 @@ export interface CellEntry {
   source: string;
 }
 
+/** How near a cell is to the query, 0 the nearest: its name begins with it, holds it, its sentence does, or only its paper. */
+export function distance({ name, label, note }: CellEntry, query: string): number {
+  const word = query.toLowerCase();
+  const names = [name, label.toLowerCase()];
+  if (names.some((text) => text.startsWith(word))) return 0;
+  if (names.some((text) => text.includes(word))) return 1;
+  return note.toLowerCase().includes(word) ? 2 : 3;
+}
+
 /** Whether every word of the query is found in what is said of a cell. */
 export function matches({ name, label, note, source }: CellEntry, query: string): boolean {
   const text = `${name} ${label} ${note} ${source}`.toLowerCase();
